@@ -1,0 +1,1 @@
+"""The media relay: plans, ports and engines. Knows nothing of SIP."""

@@ -1,0 +1,126 @@
+"""The relay's vocabulary: endpoints, keys, ranks, counters, drop reasons.
+
+Everything here is plain data. The native engine mirrors these types one to one.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+
+class Endpoint(NamedTuple):
+    """A numeric address (IPv6 without brackets) and a UDP port."""
+
+    host: str
+    port: int
+
+
+class SideName(Enum):
+    """Which leg a port of ours faces: `A` called us, `B` is whom we called."""
+
+    A = "a"
+    B = "b"
+
+
+class SrtpSuite(Enum):
+    """SRTP crypto suites by their SDES name (RFC 4568 §6.2, RFC 7714 §14.2)."""
+
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
+    AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
+
+    @property
+    def key_length(self) -> int:
+        """Bytes of master key followed by master salt, as the SDES inline parameter has them."""
+        return _KEY_AND_SALT_BYTES[self.value]
+
+
+_KEY_AND_SALT_BYTES = {
+    "AES_CM_128_HMAC_SHA1_80": 30,
+    "AES_CM_128_HMAC_SHA1_32": 30,
+    "AEAD_AES_128_GCM": 28,
+    "AEAD_AES_256_GCM": 44,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """The master key of one direction.
+
+    Raises:
+        ValueError: `key_and_salt` has not the length its suite needs; a bug of the caller.
+    """
+
+    suite: SrtpSuite
+    key_and_salt: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.key_and_salt) != self.suite.key_length:
+            raise ValueError(
+                f"{self.suite.value} needs {self.suite.key_length} bytes of key and salt, "
+                f"got {len(self.key_and_salt)}"
+            )
+
+
+class LatchRank(IntEnum):
+    """How much a learned source is worth; a better one always wins back (RFC 7362 §4).
+
+    Ordered by proof, not by arrival.
+    """
+
+    NONE = 0
+    """Nothing learned; media goes to the SDP address."""
+    OTHER = 1
+    """A source that nothing announced; only while the SDP address is unroutable from here."""
+    SIGNALLING_HOST = 2
+    """The host that the leg's signalling comes from."""
+    SDP_HOST = 3
+    """The host of the SDP address, another port."""
+    SDP_EXACT = 4
+    """Exactly the SDP address."""
+    SRTP_AUTHENTICATED = 5
+    """Any source whose packets carry a valid SRTP tag under this leg's keys."""
+
+
+class DropReason(IntEnum):
+    """Why a datagram was not relayed. Numbers are metric labels: never reused, never renumbered."""
+
+    NOT_RTP = 1
+    """Neither RTP, RTCP, STUN nor DTLS by RFC 7983, or too short for what it claims."""
+    UNKNOWN_SOURCE = 2
+    """A source that the latch does not accept."""
+    SRTP_AUTHENTICATION = 3
+    """The SRTP or SRTCP tag is wrong under this side's keys."""
+    SRTP_REPLAY = 4
+    """An SRTP index that was seen before or is too old."""
+    NO_DESTINATION = 5
+    """The other side has neither announced nor shown an address yet."""
+    OVER_RATE = 6
+    """Above the side's bit-rate limit."""
+    UNEXPECTED_PROTOCOL = 7
+    """STUN or DTLS on a side that negotiated neither."""
+    SEND_FAILED = 8
+    """The operating system did not take the packet."""
+    RELAY_LOOP = 9
+    """The packet came from one of the relay's own ports."""
+
+
+@dataclass(slots=True)
+class FlowCounters:
+    """What arrived on one side of a stream and what became of it. Totals since the side opened."""
+
+    packets: int = 0
+    """RTP packets accepted from this side."""
+    octets: int = 0
+    """UDP payload bytes of those packets."""
+    rtcp_packets: int = 0
+    """RTCP packets accepted from this side."""
+    sent_packets: int = 0
+    """RTP packets sent to this side."""
+    lost: int = 0
+    """Packets missing from the sequence (RFC 3550 A.3), never negative."""
+    jitter_ticks: float = 0.0
+    """Interarrival jitter in RTP clock ticks (RFC 3550 A.8)."""
+    drops: dict[DropReason, int] = field(default_factory=dict)
+    """Datagrams from this side that were not relayed, by reason."""

@@ -1,0 +1,1 @@
+"""SIP, sans-IO: RFC 3261 and friends."""

@@ -1,0 +1,35 @@
+"""The flow a message came on or leaves by.
+
+Spec: RFC 5626 §3.3 (a flow is more than an address), RFC 3261 §18.
+"""
+
+from typing import NamedTuple
+
+Address = tuple[str, int]
+"""A numeric host (no brackets, IPv4-mapped IPv6 already made IPv4) and a port."""
+
+
+class Flow(NamedTuple):
+    """One bidirectional path between a socket of ours and one remote address.
+
+    A dialog owns a flow, not an address: replies and in-dialog requests leave by it. Two
+    datagrams from one source to one of our sockets have equal flows; a stream flow carries the
+    number of its connection, so that a new connection from the same port is another flow.
+    """
+
+    network: str
+    """The name of the network (configuration) that the socket belongs to."""
+    transport: str
+    """``"udp"`` or ``"tcp"``; lower case."""
+    local: Address
+    """The address our socket is bound to, never the advertised one."""
+    remote: Address
+    """Where the peer's bytes come from and ours go to."""
+    connection: int = 0
+    """A stream's connection number, from 1; 0 for a datagram flow, and for a stream that is
+    still to be opened (the transport reuses or opens one to `remote`)."""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport retransmits by itself, so that timers A, E, G need not."""
+        return self.transport != "udp"
