@@ -1,0 +1,208 @@
+"""What the cores know of the configuration, as frozen data.
+
+`sbc.config` builds these objects once per load; a reload builds new ones and swaps the
+references. Nothing here is parsed, resolved or looked up: host names stay names, and every
+object that an operator wrote knows where (``"file:line"``).
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+IpNetwork = IPv4Network | IPv6Network
+Family = Literal[4, 6]
+Transport = Literal["udp", "tcp"]
+SrtpMode = Literal["off", "allow", "prefer", "require"]
+PeerKind = Literal["pbx", "trunk", "endpoints"]
+KeepaliveMethod = Literal["options", "crlf", "off"]
+
+ALL_SUITES: tuple[str, ...] = (
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+)
+"""SDES names of the SRTP suites we offer, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAddress:
+    """One address of ours that media is bound to, and what SDP says instead of it."""
+
+    family: Family
+    bind: str
+    """Numeric; may be unspecified (``"0.0.0.0"``, ``"::"``)."""
+    advertise: str
+    """Numeric, never unspecified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One socket that SIP arrives on, and what Via and Contact say of it."""
+
+    transport: Transport
+    family: Family
+    bind: str
+    port: int
+    advertise: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """How the pinholes of phones behind NAT on a network are kept open."""
+
+    method: KeepaliveMethod = "options"
+    interval_s: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A named place that we bind and advertise."""
+
+    name: str
+    listeners: tuple[Listener, ...]
+    media: tuple[NetworkAddress, ...]
+    """At most one address per family."""
+    media_ports: tuple[int, int]
+    """Lowest and highest port for media, both usable."""
+    trusted: bool = False
+    media_dscp: int = 46
+    signalling_dscp: int = 24
+    keepalive: Keepalive = Keepalive()
+    where: str = ""
+
+    def media_address(self, family: Family) -> NetworkAddress | None:
+        """The address that media of this family is bound to, if the network has the family."""
+        for address in self.media:
+            if address.family == family:
+                return address
+        return None
+
+    def listener(self, transport: Transport, family: Family) -> Listener | None:
+        """The first listener for a transport and family, from which requests leave."""
+        for listener in self.listeners:
+            if listener.transport == transport and listener.family == family:
+                return listener
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests to a peer are sent: a numeric host or a name that the edge resolves."""
+
+    host: str
+    """Lower case; IPv6 without brackets."""
+    port: int = 5060
+    transport: Transport = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many calls a peer may have (each direction counts); None for no limit."""
+
+    max_calls: int | None = None
+    calls_per_second: float | None = None
+    burst: int = 10
+    """How many calls may come at once before `calls_per_second` counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRules:
+    """What media may look like towards a peer.
+
+    Spec: RFC 4568 (SDES), RFC 5761 (rtcp-mux).
+    """
+
+    srtp: SrtpMode = "allow"
+    """`off`: RTP only; `allow`: we offer RTP and accept SRTP; `prefer`: we offer SRTP and accept
+    RTP; `require`: SRTP or 488."""
+    suites: tuple[str, ...] = ALL_SUITES
+    max_kbps: int | None = None
+    """Most kilobits per second that one stream of this peer may send; None for no limit."""
+    rtcp_mux: bool = True
+    """Whether RTP and RTCP may share a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A PBX, a trunk, or the phones that register through a network."""
+
+    name: str
+    kind: PeerKind
+    network: str
+    targets: tuple[Target, ...] = ()
+    """In order of preference; empty for `endpoints`, which are reached by their bindings."""
+    sources: tuple[IpNetwork, ...] = ()
+    """Which source addresses are this peer. The addresses behind the names in `targets` are added
+    by `RoutingTable.with_addresses` when `sources_given` is false."""
+    sources_given: bool = False
+    """Whether the operator wrote `sources`, so that target addresses are not added."""
+    domain: str | None = None
+    """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
+    media: MediaRules = MediaRules()
+    limits: Limits = Limits()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One rule that says to which peers a request goes. Empty conditions match everything."""
+
+    name: str
+    to: tuple[str, ...]
+    """Names of peers, tried in this order."""
+    from_peers: tuple[str, ...] = ()
+    from_networks: tuple[str, ...] = ()
+    """With `from_peers` too, either may match."""
+    methods: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
+    domains: tuple[str, ...] = ()
+    """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """How long calls may ring, last and be silent. Seconds."""
+
+    no_answer_s: float = 180.0
+    max_duration_s: float = 14400.0
+    inactivity_s: float = 60.0
+    """Silence of a side that should be sending, before the call ends; 0 for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the cores know of the configuration. Policies are a value of their own."""
+
+    networks: tuple[Network, ...]
+    peers: tuple[Peer, ...]
+    routes: tuple[Route, ...]
+    timers: Timers = Timers()
+    server_header: str | None = "sbc"
+    """What User-Agent and Server say of us; None to leave both out."""
+    domains: tuple[str, ...] = ()
+    """SIP domains that are ours besides our addresses; a request to one is not for elsewhere."""
+
+    def network(self, name: str) -> Network:
+        """The network of that name.
+
+        Raises:
+            KeyError: there is none; a bug, since references were checked at load.
+        """
+        for network in self.networks:
+            if network.name == name:
+                return network
+        raise KeyError(name)
+
+    def peer(self, name: str) -> Peer:
+        """The peer of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for peer in self.peers:
+            if peer.name == name:
+                return peer
+        raise KeyError(name)
