@@ -1,0 +1,94 @@
+#!/bin/bash
+# Makes the virtual environment of this tree and keeps it in step with the lock files.
+#
+#   deploy/bootstrap.sh run    what the SBC needs to run
+#   deploy/bootstrap.sh dev    that, and what its tests and linters need
+#
+# Does nothing, and takes no time, when the environment already matches the locks. Asks for no
+# rights: a missing system package is named with the command that installs it.
+# PYTHON=/path/to/python3 chooses the interpreter (3.11 or later).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly kind=${1:?run or dev}
+readonly venv=.venv
+case $kind in
+    run) readonly lock=requirements.lock ;;
+    dev) readonly lock=requirements-dev.lock ;;
+    *) echo "bootstrap: '$kind' is neither run nor dev" >&2; exit 2 ;;
+esac
+
+say() { echo "set-up: $*" >&2; }
+
+new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        if command -v "$candidate" >/dev/null && new_enough "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# Debian splits these off its Python; other builds of Python carry them.
+missing_packages() {
+    local python=$1 version=3
+    if [[ $("$python" -c 'import sys; print(sys.base_prefix)') == /usr ]]; then
+        version=$("$python" -c 'import sys; print("3.%d" % sys.version_info[1])')
+    fi
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "python$version-venv"
+    # netifaces is published as source only for these Pythons: a compiler and Python.h build it.
+    if ! "$venv/bin/python" -c 'import netifaces' 2>/dev/null; then
+        "$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
+            echo "python$version-dev"
+        command -v gcc >/dev/null || echo gcc
+        [[ -e /usr/include/stdio.h ]] || echo libc6-dev
+    fi
+}
+
+fingerprint() {
+    cat deploy/bootstrap.sh requirements-build.lock "$lock" pyproject.toml | sha256sum
+    "$venv/bin/python" -c 'import sys; print(sys.version, sys.prefix)'
+}
+
+matches() {
+    [[ -x $venv/bin/python ]] && "$venv/bin/python" -c 'import pip' 2>/dev/null &&
+        [[ $(cat "$venv/.matches-$kind" 2>/dev/null) == "$(fingerprint)" ]]
+}
+
+if matches; then
+    exit 0
+fi
+
+if ! python=$(find_python); then
+    say "Python 3.11 or later is needed (found: $(python3 --version 2>/dev/null || echo none))."
+    say "On Debian 12 or later:  apt-get install -y python3 python3-venv python3-dev gcc"
+    say "An interpreter elsewhere is named with PYTHON=/path/to/python3."
+    exit 1
+fi
+missing=$(missing_packages "$python" | tr '\n' ' ')
+if [[ -n $missing ]]; then
+    say "$python lacks system packages that the set-up needs. Install them as root with:"
+    say "    apt-get install -y ${missing% }"
+    exit 1
+fi
+
+if ! { [[ -x $venv/bin/python ]] && new_enough "$venv/bin/python" &&
+        "$venv/bin/python" -c 'import pip' 2>/dev/null; }; then
+    say "making $venv with $("$python" --version) ($python)"
+    "$python" -m venv --clear "$venv"
+fi
+# Console scripts carry the path they were made for: a moved tree makes them anew.
+pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install)
+say "installing what $lock lists (a minute the first time)"
+"${pip[@]}" --require-hashes -r requirements-build.lock
+"${pip[@]}" --require-hashes --no-build-isolation --use-pep517 -r "$lock"
+"${pip[@]}" --no-deps --no-build-isolation --editable .
+fingerprint > "$venv/.matches-$kind"
+say "ready"
