@@ -1,0 +1,109 @@
+"""Longest-prefix match for IP addresses: which of many prefixes a source belongs to.
+
+One dictionary per prefix length that occurs, so that a lookup costs a handful of dictionary
+lookups however many prefixes there are.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Generic, TypeVar
+
+IpNetwork = IPv4Network | IPv6Network
+T = TypeVar("T")
+
+_IPV4_BITS = 32
+_IPV6_BITS = 128
+
+
+class PrefixMap(Generic[T]):
+    """Values by prefix; the longest prefix that holds an address gives its value.
+
+    Of two equal prefixes the first counts. Immutable after it was built.
+    """
+
+    __slots__ = ("_hosts", "_ipv4", "_ipv6")
+
+    def __init__(self, entries: Iterable[tuple[IpNetwork, T]]) -> None:
+        self._hosts: dict[str, T] = {}
+        ipv4: dict[int, dict[int, T]] = {}
+        ipv6: dict[int, dict[int, T]] = {}
+        for prefix, value in entries:
+            if prefix.prefixlen == prefix.max_prefixlen:
+                self._hosts.setdefault(str(prefix.network_address), value)
+            by_length = ipv4 if isinstance(prefix, IPv4Network) else ipv6
+            shift = prefix.max_prefixlen - prefix.prefixlen
+            level = by_length.setdefault(shift, {})
+            level.setdefault(int(prefix.network_address) >> shift, value)
+        self._ipv4 = sorted(ipv4.items())
+        self._ipv6 = sorted(ipv6.items())
+
+    def __bool__(self) -> bool:
+        return bool(self._ipv4 or self._ipv6)
+
+    def find(self, host: str) -> T | None:
+        """The value of the longest prefix that holds a numeric host.
+
+        A host that is not numeric is in no prefix.
+        """
+        value = self._hosts.get(host)
+        if value is not None:
+            return value
+        if ":" in host:
+            levels, number = self._ipv6, _ipv6_value(host)
+        else:
+            levels, number = self._ipv4, _ipv4_value(host)
+        if number < 0:
+            return None
+        for shift, level in levels:
+            value = level.get(number >> shift)
+            if value is not None:
+                return value
+        return None
+
+
+def source_key(host: str) -> str:
+    """What a source is counted as: an IPv4 address, or the /64 of an IPv6 address.
+
+    A single IPv6 subscriber owns at least a /64 and may use a new address for each packet.
+    Takes the text as sockets give it (compressed, lower case); other text is its own key.
+    """
+    if ":" not in host:
+        return host
+    host = host.partition("%")[0]
+    head, gap, tail = host.partition("::")
+    groups = head.split(":") if head else []
+    if gap and len(groups) < 4:
+        behind = tail.split(":") if tail else []
+        groups += ["0"] * (8 - len(groups) - len(behind))
+        groups += behind
+    return ":".join(groups[:4])
+
+
+def _ipv4_value(host: str) -> int:
+    try:
+        first, second, third, fourth = host.split(".")
+        a, b, c, d = int(first), int(second), int(third), int(fourth)
+    except ValueError:
+        return -1
+    if not 0 <= a | b | c | d <= 255:
+        return -1
+    return a << 24 | b << 16 | c << 8 | d
+
+
+def _ipv6_value(host: str) -> int:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return -1
+    return int(address) if isinstance(address, IPv6Address) else -1
+
+
+def single_host(host: str) -> IpNetwork | None:
+    """The prefix that holds exactly this numeric host; None for a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        return IPv6Network((int(address), _IPV6_BITS))
+    return IPv4Network((int(address), _IPV4_BITS))
