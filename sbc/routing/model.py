@@ -166,7 +166,10 @@ class Route:
 class Timers:
     """How long calls may ring, last and be silent. Seconds."""
 
+    ring_s: float = 60.0
+    """From the INVITE to the callee until it shows any sign of ringing."""
     no_answer_s: float = 180.0
+    """From the INVITE to the callee until the answer."""
     max_duration_s: float = 14400.0
     inactivity_s: float = 60.0
     """Silence of a side that should be sending, before the call ends; 0 for never."""
