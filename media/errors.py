@@ -11,3 +11,7 @@ class PortsExhausted(MediaError):
 
 class MediaRefused(MediaError):
     """The engine could not open what a plan asks for, for example a port another program holds."""
+
+
+class UnknownStream(MediaError):
+    """The stream that was asked about is not open."""

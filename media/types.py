@@ -15,11 +15,22 @@ class Endpoint(NamedTuple):
     port: int
 
 
+StreamId = tuple[str, int]
+"""The name of the call and the index of the m-line: what commands and events speak of."""
+
+
 class SideName(Enum):
     """Which leg a port of ours faces: `A` called us, `B` is whom we called."""
 
     A = "a"
     B = "b"
+
+
+class Component(Enum):
+    """Which of a side's two ports is meant; with rtcp-mux RTCP uses the `RTP` one."""
+
+    RTP = "rtp"
+    RTCP = "rtcp"
 
 
 class SrtpSuite(Enum):
@@ -83,6 +94,15 @@ class LatchRank(IntEnum):
     """Any source whose packets carry a valid SRTP tag under this leg's keys."""
 
 
+class Refusal(Enum):
+    """Why a source was not learned; the value is the sentence for the call's record."""
+
+    NOT_ANNOUNCED = "nothing announced this source"
+    NO_BETTER_PROOF = "it proves no more than the source in use"
+    WINDOW_CLOSED = "unannounced sources are learned only shortly after signalling"
+    RELAY_LOOP = "it is a port of this relay"
+
+
 class DropReason(IntEnum):
     """Why a datagram was not relayed. Numbers are metric labels: never reused, never renumbered."""
 
@@ -99,11 +119,18 @@ class DropReason(IntEnum):
     OVER_RATE = 6
     """Above the side's bit-rate limit."""
     UNEXPECTED_PROTOCOL = 7
-    """STUN or DTLS on a side that negotiated neither."""
+    """STUN or DTLS on a side that negotiated neither, RTP on an RTCP port, or RTCP on the RTP port
+    of a side without rtcp-mux."""
     SEND_FAILED = 8
     """The operating system did not take the packet."""
     RELAY_LOOP = 9
     """The packet came from one of the relay's own ports."""
+    TOO_LONG = 10
+    """Longer than the engine takes, or than it may become by protection."""
+    SSRC_LIMIT = 11
+    """One more SSRC than a side may use under one key: each costs memory for as long as the key."""
+    NOT_WANTED = 12
+    """RTP for a leg that announced that it does not receive (hold)."""
 
 
 @dataclass(slots=True)
