@@ -1,0 +1,1 @@
+"""Host names of the configuration, looked up beside the loop."""
