@@ -1,0 +1,188 @@
+"""A document against a pydantic schema: a model, or problems at their places.
+
+The wording is ours: an operator who wrote YAML should read about YAML.
+"""
+
+from collections.abc import Iterable
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from sbc.document.problem import Path, did_you_mean
+from sbc.document.text import Document
+
+
+class Section(BaseModel):
+    """One mapping of a file. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class BadValue(ValueError):
+    """A value that its parser refuses, and what would be right."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+S = TypeVar("S", bound=Section)
+
+
+def validate(document: Document, model: type[S]) -> S | None:
+    """The document as a model; None when it is broken, with the problems in the document."""
+    if document.broken:
+        return None
+    if not isinstance(document.data, dict):
+        found = "nothing" if document.data is None else _found(document.data)
+        document.report(
+            (), f"expected a mapping, found {found}", f"top keys: {', '.join(_keys(model))}"
+        )
+        return None
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            _report(document, model, details)
+        return None
+
+
+def as_list(value: object) -> object:
+    """A single scalar where a list is wanted: a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _report(document: Document, model: type[Section], details: ErrorDetails) -> None:
+    path: Path = details["loc"]
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        section = _section_at(model, path[:-1])
+        known = _keys(section) if section is not None else ()
+        document.report(
+            path,
+            f"unknown key {str(path[-1])!r}",
+            did_you_mean(str(path[-1]), known, "known keys"),
+            key=True,
+        )
+        return
+    if kind == "missing":
+        document.report(
+            path, f"the key {str(path[-1])!r} is missing", _example(model, path), key=True
+        )
+        return
+    if path and path[-1] == "[key]":
+        path = path[:-1]
+        document.report(path, *_message(model, path, details), key=True)
+        return
+    document.report(path, *_message(model, path, details))
+
+
+def _message(model: type[Section], path: Path, details: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with a value and what would be right."""
+    kind, found = details["type"], _found(details["input"])
+    context: dict[str, Any] = details.get("ctx", {})
+    if kind == "literal_error":
+        words = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        return f"{found} is not understood", did_you_mean(str(details["input"]), words, "one of")
+    if kind == "value_error" and isinstance(context.get("error"), BadValue):
+        error = context["error"]
+        return str(error), error.hint or _example(model, path)
+    if kind in _BOUNDS:
+        bound = context[_BOUNDS[kind][1]]
+        return f"{found} is {_BOUNDS[kind][0]} {bound}", _example(model, path)
+    for ending, wanted in _WANTED.items():
+        if kind.startswith(ending):
+            return f"expected {wanted}, found {found}", _example(model, path)
+    text = details["msg"].removeprefix("Value error, ")
+    return text[:1].lower() + text[1:], _example(model, path)
+
+
+_BOUNDS = {
+    "greater_than_equal": ("less than", "ge"),
+    "less_than_equal": ("more than", "le"),
+    "greater_than": ("not more than", "gt"),
+    "less_than": ("not less than", "lt"),
+}
+
+_WANTED = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "finite_number": "a number",
+    "bool_": "true or false",
+    "string_": "a text",
+    "model_": "a mapping",
+    "dict_": "a mapping",
+    "tuple_": "a list",
+    "list_": "a list",
+    "too_short": "at least one entry",
+}
+
+
+def _found(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 60 else repr(value[:57]) + "..."
+    if isinstance(value, dict):
+        return "a mapping"
+    return "an empty list" if value == [] or value == () else "a list"
+
+
+def _keys(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def _example(model: type[Section], path: Path) -> str:
+    """The examples of the field at a path, or of the one around it."""
+    while path:
+        if isinstance(path[-1], str):
+            section = _section_at(model, path[:-1])
+            field = _field(section, path[-1]) if section is not None else None
+            if field is not None and field.examples:
+                return f"for example: {_flow(field.examples[0])}"
+            if field is not None:
+                return ""
+        path = path[:-1]
+    return ""
+
+
+def _flow(value: object) -> str:
+    """An example as it stands in YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return str(value)
+
+
+def _field(section: type[BaseModel], key: str) -> FieldInfo | None:
+    for name, field in section.model_fields.items():
+        if key == (field.alias or name):
+            return field
+    return None
+
+
+def _section_at(model: type[BaseModel], path: Iterable[str | int]) -> type[BaseModel] | None:
+    """The schema of the mapping at a path; None where there is none."""
+    here: object = model
+    for part in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = _field(here, str(part))
+            here = field.annotation if field is not None else None
+        else:
+            here = get_args(here)[-1 if get_origin(here) is dict else 0] if get_args(here) else None
+        here = _plain(here)
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _plain(annotation: object) -> object:
+    """An annotation without `Annotated` and `| None`."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return _plain(members[0]) if len(members) == 1 else annotation
+    return annotation
