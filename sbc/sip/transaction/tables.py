@@ -11,7 +11,7 @@ Spec: RFC 3261 §17 as changed by RFC 6026 (Accepted, L, M), RFC 4320 (late 100,
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sbc.sip.timers import Timer
+from sbc.sip.timers import LONGEST_INTERVAL_S, Timer
 
 
 class State(StrEnum):
@@ -66,7 +66,9 @@ class Action(StrEnum):
     SLOW_DOWN = "interval T2"
     """The running back-off continues at T2."""
     STOP_RESENDING = "stop resending"
-    """Nothing more is sent unasked; what the peer asks for again is still sent."""
+    """Stops the timer that backs off; what the peer asks for again is still sent."""
+    KEEP_REQUEST = "keep request"
+    """Holds the request until the first response, for the late 100."""
     FORGET_BYTES = "forget bytes"
     """Lets go of the stored bytes, keeps the message."""
     FORGET = "forget message"
@@ -204,7 +206,8 @@ INVITE_SERVER: Final[Table] = {
 
 NON_INVITE_SERVER: Final[Table] = {
     (State.INITIAL, Event.REQUEST): Transition(
-        State.TRYING, (Action.TELL_REQUEST, Timer.LATE_TRYING, Timer.EXPIRY)
+        State.TRYING,
+        (Action.TELL_REQUEST, Action.KEEP_REQUEST, Timer.LATE_TRYING, Timer.EXPIRY),
     ),
     (State.TRYING, Event.REQUEST): Transition(State.TRYING),
     (State.TRYING, Event.SEND_PROVISIONAL): Transition(State.PROCEEDING, (Action.SEND_RESPONSE,)),
@@ -243,6 +246,7 @@ class Step(NamedTuple):
 
     state: State
     actions: tuple[Action, ...]
+    """What is to be sent, told and kept; the timers are apart."""
     stops: tuple[Timer, ...]
     """Timers that the old state heard and the new one does not."""
     starts: tuple[Timer, ...]
@@ -260,11 +264,17 @@ def compile_rows(table: Table) -> Rows:
     """Lay a table out for running: one small dictionary per state, timers to stop worked out."""
     rows: Rows = {state: {} for state in State}
     for (state, event), (after, actions) in table.items():
-        still_heard = heard(table, after)
+        keeps = set(heard(table, after))
+        if Action.STOP_RESENDING in actions:
+            keeps -= LONGEST_INTERVAL_S.keys()
         rows[state][event] = Step(
             state=after,
-            actions=tuple(action for action in actions if isinstance(action, Action)),
-            stops=tuple(timer for timer in heard(table, state) if timer not in still_heard),
+            actions=tuple(
+                action
+                for action in actions
+                if isinstance(action, Action) and action is not Action.STOP_RESENDING
+            ),
+            stops=tuple(timer for timer in heard(table, state) if timer not in keeps),
             starts=tuple(action for action in actions if isinstance(action, Timer)),
         )
     return rows
