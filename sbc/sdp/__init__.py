@@ -1,0 +1,1 @@
+"""SDP, sans-IO: session descriptions and the offer/answer model."""

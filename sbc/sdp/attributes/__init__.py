@@ -1,0 +1,1 @@
+"""Attributes of session descriptions, one file per concept."""
