@@ -48,10 +48,11 @@ class PrefixMap(Generic[T]):
         value = self._hosts.get(host)
         if value is not None:
             return value
-        if ":" in host:
-            levels, number = self._ipv6, _ipv6_value(host)
-        else:
-            levels, number = self._ipv4, _ipv4_value(host)
+        is_ipv6 = ":" in host
+        levels = self._ipv6 if is_ipv6 else self._ipv4
+        if not levels:
+            return None
+        number = _ipv6_value(host) if is_ipv6 else _ipv4_value(host)
         if number < 0:
             return None
         for shift, level in levels:

@@ -128,7 +128,7 @@ def _found(value: object) -> str:
         return repr(value) if len(value) <= 60 else repr(value[:57]) + "..."
     if isinstance(value, dict):
         return "a mapping"
-    return "an empty list" if value == [] or value == () else "a list"
+    return "a list" if value else "an empty list"
 
 
 def _keys(model: type[BaseModel]) -> tuple[str, ...]:
