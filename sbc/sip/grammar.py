@@ -169,7 +169,7 @@ def refuse_twice(params: list[tuple[str, str | None]]) -> None:
     seen: set[str] = set()
     for name, _ in params:
         if name in seen:
-            raise ParseError(f"parameter {name!r} is there twice")
+            raise ParseError("a parameter is there twice")
         seen.add(name)
 
 

@@ -120,6 +120,8 @@ class Message:
     """
 
     __slots__ = (
+        "_contact",
+        "_contact_text",
         "_cseq",
         "_cseq_text",
         "_from",
@@ -146,6 +148,8 @@ class Message:
         self._via_text: str | None = None
         self._cseq: CSeq | None = None
         self._cseq_text: str | None = None
+        self._contact: NameAddr | None = None
+        self._contact_text: str | None = None
         self._from: NameAddr | None = None
         self._from_text: str | None = None
         self._from_tag: str | None = None
@@ -241,7 +245,11 @@ class Message:
         text = self.headers.first("contact")
         if not text or (text == "*" and self.contact_is_star):
             return None
-        return parse_name_addr_untrusted(top_value(text))
+        contact = self._contact
+        if contact is None or text is not self._contact_text:
+            contact = self._contact = parse_name_addr_untrusted(top_value(text))
+            self._contact_text = text
+        return contact
 
     @property
     def contacts(self) -> list[NameAddr]:

@@ -79,8 +79,8 @@ SINGLE = frozenset(
 _ECHOED = ("via", "from", "to", "call-id", "cseq")
 _FOLD = re.compile(r"\r\n[ \t]+")
 _CALL_ID = re.compile(r"[!-+\--~]++")
-_VERSION = re.compile(r"SIP/[0-9]++\.[0-9]++", re.IGNORECASE)
-_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE)
+_VERSION = re.compile(r"SIP/[0-9]++\.[0-9]++", re.IGNORECASE | re.ASCII)
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE | re.ASCII)
 _MAGIC_COOKIE = "z9hG4bK"
 
 
@@ -112,8 +112,10 @@ def salvage_request(data: bytes, limits: Limits = DEFAULT) -> Request | None:
         From, To, Call-ID and CSeq are there, though perhaps malformed. None when less is left,
         or when it is an ACK.
     """
-    head = data[: limits.head_bytes].lstrip(b"\r\n").partition(b"\r\n\r\n")[0]
+    head, end, _ = data[: limits.head_bytes].lstrip(b"\r\n").partition(b"\r\n\r\n")
     lines = _unfold(head.decode("utf-8", "surrogateescape"))
+    if not end and len(lines) > 1:
+        lines.pop()  # it was cut off
     words = lines[0].split(" ")
     method = words[0]
     if not is_token(method) or method == "ACK" or _VERSION.search(lines[0]) is None:
@@ -123,7 +125,7 @@ def salvage_request(data: bytes, limits: Limits = DEFAULT) -> Request | None:
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
         key = KEYS.get(name) or COMPACT.get(name.lower(), name.lower())
-        clean = len(line) <= limits.line_bytes and "\r" not in line and "\n" not in line
+        clean = _bytes(line) <= limits.line_bytes and "\r" not in line and "\n" not in line
         if key in _ECHOED and colon and clean and BAD_NUL.search(line) is None:
             headers.append(name, value.strip(" \t"))
     request = Request(method, words[1] if len(words) > 1 else "", headers)
@@ -178,16 +180,15 @@ def _split_lines(data: bytes, start: int, end: int, limits: Limits) -> list[str]
         if bad is not None:
             raise ParseError("NUL in the headers", data.find(b"\0", start))
     if breaks > limits.header_count:
-        raise ParseError(
-            "too many headers", _line_offset(data, start, limits.header_count + 1), 513
-        )
+        kept = "\r\n".join(lines[: limits.header_count + 1])
+        raise ParseError("too many headers", start + _bytes(kept) + 2, 513)
     if "\r\n " in head or "\r\n\t" in head:
         if lines[1][:1] in {" ", "\t"}:
             raise ParseError("folded start line", start + len(lines[0]))
         lines = _unfold(head)
     if len(head) > limits.line_bytes:
         for index in range(1, len(lines)):
-            if len(lines[index]) > limits.line_bytes:
+            if _bytes(lines[index]) > limits.line_bytes:
                 raise ParseError("header too long", _line_offset(data, start, index), 513)
     return lines
 
@@ -200,7 +201,7 @@ def _unfold(head: str) -> list[str]:
 
 
 def _read_start_line(line: str, start: int, limits: Limits) -> Request | Response:
-    if line[:4].upper() == "SIP/":
+    if line[:4].lower() == "sip/":
         status = _STATUS_LINE.fullmatch(line)
         if status is None:
             raise ParseError("malformed status line", start)
@@ -209,11 +210,11 @@ def _read_start_line(line: str, start: int, limits: Limits) -> Request | Respons
     uri_text, _, version = rest.partition(" ")
     if method not in METHODS and not is_token(method):
         raise ParseError("malformed method", start)
-    if version != "SIP/2.0" and version.upper() != "SIP/2.0":
+    if version != "SIP/2.0" and version.lower() != "sip/2.0":
         if uri_text and _VERSION.fullmatch(version) is not None:
             raise ParseError("SIP version not supported", start + len(line) - len(version), 505)
         raise ParseError("malformed request line", start + len(method) + 1 + len(uri_text))
-    if len(uri_text) > limits.uri_bytes:
+    if _bytes(uri_text) > limits.uri_bytes:
         raise ParseError("Request-URI too long", start + len(method) + 1, 414)
     return Request(method, uri_text)
 
@@ -308,6 +309,10 @@ def _check_uri(request: Request, start: int) -> None:
         raise ParseError("headers in Request-URI", start + len(request.method) + 1)
 
 
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
+
+
 def _loose_break(head: bytes) -> int:
     match = re.search(rb"\r(?!\n)|(?<!\r)\n", head)
     return 0 if match is None else match.start()
@@ -328,7 +333,7 @@ def _value_offset(data: bytes, start: int, key: str) -> int:
     at = _line_offset(data, start, 1)
     while not data.startswith(b"\r\n", at):
         colon = data.find(b":", at)
-        name = data[at:colon].rstrip(b" \t").decode("latin-1").lower()
+        name = data[at:colon].rstrip(b" \t\r\n").decode("latin-1").lower()
         if COMPACT.get(name, name) == key:
             value = colon + 1
             while data[value : value + 1] in {b" ", b"\t", b"\r", b"\n"}:
