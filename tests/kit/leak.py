@@ -20,6 +20,8 @@ from tests.kit.wire import Capture, Datagram, Stream
 
 _SHORTEST = 5
 """Shorter words (``-``, ``1``, ``sip``) say nothing about a side and turn up by chance."""
+_UNMISTAKABLE = 8
+"""Longer words are found inside other words too: an identifier may be built into another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,10 @@ def _secrets(side: Side, received: list[str], sent: list[str]) -> dict[str, str]
 
 def _forms(secret: str) -> Iterator[tuple[str, re.Pattern[str]]]:
     """The secret as it is and in the disguises that stateless hiding is tempted to use."""
-    yield "plain", _word(secret)
+    if len(secret) < _UNMISTAKABLE or _numeric(secret) is not None:
+        yield "plain", _word(secret)
+    else:
+        yield "plain", re.compile(re.escape(secret), re.IGNORECASE)
     quoted = quote(secret, safe="")
     if quoted != secret:
         yield "percent-escaped", _word(quoted)
