@@ -1,0 +1,70 @@
+"""What strangers may take of our sockets, and what was counted."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """Caps and timers of the transports. Every limit has its counter in `TransportStatistics`."""
+
+    inbound_connections: int = 4096
+    """Accepted connections in all."""
+    connections_per_source: int = 200
+    """Accepted connections per IPv4 address or IPv6 /64; an office behind one NAT is one source."""
+    outbound_connections: int = 1024
+    """Connections that we opened ourselves; apart, so that strangers cannot use them up."""
+    first_message_s: float = 10.0
+    """An accepted connection must have brought a whole message by then."""
+    message_s: float = 10.0
+    """A message that began to arrive must be whole by then, however slowly its bytes drip in."""
+    idle_s: float = 900.0
+    """A connection that carried nothing for so long, either way, is closed."""
+    write_stall_s: float = 10.0
+    """A peer that takes none of what is queued for it for so long is gone."""
+    write_buffer_bytes: int = 262_144
+    """Most bytes that wait for one connection."""
+    connect_s: float = 5.0
+    """How long opening a connection may take."""
+    receive_buffer_bytes: int = 2_097_152
+    """What a UDP socket should be able to hold while the loop is busy."""
+    stun_answers_per_second: int = 2000
+    """STUN answers per socket; each is as large as its question, so this bounds reflection."""
+    icmp_failures_per_second: int = 100
+    """Failures reported because of ICMP errors, per socket."""
+
+
+@dataclass(slots=True)
+class TransportStatistics:
+    """Counters since start; they only grow."""
+
+    messages_in: int = 0
+    messages_out: int = 0
+    keepalives_in: int = 0
+    """CRLF or zero padding, on streams and datagrams."""
+    stun_answered: int = 0
+    stun_ignored: int = 0
+    """STUN that is no answerable request, or was over the rate."""
+    datagrams_unsent: int = 0
+    """The socket's send buffer was full: lost as if on the wire, so retransmission repairs it."""
+    send_errors: int = 0
+    """The system refused to send: no route, firewall, too large, a host that is not numeric."""
+    icmp_reported: int = 0
+    icmp_suppressed: int = 0
+    """ICMP errors beyond the rate."""
+    icmp_unproven: int = 0
+    """ICMP errors that did not quote a request of ours, so anybody could have made them up."""
+    accepted: int = 0
+    accept_errors: int = 0
+    refused_total_cap: int = 0
+    refused_source_cap: int = 0
+    opened: int = 0
+    open_refused_cap: int = 0
+    connect_failures: int = 0
+    closed_slow_message: int = 0
+    """No whole message in time: `first_message_s` or `message_s`."""
+    closed_idle: int = 0
+    closed_write_stall: int = 0
+    closed_write_overflow: int = 0
+    closed_malformed: int = 0
+    closed_by_peer: int = 0
+    """In order or by reset."""

@@ -1,0 +1,242 @@
+"""All SIP sockets of the process, behind one `send`."""
+
+import socket
+from collections.abc import Callable, Sequence
+
+import trio
+
+from sbc.sip.flow import Address, Flow
+from sbc.transport.addresses import family_of
+from sbc.transport.failures import Failures
+from sbc.transport.limits import TransportLimits, TransportStatistics
+from sbc.transport.pool import Pool, unnumbered
+from sbc.transport.sockets import (
+    NetworkPlan,
+    open_tcp_listener,
+    open_udp,
+    receive_buffer_of,
+    tune_stream,
+)
+from sbc.transport.tcp import Connection, TcpListener
+from sbc.transport.udp import Batch, UdpSocket
+
+
+class Transports:
+    """Sockets of every listener of every network.
+
+    The callbacks are plain functions called from the transports' tasks, never from inside `send`:
+    `on_messages` gets what one socket brought in one turn (at most `udp.DATAGRAMS_PER_TURN`
+    datagrams or `tcp.READ_BYTES`), `on_failure` a flow by which something could not be sent and
+    why, `on_connection_closed` a stream's flow that no longer is.
+
+    Keep-alives (STUN, CRLF) are answered here and not passed on.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[NetworkPlan],
+        *,
+        on_messages: Callable[[Batch], None],
+        on_failure: Callable[[Flow, str], None],
+        on_connection_closed: Callable[[Flow], None],
+        limits: TransportLimits | None = None,
+    ) -> None:
+        """Nothing is opened yet."""
+        self._networks = tuple(networks)
+        self._limits = limits if limits is not None else TransportLimits()
+        self._on_messages = on_messages
+        self._on_connection_closed = on_connection_closed
+        self._failures = Failures(on_failure)
+        self._udp: dict[Address, UdpSocket] = {}
+        self._tcp: dict[Address, TcpListener] = {}
+        self._first: dict[tuple[str, str, int], Address] = {}
+        self._dscp = {network.name: network.signalling_dscp for network in self._networks}
+        self._nursery: trio.Nursery | None = None
+        self.statistics = TransportStatistics()
+        self.warnings: list[str] = []
+        """What an operator should know after `open`, one line each."""
+        self._pool: Pool[Connection] = Pool(self._limits, self.statistics)
+
+    @property
+    def connections(self) -> int:
+        """How many streams are open or being opened."""
+        return len(self._pool)
+
+    def open(self) -> None:
+        """Bind every listener; all or none.
+
+        Raises:
+            ListenFailed: one cannot be bound; the text says which, why and what to do.
+        """
+        try:
+            for network in self._networks:
+                self._open_network(network)
+        except BaseException:
+            self._close()
+            raise
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Carry messages until cancelled; `open` first, or it is done here.
+
+        Raises:
+            ListenFailed: as `open`.
+        """
+        if not (self._udp or self._tcp):
+            self.open()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._failures.run)
+                for udp in self._udp.values():
+                    nursery.start_soon(udp.run)
+                for listener in self._tcp.values():
+                    nursery.start_soon(listener.run)
+                task_status.started()
+        finally:
+            self._nursery = None
+            self._close()
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        """Send one message by a flow, without waiting; a failure comes back by `on_failure`.
+
+        A stream flow without number takes a connection that is open to its remote address, or
+        opens one. A stream flow whose connection is gone fails: whether another way is right is
+        not for a transport to say.
+        """
+        if flow.transport == "udp":
+            udp = self._udp.get(flow.local)
+            if udp is not None:
+                udp.send(flow, data)
+                return
+            self._fail(flow, "no such socket")
+            return
+        connection = self._pool.find(flow)
+        if connection is None:
+            if flow.connection:
+                self._fail(flow, "the connection is closed")
+                return
+            connection = self._opened(flow)
+            if connection is None:
+                return
+        if not flow.connection:
+            connection.used_unnumbered = True
+        connection.send(data)
+
+    def flow_to(self, network: str, transport: str, remote: Address) -> Flow | None:
+        """The flow for a first request to a numeric address, from the first fitting listener.
+
+        None if the network has no listener of that transport and address family.
+        """
+        local = self._first.get((network, transport, 6 if ":" in remote[0] else 4))
+        return None if local is None else Flow(network, transport, local, remote)
+
+    def messages_arrived(self, batch: Batch) -> None:
+        """For connections: pass messages on."""
+        self._on_messages(batch)
+
+    def connection_ended(self, connection: Connection, why: str) -> None:
+        """For connections: forget one, and tell everybody who may wait for it."""
+        self._pool.remove(connection)
+        self._on_connection_closed(connection.flow)
+        if connection.used_unnumbered:
+            self._failures.add(unnumbered(connection.flow), why)
+
+    def _open_network(self, network: NetworkPlan) -> None:
+        for listener in network.listeners:
+            if listener.transport == "udp":
+                sock = open_udp(network, listener, self._limits.receive_buffer_bytes)
+                udp = UdpSocket(
+                    network.name,
+                    sock,
+                    limits=self._limits,
+                    statistics=self.statistics,
+                    on_messages=self._on_messages,
+                    on_failure=self._failures.add,
+                )
+                self._udp[udp.local] = udp
+                local = udp.local
+                self._check_receive_buffer(udp, sock)
+            else:
+                tcp = TcpListener(
+                    network.name,
+                    open_tcp_listener(network, listener),
+                    statistics=self.statistics,
+                    may_accept=self._pool.may_accept,
+                    accepted=self._accepted,
+                )
+                self._tcp[tcp.local] = tcp
+                local = tcp.local
+            self._first.setdefault((network.name, listener.transport, listener.family), local)
+
+    def _check_receive_buffer(self, udp: UdpSocket, sock: socket.socket) -> None:
+        wanted, held = self._limits.receive_buffer_bytes, receive_buffer_of(sock)
+        if held < wanted:
+            self.warnings.append(
+                f"the UDP socket {udp.local[0]} port {udp.local[1]} buffers {held} bytes instead"
+                f" of {wanted}; `sysctl net.core.rmem_max={wanted}` makes room for bursts"
+            )
+
+    def _accepted(self, listener: TcpListener, sock: socket.socket, remote: Address) -> None:
+        flow = Flow(listener.network, "tcp", listener.local, remote, self._pool.next_number())
+        self._start(flow, sock, opened_by_us=False)
+
+    def _opened(self, flow: Flow) -> Connection | None:
+        """A connection being opened, bound to the listener's address; None has been told."""
+        if flow.local not in self._tcp:
+            self._fail(flow, "no such socket")
+            return None
+        family = family_of(flow.remote[0])
+        if family is None or family != family_of(flow.local[0]):
+            self._fail(flow, f"{flow.remote[0]!r} is not an address of this socket's family")
+            return None
+        if not self._pool.may_open():
+            self._fail(flow, "too many connections opened")
+            return None
+        try:
+            sock = socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET)
+        except OSError as error:
+            self._fail(flow, error.strerror or str(error))
+            return None
+        try:
+            sock.setblocking(False)
+            sock.bind((flow.local[0], 0))
+        except OSError as error:
+            sock.close()
+            self._fail(flow, error.strerror or str(error))
+            return None
+        return self._start(
+            flow._replace(connection=self._pool.next_number()), sock, opened_by_us=True
+        )
+
+    def _start(self, flow: Flow, sock: socket.socket, *, opened_by_us: bool) -> Connection | None:
+        nursery = self._nursery
+        if nursery is None:
+            sock.close()
+            self._fail(flow, "the transports do not run")
+            return None
+        tune_stream(sock, self._dscp[flow.network])
+        connection = Connection(
+            flow,
+            sock,
+            opened_by_us=opened_by_us,
+            limits=self._limits,
+            statistics=self.statistics,
+            events=self,
+            nursery=nursery,
+        )
+        self._pool.add(connection)
+        nursery.start_soon(connection.run)
+        return connection
+
+    def _fail(self, flow: Flow, why: str) -> None:
+        self.statistics.send_errors += 1
+        self._failures.add(flow, why)
+
+    def _close(self) -> None:
+        for udp in self._udp.values():
+            udp.close()
+        for listener in self._tcp.values():
+            listener.close()
+        self._udp.clear()
+        self._tcp.clear()
+        self._first.clear()

@@ -1,0 +1,32 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from sbc.routing.model import Network
+from sbc.transport.limits import TransportLimits
+from tests.transport.edge import Edge
+
+Start = Callable[..., Awaitable[Edge]]
+
+
+@pytest.fixture
+async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
+    """Starts transports that run until the test ends."""
+
+    async def run(
+        *networks: Network, limits: TransportLimits | None = None, echo: bool = False
+    ) -> Edge:
+        edge = Edge(networks, limits or TransportLimits(), echo=echo)
+        await nursery.start(edge.transports.run)
+        return edge
+
+    yield run
+    nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def jumping_clock() -> MockClock:
+    """Jumps only when the sockets are quiet too, for the kernel lives in real time."""
+    return MockClock(autojump_threshold=0.02)

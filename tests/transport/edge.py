@@ -1,0 +1,99 @@
+"""Transports on loopback, and what they told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import trio
+
+from sbc.routing.model import Listener, Network
+from sbc.sip.flow import Address, Flow
+from sbc.transport.limits import TransportLimits
+from sbc.transport.transports import Transports
+
+OPTIONS = (
+    b"OPTIONS sip:sbc SIP/2.0\r\n"
+    b"Via: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK-0123456789abcdef\r\n"
+    b"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+
+def network(
+    name: str = "public",
+    transport: Literal["udp", "tcp"] = "udp",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    dscp: int = 24,
+) -> Network:
+    """A network with one listener on a free port."""
+    family: Literal[4, 6] = 6 if ":" in host else 4
+    listener = Listener(transport, family, host, port, host)
+    return Network(name, (listener,), (), (20000, 20010), signalling_dscp=dscp)
+
+
+@dataclass
+class Edge:
+    """Transports and everything that their callbacks got."""
+
+    networks: tuple[Network, ...]
+    limits: TransportLimits = field(default_factory=TransportLimits)
+    messages: list[tuple[Flow, bytes]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    failures: list[tuple[Flow, str]] = field(default_factory=list)
+    closed: list[Flow] = field(default_factory=list)
+    echo: bool = False
+
+    def __post_init__(self) -> None:
+        self._told = trio.Event()
+        self.transports = Transports(
+            self.networks,
+            on_messages=self._messages,
+            on_failure=self._failure,
+            on_connection_closed=self._closed,
+            limits=self.limits,
+        )
+
+    @property
+    def flow(self) -> Flow:
+        """The flow of the last message."""
+        return self.messages[-1][0]
+
+    def address(self, name: str = "public", host: str = "127.0.0.1") -> Address:
+        """Where the listener of that network is bound that could reach `host`."""
+        for transport in ("udp", "tcp"):
+            flow = self.transports.flow_to(name, transport, (host, 9))
+            if flow is not None:
+                return flow.local
+        raise LookupError(name)
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Wait until what was told makes the condition true."""
+        with trio.fail_after(5):
+            while not happened():
+                self._told = trio.Event()
+                await self._told.wait()
+
+    def _messages(self, batch: list[tuple[Flow, bytes]]) -> None:
+        self.batches.append(len(batch))
+        self.messages += batch
+        if self.echo:
+            for flow, data in batch:
+                self.transports.send(flow, data)
+        self._told.set()
+
+    def _failure(self, flow: Flow, why: str) -> None:
+        self.failures.append((flow, why))
+        self._told.set()
+
+    def _closed(self, flow: Flow) -> None:
+        self.closed.append(flow)
+        self._told.set()
+
+
+async def stranger(host: str = "127.0.0.1") -> trio.socket.SocketType:
+    """A bound UDP socket that is not ours."""
+    family = trio.socket.AF_INET6 if ":" in host else trio.socket.AF_INET
+    sock = trio.socket.socket(family, trio.socket.SOCK_DGRAM)
+    await sock.bind((host, 0))
+    return sock
