@@ -54,7 +54,6 @@ class MediaResumed:
 
     stream_id: StreamId
     side: SideName
-    silent_s: float
 
 
 @dataclass(frozen=True, slots=True)

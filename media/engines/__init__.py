@@ -1,0 +1,1 @@
+"""The engines that move packets; `media.relay` alone chooses one."""
