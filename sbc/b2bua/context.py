@@ -1,0 +1,48 @@
+"""What a call is handed: configuration in force, entropy and ports. Never part of its data."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sbc.routing.facing import listener_of
+from sbc.routing.model import Listener, Network, Settings
+from sbc.sip.flow import Flow
+
+
+class IdSource(Protocol):
+    """Entropy, handed in so that tests are equations."""
+
+    def token(self) -> str:
+        """16 lower-case hexadecimal digits that nobody can guess."""
+
+    def key(self, length: int) -> bytes:
+        """That many unguessable bytes, for SRTP keys."""
+
+
+class PortSource(Protocol):
+    """Media ports per network."""
+
+    def take(self, network: str, now: float) -> int:
+        """An even port; the one above it is its RTCP port.
+
+        Raises:
+            PortsExhausted: the network's range has no free pair.
+        """
+
+    def give_back(self, network: str, port: int, now: float) -> None:
+        """Put a port into quarantine, from which it returns to the pool."""
+
+
+@dataclass(slots=True)
+class Context:
+    """The surroundings of all calls that began under one configuration."""
+
+    settings: Settings
+    networks: dict[str, Network]
+    ids: IdSource
+    ports: PortSource
+    instance: str
+    """Marks the branches of this process, so that a request that comes back is recognised."""
+
+    def listener(self, flow: Flow) -> Listener:
+        """The socket of ours that a flow runs over: what Via and Contact must name."""
+        return listener_of(self.networks[flow.network], flow)

@@ -1,0 +1,105 @@
+"""What happened to one call, in order: the one record that ladder, CDR and diagnosis read.
+
+Bounded by entries and by bytes. The beginning explains how a call was set up and the end why
+it ended, so both are kept and the middle gives way.
+"""
+
+from typing import NamedTuple
+
+MAX_ENTRIES = 160
+MAX_BYTES = 48 * 1024
+HEAD_ENTRIES = 40
+"""How many of the first entries are never dropped."""
+
+
+class JournalEntry(NamedTuple):
+    """One line of a call's story."""
+
+    at: float
+    """Monotonic seconds, as handed to the call."""
+    kind: str
+    """``"sip"``, ``"decision"``, ``"media"``, ``"timer"`` or ``"error"``."""
+    side: str
+    """The leg it concerns: ``"a"``, ``"b"``, or ``""`` for both."""
+    direction: str
+    """For SIP ``"in"`` or ``"out"``; otherwise ``""``."""
+    text: str
+    """One line for people; for SIP empty, since `raw` says it all."""
+    raw: bytes = b""
+    """The SIP message as received or sent."""
+
+    @property
+    def summary(self) -> str:
+        """The line to show: the text, or of a SIP message its start line and CSeq method."""
+        return self.text or _summary_of(self.raw)
+
+
+class Journal:
+    """A bounded, append-only list of entries."""
+
+    __slots__ = ("_bytes", "dropped", "entries")
+
+    def __init__(self) -> None:
+        self.entries: list[JournalEntry] = []
+        self.dropped = 0
+        """Entries that gave way to later ones."""
+        self._bytes = 0
+
+    def note(
+        self,
+        at: float,
+        kind: str,
+        text: str,
+        side: str = "",
+        direction: str = "",
+        raw: bytes = b"",
+    ) -> None:
+        """Append one entry; the oldest one after the head gives way when the journal is full."""
+        entries = self.entries
+        entries.append(JournalEntry(at, kind, side, direction, text, raw))
+        self._bytes += len(raw) + len(text)
+        if len(entries) > MAX_ENTRIES or self._bytes > MAX_BYTES:
+            self._make_room()
+
+    def to_data(self) -> dict[str, object]:
+        """The journal as plain data; message bytes as latin-1 text."""
+        return {
+            "dropped": self.dropped,
+            "entries": [[*entry[:5], entry.raw.decode("latin-1")] for entry in self.entries],
+        }
+
+    @classmethod
+    def from_data(cls, data: dict[str, object]) -> "Journal":
+        """The journal that `to_data` exported."""
+        journal = cls()
+        entries = data["entries"]
+        dropped = data["dropped"]
+        assert isinstance(entries, list)
+        assert isinstance(dropped, int)
+        for at, kind, side, direction, text, raw in entries:
+            journal.note(at, kind, text, side, direction, raw.encode("latin-1"))
+        journal.dropped = dropped
+        return journal
+
+    def _make_room(self) -> None:
+        entries = self.entries
+        while len(entries) > HEAD_ENTRIES + 1 and (
+            len(entries) > MAX_ENTRIES or self._bytes > MAX_BYTES
+        ):
+            gone = entries.pop(HEAD_ENTRIES)
+            self._bytes -= len(gone.raw) + len(gone.text)
+            self.dropped += 1
+
+
+def _summary_of(raw: bytes) -> str:
+    """Start line of a message, shortened, with the method of a response."""
+    head = raw[:2048].decode("utf-8", "replace")
+    line, _, rest = head.partition("\r\n")
+    if not line.startswith("SIP/2.0 "):
+        method, _, tail = line.partition(" ")
+        return f"{method} {tail.rpartition(' ')[0]}"
+    for header in rest.split("\r\n"):
+        name, _, value = header.partition(":")
+        if name.strip().lower() == "cseq":
+            return f"{line[8:]} ({value.split()[-1]})" if value.split() else line[8:]
+    return line[8:]

@@ -1,0 +1,224 @@
+"""The call's machine: events are weighed, the table decides, actions queue commands.
+
+    commands = receive(call, event, now)
+
+The commands are carried out in order; whatever fails comes back as an event. A call never
+raises for what the network did.
+"""
+
+from collections.abc import Callable
+
+from sbc.b2bua import ending, inside, setup
+from sbc.b2bua.call import A, B, Call, Timer
+from sbc.b2bua.causes import NO_ANSWER, RECOVERY_ON_TIMER_EXPIRY, TEMPORARY_FAILURE, Ending
+from sbc.b2bua.commands import Command
+from sbc.b2bua.events import (
+    AckReceived,
+    CancelReceived,
+    Event,
+    GaveUp,
+    MediaNoted,
+    MediaRefused,
+    MediaSilent,
+    ReplyReceived,
+    RequestFailed,
+    RequestReceived,
+)
+from sbc.b2bua.leg import LegState
+from sbc.b2bua.table import Action, Happening, State, next_of
+from sbc.sip.timers import T2
+from sbc.sip.user import Respond
+
+
+def begin(call: Call, now: float) -> list[Command]:
+    """Start a call whose INVITE was admitted and routed."""
+    call.now = now
+    setup.begin(call)
+    return _drain(call)
+
+
+def receive(call: Call, event: Event, now: float) -> list[Command]:
+    """Tell the call something; get what it wants done, in order."""
+    call.now = now
+    happening, event = _weigh(call, event)
+    _happen(call, happening, event)
+    return _drain(call)
+
+
+def handle_timeout(call: Call, now: float) -> list[Command]:
+    """Let the timers fire whose time has come."""
+    call.now = now
+    for timer in [timer for timer, at in call.timers.items() if at <= now]:
+        if call.timers.pop(timer, None) is not None:
+            _fire(call, timer)
+    return _drain(call)
+
+
+def next_timeout(call: Call) -> float | None:
+    """When `handle_timeout` is wanted next."""
+    return min(call.timers.values(), default=None)
+
+
+def _drain(call: Call) -> list[Command]:
+    commands, call.out = call.out, []
+    return commands
+
+
+def _happen(call: Call, happening: Happening, event: Event) -> None:
+    state, action = next_of(call.state, happening)
+    before = call.state
+    chosen = _ACTIONS[action](call, event)
+    if call.state is before:
+        call.state = chosen or state
+
+
+def _weigh(call: Call, event: Event) -> tuple[Happening, Event]:
+    if isinstance(event, ReplyReceived):
+        return _weigh_reply(call, event), event
+    if isinstance(event, RequestFailed):
+        return _weigh_failure(call, event), event
+    if isinstance(event, RequestReceived):
+        return (Happening.BYE if event.request.method == "BYE" else Happening.REQUEST), event
+    if isinstance(event, AckReceived):
+        inside.confirm(call, event)
+        return Happening.ACK, event
+    if isinstance(event, CancelReceived):
+        if event.invite_key == call.invite_key and call.invite is not None:
+            return Happening.CANCEL, event
+        inside.cancel_exchange(call, event)
+        return Happening.NOTE, event
+    if isinstance(event, MediaNoted):
+        call.note("media", event.text, event.side)
+        return Happening.NOTE, event
+    if isinstance(event, MediaSilent):
+        return Happening.GIVE_UP, GaveUp(_silence(event))
+    if isinstance(event, MediaRefused):
+        return Happening.GIVE_UP, _refused_media(call, event)
+    return Happening.GIVE_UP, event
+
+
+def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
+    status = event.response.status
+    exchange = call.exchanges.get(event.ref)
+    if exchange is not None:
+        if exchange.method == "BYE" and status >= 200:
+            return _leg_done(call, event.ref)
+        return Happening.REPLY
+    if call.setup is None or event.ref != call.setup.ref:
+        return Happening.NOTE
+    if status < 200:
+        call.setup.provisional = True
+        if status == 100 and call.state is not State.CANCELLING:
+            return Happening.NOTE
+        return Happening.PROGRESS
+    if status < 300:
+        return Happening.ANSWER
+    return _refused_or_retry(call, status in setup.HUNTING_STATUSES)
+
+
+def _weigh_failure(call: Call, event: RequestFailed) -> Happening:
+    exchange = call.exchanges.get(event.ref)
+    if exchange is not None:
+        if exchange.method == "BYE":
+            return _leg_done(call, event.ref)
+        return Happening.REPLY
+    if call.setup is None or event.ref != call.setup.ref or call.answered_at is not None:
+        return Happening.NOTE
+    return _refused_or_retry(call, True)
+
+
+def _refused_or_retry(call: Call, hunting: bool) -> Happening:
+    if hunting and call.position + 1 < len(call.candidates):
+        return Happening.RETRY
+    return Happening.REFUSED
+
+
+def _leg_done(call: Call, ref: str) -> Happening:
+    exchange = call.exchanges.pop(ref)
+    call.leg(exchange.to).state = LegState.DONE
+    if call.a.state is LegState.DONE and call.b.state is LegState.DONE:
+        return Happening.ALL_DONE
+    return Happening.LEG_DONE
+
+
+def _silence(event: MediaSilent) -> Ending:
+    side = event.side.value.upper()
+    text = f"no RTP from {side} for {event.silent_s:.0f} s"
+    return Ending(480, TEMPORARY_FAILURE, "media", text)
+
+
+def _refused_media(call: Call, event: MediaRefused) -> Event:
+    if call.answered_at is None:
+        return event
+    text = f"the media relay refused the call: {event.reason}"
+    return GaveUp(Ending(503, TEMPORARY_FAILURE, "internal", text))
+
+
+def _fire(call: Call, timer: Timer) -> None:
+    if timer in (Timer.ACK_A, Timer.ACK_B):
+        _repeat_answer(call, timer)
+        return
+    call.note("timer", timer.value)
+    if timer is Timer.RING:
+        _give_up(call, Ending(504, RECOVERY_ON_TIMER_EXPIRY, "timeout", timer.value))
+    elif timer is Timer.NO_ANSWER:
+        _give_up(call, Ending(480, NO_ANSWER, "timeout", timer.value))
+    elif timer is Timer.MAX_DURATION:
+        _give_up(call, Ending(200, RECOVERY_ON_TIMER_EXPIRY, "timeout", timer.value))
+    else:
+        _give_up(call, Ending(487, RECOVERY_ON_TIMER_EXPIRY, "timeout", timer.value))
+
+
+def _give_up(call: Call, why: Ending) -> None:
+    _happen(call, Happening.GIVE_UP, GaveUp(why))
+
+
+def _repeat_answer(call: Call, timer: Timer) -> None:
+    """Repeat an unacknowledged 2xx, or after 64*T1 end the call (RFC 3261 §13.3.1.4)."""
+    side = A if timer is Timer.ACK_A else B
+    wait = call.ack_waits.get(side)
+    if wait is None:
+        return
+    if call.now >= wait.give_up_at:
+        del call.ack_waits[side]
+        text = f"the {side.value} leg never acknowledged our 2xx"
+        call.note("timer", text)
+        if call.state is State.ENDING:
+            ending.send_deferred_bye(call, GaveUp(Ending(408, 102, "timeout", text)))
+        else:
+            _give_up(call, Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text))
+        return
+    wait.interval_s = min(2 * wait.interval_s, T2)
+    wait.next_at = min(call.now + wait.interval_s, wait.give_up_at)
+    call.timers[timer] = wait.next_at
+    call.out.append(Respond(wait.key, wait.response, side.value))
+
+
+def _nothing(call: Call, event: Event) -> None:
+    """The table names nothing to do; the journal has the message itself."""
+
+
+_ACTIONS: dict[Action, Callable[[Call, Event], State | None]] = {
+    Action.RELAY_PROGRESS: setup.relay_progress,
+    Action.RELAY_ANSWER: setup.relay_answer,
+    Action.ACK_AGAIN: setup.acknowledge_again,
+    Action.DROP_ANSWER: setup.drop_answer,
+    Action.RELAY_REFUSAL: setup.relay_refusal,
+    Action.TRY_NEXT: setup.try_next,
+    Action.CANCEL_SETUP: setup.cancel_setup,
+    Action.CANCEL_B: setup.cancel_b,
+    Action.ABORT_SETUP: setup.abort_setup,
+    Action.HANG_UP_EARLY: setup.hang_up_early,
+    Action.CONFIRM: _nothing,
+    Action.HANG_UP: ending.bye_received,
+    Action.BYE_BOTH: ending.bye_both,
+    Action.ANSWER_BYE: ending.answer_bye,
+    Action.RELAY_REQUEST: inside.relay_request,
+    Action.REFUSE_REQUEST: inside.refuse_request,
+    Action.RELAY_REPLY: inside.relay_reply,
+    Action.ACK_STRAY: inside.acknowledge_stray,
+    Action.SEND_DEFERRED_BYE: ending.send_deferred_bye,
+    Action.FINISH: ending.finish,
+    Action.ABANDON: setup.abandon,
+    Action.NOTHING: _nothing,
+}

@@ -1,0 +1,124 @@
+"""Building what a call says: requests in a leg's dialog and answers to a leg's requests."""
+
+from sbc.b2bua.call import Call
+from sbc.b2bua.leg import Leg
+from sbc.policy.topology import carry, session_id, session_uuid
+from sbc.sip.headers import Headers
+from sbc.sip.message import Message, Request, Response, make_response
+from sbc.sip.user import Respond, SendAck
+
+SDP_TYPE = "application/sdp"
+
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY"
+"""What a call relays or answers (RFC 3261 §20.5)."""
+
+CONTACT_METHODS = frozenset({"INVITE", "UPDATE"})
+"""Target refresh requests: they and their 2xx carry Contact (RFC 3261 §12.2)."""
+
+
+def answer(
+    call: Call,
+    leg: Leg,
+    key: str,
+    request: Request,
+    status: int,
+    reason: str | None = None,
+    *,
+    source: Response | None = None,
+    sdp: bytes | None = None,
+    extra: tuple[tuple[str, str], ...] = (),
+) -> Response:
+    """Queue a response to a request that came from `leg`.
+
+    Args:
+        source: The other leg's response it stands for; what may pass of it is carried.
+        sdp: Our description for the leg; replaces whatever body `source` had.
+    """
+    tag = leg.local_tag if status > 100 else None
+    response = make_response(request, status, reason, tag)
+    headers = response.headers
+    if status > 100:
+        if status < 300 and request.method in CONTACT_METHODS:
+            headers.append("Contact", leg.contact)
+        if source is not None:
+            _carry(call, source, headers, leg)
+        for name, value in extra:
+            headers.append(name, value)
+        headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
+        if call.context.settings.server_header:
+            headers.append("Server", call.context.settings.server_header)
+        _attach_body(response, source, sdp)
+    call.out.append(Respond(key, response, leg.side.value))
+    return response
+
+
+def dress(
+    call: Call, leg: Leg, request: Request, source: Message | None, sdp: bytes | None
+) -> Request:
+    """Give a request to `leg` what it carries of `source`, our identity and its body."""
+    headers = request.headers
+    if request.method in CONTACT_METHODS:
+        headers.append("Contact", leg.contact)
+    if source is not None:
+        _carry(call, source, headers, leg)
+    headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
+    if call.context.settings.server_header:
+        headers.append("User-Agent", call.context.settings.server_header)
+    _attach_body(request, source, sdp)
+    return request
+
+
+def branch(call: Call) -> str:
+    """A new branch, marked so that a request that loops back is recognised."""
+    context = call.context
+    return f"z9hG4bK{context.instance}.{call.loop_mark}.{context.ids.token()}"
+
+
+def request_in_dialog(
+    call: Call, leg: Leg, method: str, source: Message | None, sdp: bytes | None
+) -> tuple[str, Request]:
+    """A request in the leg's dialog, and its branch."""
+    assert leg.dialog is not None, "a request needs a dialog"
+    ref = branch(call)
+    request = leg.dialog.build_request(method, ref, leg.sent_by, call.max_forwards)
+    return ref, dress(call, leg, request, source, sdp)
+
+
+def acknowledge(call: Call, leg: Leg, cseq: int, sdp: bytes | None = None) -> None:
+    """Queue the ACK to a 2xx of `leg` and remember it for repetition."""
+    assert leg.dialog is not None, "an ACK to a 2xx needs its dialog"
+    ack = leg.dialog.build_ack(cseq, branch(call), leg.sent_by, call.max_forwards)
+    ack.headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
+    _attach_body(ack, None, sdp)
+    call.acks[leg.side] = ack
+    call.out.append(SendAck(leg.flow, ack, leg.side.value))
+
+
+def has_sdp(message: Message) -> bool:
+    """Whether the body is a session description."""
+    return bool(message.body) and message.content_type == SDP_TYPE
+
+
+def learn_uuid(leg: Leg, message: Message) -> None:
+    """Take the Session-ID that the leg's endpoint gave, if it gave one."""
+    uuid = session_uuid(message)
+    if uuid is not None:
+        leg.uuid = uuid
+
+
+def _carry(call: Call, source: Message, headers: Headers, receiver: Leg) -> None:
+    withheld = carry(source, headers, call.other(receiver.side), receiver)
+    if withheld:
+        names = ", ".join(withheld)
+        call.note("decision", f"withheld, since they name the other side: {names}", receiver.side)
+
+
+def _attach_body(message: Message, source: Message | None, sdp: bytes | None) -> None:
+    if sdp is not None:
+        message.headers.append("Content-Type", SDP_TYPE)
+        message.body = sdp
+    elif source is not None and source.body and not has_sdp(source):
+        content_type = source.headers.first("content-type")
+        if content_type is not None:
+            message.headers.append("Content-Type", content_type)
+            message.body = source.body

@@ -1,0 +1,68 @@
+"""What a session description may carry across the border.
+
+An attribute passes only if it means the same on both sides. Addresses, keys, candidates,
+fingerprints, identifiers and everything unknown stay behind.
+
+Spec: RFC 5853 §3.1 and §3.2, RFC 8866 §6.
+"""
+
+from sbc.routing.model import MediaRules
+from sbc.sdp.attributes.crypto import CryptoAttribute, valid_crypto_untrusted
+from sbc.sdp.description import Attribute, MediaDescription
+
+_CARRIED = frozenset(
+    {
+        "rtpmap",
+        "fmtp",
+        "ptime",
+        "maxptime",
+        "rtcp-fb",
+        "rtcp-rsize",
+        "framerate",
+        "framesize",
+        "imageattr",
+        "content",
+        "silencesupp",
+    }
+)
+
+_RTP_PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"})
+
+
+def carried_attributes(media: MediaDescription) -> list[Attribute]:
+    """The attributes of an m-line that may pass; a new list."""
+    return [item for item in media.attributes if item[0].lower() in _CARRIED]
+
+
+def offered_protocol(protocol: str, rules: MediaRules) -> str:
+    """The profile we offer to a leg for one that the other leg offered (RFC 3551, 4585, 3711)."""
+    feedback = "F" if protocol.endswith("F") else ""
+    secure = "S" if rules.srtp in ("prefer", "require") else ""
+    return f"RTP/{secure}AVP{feedback}"
+
+
+def relayable(media: MediaDescription, rules: MediaRules) -> str | None:
+    """Why an m-line that a leg described cannot be relayed; None when it can.
+
+    The text is for the Warning header and the journal.
+    """
+    if media.rejected:
+        return f"{media.kind} is rejected (port 0)"
+    if media.protocol not in _RTP_PROTOCOLS:
+        return f"{media.kind} over {media.protocol} is not relayed"
+    secure = "SAVP" in media.protocol
+    if secure and rules.srtp == "off":
+        return f"{media.kind} over {media.protocol}: SRTP is off for this peer"
+    if not secure and rules.srtp == "require":
+        return f"{media.kind} over {media.protocol}: this peer must use SRTP"
+    if secure and usable_crypto(media, rules) is None:
+        return f"{media.kind} over {media.protocol} has no a=crypto line that can be served"
+    return None
+
+
+def usable_crypto(media: MediaDescription, rules: MediaRules) -> CryptoAttribute | None:
+    """The first crypto line of an m-line that the relay can serve under a peer's rules."""
+    for crypto in valid_crypto_untrusted(media.attributes):
+        if crypto.is_plain and crypto.suite in rules.suites:
+            return crypto
+    return None

@@ -1,0 +1,312 @@
+"""Topology hiding: what a message to one leg may carry of a message from the other.
+
+Nothing is copied by default. Headers that describe the path or the far end's machine are made
+anew; those that mean the same on both sides are carried; those that no rule knows are carried
+only if they name nothing of the leg they come from.
+
+Spec: RFC 5853 §3.1, RFC 7092 §3.1.3 (SDP-modifying signalling B2BUA).
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import Protocol
+
+from sbc.routing.facing import bracketed
+from sbc.sip.errors import ParseError
+from sbc.sip.fields.name_addr import parse_name_addr_untrusted, parse_name_addrs_untrusted
+from sbc.sip.grammar import quote
+from sbc.sip.headers import Headers
+from sbc.sip.message import Message, Request
+
+NIL_UUID = "0" * 32
+"""RFC 7989 §5: the null UUID, for an end that has not said its own."""
+
+TRANSPARENT_OPTIONS = frozenset({"timer", "answermode"})
+"""Option tags (RFC 3261 §19.2) that work end to end without our help."""
+
+REFUSED_METHODS = frozenset({"REFER", "PRACK", "SUBSCRIBE", "PUBLISH"})
+"""Methods a call does not pass on, so Allow must not promise them."""
+
+
+class Facing(Protocol):
+    """A leg, or a phone that registers, as this policy needs to know it."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether its network is trusted: identity headers cross only between trusted ones."""
+
+    @property
+    def our_host(self) -> str:
+        """The host that stands for everybody behind us."""
+
+    @property
+    def sent_by(self) -> str:
+        """Our Via sent-by toward it."""
+
+    def secrets(self) -> Iterable[str]:
+        """Addresses, hosts and identifiers of it that the other side must not see."""
+
+
+class Fate(Enum):
+    """What becomes of a header."""
+
+    MADE_ANEW = auto()
+    CARRIED = auto()
+    OPTIONS = auto()
+    METHODS = auto()
+    IDENTITY = auto()
+    WARNING = auto()
+
+
+_FATES: dict[str, Fate] = {
+    **dict.fromkeys(
+        [
+            "via",
+            "v",
+            "from",
+            "f",
+            "to",
+            "t",
+            "call-id",
+            "i",
+            "cseq",
+            "contact",
+            "m",
+            "max-forwards",
+            "route",
+            "record-route",
+            "path",
+            "service-route",
+            "content-length",
+            "l",
+            "content-type",
+            "c",
+            "user-agent",
+            "server",
+            "session-id",
+            "replaces",
+            "join",
+            "target-dialog",
+            "in-reply-to",
+            "timestamp",
+            "rack",
+            "rseq",
+            "proxy-require",
+            "require",
+            "p-charging-vector",
+            "p-charging-function-addresses",
+            "p-access-network-info",
+            "p-visited-network-id",
+            "p-called-party-id",
+            "p-served-user",
+            "security-client",
+            "security-server",
+            "security-verify",
+            "history-info",
+            "refer-to",
+            "r",
+            "referred-by",
+            "b",
+            "refer-sub",
+            "via-branch",
+            "flow-timer",
+            "encryption",
+            "response-key",
+            "organization",
+        ],
+        Fate.MADE_ANEW,
+    ),
+    **dict.fromkeys(
+        [
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "accept-contact",
+            "a",
+            "reject-contact",
+            "j",
+            "request-disposition",
+            "d",
+            "answer-mode",
+            "priv-answer-mode",
+            "authorization",
+            "proxy-authorization",
+            "www-authenticate",
+            "proxy-authenticate",
+            "authentication-info",
+            "proxy-authentication-info",
+            "content-disposition",
+            "content-encoding",
+            "e",
+            "content-language",
+            "date",
+            "event",
+            "o",
+            "expires",
+            "min-expires",
+            "min-se",
+            "session-expires",
+            "x",
+            "mime-version",
+            "priority",
+            "privacy",
+            "reason",
+            "retry-after",
+            "subject",
+            "s",
+            "unsupported",
+            "user-to-user",
+            "p-early-media",
+            "resource-priority",
+            "accept-resource-priority",
+            "info-package",
+            "recv-info",
+            "subscription-state",
+            "allow-events",
+            "u",
+            "identity",
+            "y",
+        ],
+        Fate.CARRIED,
+    ),
+    "supported": Fate.OPTIONS,
+    "k": Fate.OPTIONS,
+    "allow": Fate.METHODS,
+    "warning": Fate.WARNING,
+    **dict.fromkeys(
+        ["p-asserted-identity", "p-preferred-identity", "remote-party-id", "diversion"],
+        Fate.IDENTITY,
+    ),
+}
+
+
+def carry(source: Message, target: Headers, origin: Facing, receiver: Facing) -> list[str]:
+    """Copy what may pass from a leg's message into headers for the other leg.
+
+    Returns:
+        The names of headers that were held back because they named something of `origin`.
+    """
+    withheld: list[str] = []
+    for name, value in source.headers.items():
+        fate = _FATES.get(name.lower())
+        if fate is Fate.CARRIED:
+            target.append(name, value)
+        elif fate is Fate.MADE_ANEW:
+            continue
+        elif fate is None:
+            if _names_something_of(origin, source, value):
+                withheld.append(name)
+            else:
+                target.append(name, value)
+        else:
+            for edited in _edited(fate, value, origin, receiver):
+                target.append(name, edited)
+    return withheld
+
+
+def unsupported_requirements(request: Request) -> list[str]:
+    """Option tags of Require and Proxy-Require that we cannot honour: 420 (RFC 3261 §8.2.2.3)."""
+    headers = request.headers
+    if not (headers.has("require") or headers.has("proxy-require")):
+        return []
+    wanted = headers.values("require") + headers.values("proxy-require")
+    return [option for option in wanted if option.lower() not in TRANSPARENT_OPTIONS]
+
+
+def identity(value: str, host: str, tag: str | None) -> str:
+    """A From or To value with display name and user kept, host replaced, and our tag.
+
+    Raises:
+        ParseError: the value is no name-addr (400).
+    """
+    address = parse_name_addr_untrusted(value)
+    uri = address.uri
+    user = uri.user
+    parameters = ";user=phone" if uri.scheme == "tel" or uri.param("user") == "phone" else ""
+    person = f"{user}@" if user else ""
+    display = f"{quote(address.display)} " if address.display else ""
+    suffix = f";tag={tag}" if tag else ""
+    return f"{display}<sip:{person}{bracketed(host)}{parameters}>{suffix}"
+
+
+def session_id(ours: str, theirs: str) -> str:
+    """The Session-ID value: the sender's end first (RFC 7989 §5)."""
+    return f"{ours};remote={theirs}"
+
+
+def session_uuid(message: Message) -> str | None:
+    """The sender's UUID of a message, if it gave a usable one."""
+    value = message.headers.first("session-id")
+    if value is None:
+        return None
+    uuid = value.partition(";")[0].strip().lower()
+    if len(uuid) != 32 or uuid == NIL_UUID or set(uuid) - set("0123456789abcdef"):
+        return None
+    return uuid
+
+
+def _edited(fate: Fate, value: str, origin: Facing, receiver: Facing) -> list[str]:
+    """What may pass of a value: nothing, or one value."""
+    if fate is Fate.OPTIONS:
+        return _joined(o for o in _split(value) if o in TRANSPARENT_OPTIONS)
+    if fate is Fate.METHODS:
+        return _joined(m for m in _split(value) if m not in REFUSED_METHODS)
+    if fate is Fate.WARNING:
+        code, _, rest = value.partition(" ")
+        text = rest.partition(" ")[2]
+        usable = code.isdigit() and text.startswith('"')
+        return [f"{code} {receiver.sent_by} {text}"] if usable else []
+    if origin.trusted and receiver.trusted:
+        return _joined(_identities(value, receiver.our_host))
+    return []
+
+
+def _identities(value: str, host: str) -> list[str]:
+    """Identity values with our host instead of theirs; none if they are not name-addrs."""
+    try:
+        addresses = parse_name_addrs_untrusted(value)
+    except ParseError:
+        return []
+    result = []
+    for address in addresses:
+        if address.uri.scheme == "tel":
+            result.append(str(address))
+            continue
+        parameters = ";user=phone" if address.uri.param("user") == "phone" else ""
+        display = f"{quote(address.display)} " if address.display else ""
+        person = f"{address.uri.user}@" if address.uri.user else ""
+        tail = "".join(f";{k}={v}" if v is not None else f";{k}" for k, v in address.params)
+        result.append(f"{display}<sip:{person}{bracketed(host)}{parameters}>{tail}")
+    return result
+
+
+def _names_something_of(leg: Facing, message: Message, value: str) -> bool:
+    """Whether a header value holds an address, host or identifier of the leg it comes from."""
+    return any(secret and secret in value for secret in _secrets(leg, message))
+
+
+def _secrets(leg: Facing, message: Message) -> Iterable[str]:
+    yield from leg.secrets()
+    yield message.call_id
+    for name in ("via", "contact", "record-route"):
+        for value in message.headers.values(name):
+            yield from _hosts_in(value)
+
+
+def _hosts_in(value: str) -> Iterable[str]:
+    """Host-like pieces of a Via, Contact or Record-Route value."""
+    body = value.partition("<")[2].partition(">")[0] or value.rpartition(" ")[2]
+    hostport = body.partition(";")[0].rpartition("@")[2]
+    hostport = hostport.removeprefix("sip:").removeprefix("sips:")
+    host = hostport.strip("[]") if hostport.startswith("[") else hostport.partition(":")[0]
+    if host:
+        yield host
+
+
+def _joined(items: Iterable[str]) -> list[str]:
+    kept = ", ".join(items)
+    return [kept] if kept else []
+
+
+def _split(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",")]

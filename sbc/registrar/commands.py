@@ -1,0 +1,24 @@
+"""Everything the registrar can ask for besides what every transaction user asks."""
+
+from typing import NamedTuple
+
+from sbc.registrar.binding import Binding
+from sbc.sip.flow import Flow
+from sbc.sip.user import Respond, SendRequest
+
+
+class Ping(NamedTuple):
+    """Send a bare CRLF keep-alive on a flow (RFC 5626 §3.5.1)."""
+
+    flow: Flow
+
+
+class BindingChanged(NamedTuple):
+    """Something to log: a phone registered, refreshed, moved, vanished or went away."""
+
+    what: str
+    """``"registered" "refreshed" "moved" "unregistered" "expired" "unreachable" "reachable"``."""
+    binding: Binding
+
+
+Command = Respond | SendRequest | Ping | BindingChanged
