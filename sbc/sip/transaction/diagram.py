@@ -16,15 +16,19 @@ def mermaid(
 ) -> str:
     """Render `table` as the text of a Mermaid ``stateDiagram-v2``.
 
-    Each arrow carries its event over its actions, as the RFC's figures do. `initial` and `final`
-    become the diagram's start and end points. A row that changes nothing is not drawn. The text
-    depends only on the table, so a page that contains it can be checked against the table.
+    Each arrow carries its event over its actions, as the RFC's figures do. `final` becomes the
+    diagram's end point. So does `initial` its start point when no row leads back to it; otherwise
+    the start point has an arrow to it. A row that changes nothing is not drawn. The text depends
+    only on the table, so a page that contains it can be checked against the table.
     """
     lines = ["stateDiagram-v2"]
+    returns = any(after == initial for after, _ in table.values())
+    if returns:
+        lines.append(f"    [*] --> {_identifier(initial)}")
     for (state, event), (after, actions) in table.items():
         if after == state and not actions:
             continue
-        source = "[*]" if state == initial else _identifier(state)
+        source = "[*]" if state == initial and not returns else _identifier(state)
         target = "[*]" if final is not None and after == final else _identifier(after)
         done = ", ".join(_label(action) for action in actions)
         text = f"{_label(event)} / {done}" if done else _label(event)
