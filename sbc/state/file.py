@@ -1,0 +1,181 @@
+"""The SQLite file that call records are in: what is done to it, without deciding when.
+
+Everything here blocks; `sbc.state.sqlite` calls it beside the loop, the CLI has no loop.
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from sbc.state.cdr import CdrRecord, EndedBy
+from sbc.state.rows import COLUMNS, Value, record_of
+
+_SCHEMA_VERSION = 1
+_DELETE_AT_ONCE = 5000
+
+_NAMES = ", ".join(name for name, _ in COLUMNS)
+_TABLE = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
+_MARKS = ", ".join("?" for _ in COLUMNS)
+_INSERT = f"INSERT OR REPLACE INTO cdr ({_NAMES}) VALUES ({_MARKS})"  # noqa: S608 - own names
+_SELECT = f"SELECT {_NAMES} FROM cdr"  # noqa: S608 - own names
+
+_CREATE = f"""
+BEGIN;
+CREATE TABLE IF NOT EXISTS cdr ({_TABLE});
+CREATE INDEX IF NOT EXISTS cdr_by_start ON cdr (started_at);
+CREATE INDEX IF NOT EXISTS cdr_in_progress ON cdr (call) WHERE ended_at IS NULL;
+CREATE TABLE IF NOT EXISTS alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
+PRAGMA user_version = {_SCHEMA_VERSION};
+COMMIT;
+"""
+_ALIVE = "INSERT OR REPLACE INTO alive VALUES (1, ?)"
+_SEEN = "coalesce((SELECT at FROM alive), 0)"
+_CLOSE_OPEN_ROWS = f"""
+UPDATE cdr SET
+    ended_at = max(coalesce(answered_at, started_at), {_SEEN}),
+    duration_s = CASE WHEN answered_at IS NULL THEN 0 ELSE max(0, {_SEEN} - answered_at) END,
+    ended_by = ?,
+    reason = 'the process ended before the call did; the end is when it was last seen alive'
+WHERE ended_at IS NULL
+"""  # noqa: S608 - own words
+_DELETE_OLD = """
+DELETE FROM cdr WHERE call IN (
+    SELECT call FROM cdr WHERE started_at < ? AND ended_at IS NOT NULL
+    ORDER BY started_at LIMIT ?)
+"""
+_DELETE_MANY = """
+DELETE FROM cdr WHERE call IN (
+    SELECT call FROM cdr WHERE ended_at IS NOT NULL ORDER BY started_at
+    LIMIT min(?, max(0, (SELECT count(*) FROM cdr) - ?)))
+"""
+
+
+class StoreInUse(Exception):
+    """Another process writes to this file; the text names it."""
+
+
+class StoreUnusable(Exception):
+    """The file cannot be opened, or is no call record file of ours; the text says why."""
+
+
+class CdrFile:
+    """An open file, locked against a second writer.
+
+    Usable from any thread, but from one at a time.
+    """
+
+    __slots__ = ("_connection", "_lock")
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, make it where there is none.
+
+        Raises:
+            StoreInUse: another process has it.
+            StoreUnusable: it cannot be opened or is something else.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Who called whom is nobody else's business.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._lock = _locked(path)
+        except OSError as error:
+            raise StoreUnusable(f"{path}: {error.strerror}") from error
+        try:
+            self._connection = _connected(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def write(self, rows: Sequence[tuple[Value, ...]], now: float) -> None:
+        """Write rows in one transaction, and that we were alive at `now`.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        with self._connection as transaction:
+            transaction.executemany(_INSERT, rows)
+            transaction.execute(_ALIVE, (now,))
+
+    def close_open_rows(self) -> int:
+        """End the records that a crash left open, and say how many there were.
+
+        Raises:
+            sqlite3.Error: nothing was changed.
+        """
+        with self._connection as transaction:
+            return transaction.execute(_CLOSE_OPEN_ROWS, (EndedBy.CRASH.value,)).rowcount
+
+    def delete(self, before: float, keep: int) -> int:
+        """Delete records that began before a time, and the oldest beyond `keep`.
+
+        A bounded number at once, so that calls that end meanwhile are not kept waiting; returns
+        how many went. Calls in progress stay.
+
+        Raises:
+            sqlite3.Error: nothing was deleted.
+        """
+        with self._connection as transaction:
+            old = transaction.execute(_DELETE_OLD, (before, _DELETE_AT_ONCE)).rowcount
+            many = transaction.execute(_DELETE_MANY, (_DELETE_AT_ONCE, keep)).rowcount
+        return old + many
+
+    def close(self) -> None:
+        """Close and unlock."""
+        self._connection.close()
+        os.close(self._lock)
+
+
+def read_records(path: Path, *, last: int, call: str | None = None) -> list[CdrRecord]:
+    """The newest records, oldest first, or those whose call id begins with `call`.
+
+    Raises:
+        StoreUnusable: there is no such file or it cannot be read.
+    """
+    if not path.exists():
+        raise StoreUnusable(f"{path}: there is no such file")
+    where = "" if call is None else " WHERE substr(call, 1, length(?1)) = ?1"
+    query = f"{_SELECT}{where} ORDER BY started_at DESC LIMIT ?2"
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            rows = connection.execute(query, (call, last)).fetchall()
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path}: {error}") from error
+    return [record_of(row) for row in reversed(rows)]
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the lock; SQLite's own locks allow several writers."""
+    lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 32).decode("ascii", "replace").strip()
+        os.close(lock)
+        raise StoreInUse(f"{path} is written by process {owner or 'unknown'}") from None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return lock
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(
+            contextlib.closing(sqlite3.connect(path, check_same_thread=False))
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A record must survive loss of power: one flush to disk per batch.
+            connection.execute("PRAGMA synchronous = FULL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version in (0, _SCHEMA_VERSION):
+                connection.executescript(_CREATE)
+                undo.pop_all()
+                return connection
+        except sqlite3.Error as error:
+            raise StoreUnusable(f"{path}: {error}") from error
+    raise StoreUnusable(f"{path}: written by another version ({version})")

@@ -1,0 +1,103 @@
+"""Call records as rows of a table, and back.
+
+Sans-IO.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
+
+COLUMNS: tuple[tuple[str, str], ...] = (
+    ("call", "TEXT PRIMARY KEY"),
+    ("session_id", "TEXT NOT NULL"),
+    ("started_at", "REAL NOT NULL"),
+    ("answered_at", "REAL"),
+    ("ended_at", "REAL"),
+    ("duration_s", "REAL NOT NULL"),
+    ("from_number", "TEXT NOT NULL"),
+    ("to_number", "TEXT NOT NULL"),
+    ("a_peer", "TEXT NOT NULL"),
+    ("a_network", "TEXT NOT NULL"),
+    ("a_address", "TEXT NOT NULL"),
+    ("a_sip_call_id", "TEXT NOT NULL"),
+    ("b_peer", "TEXT NOT NULL"),
+    ("b_network", "TEXT NOT NULL"),
+    ("b_address", "TEXT NOT NULL"),
+    ("b_sip_call_id", "TEXT NOT NULL"),
+    ("route", "TEXT NOT NULL"),
+    ("status", "INTEGER NOT NULL"),
+    ("q850", "INTEGER NOT NULL"),
+    ("ended_by", "TEXT"),
+    ("reason", "TEXT NOT NULL"),
+    ("from_a_packets", "INTEGER NOT NULL"),
+    ("from_a_octets", "INTEGER NOT NULL"),
+    ("from_a_lost", "INTEGER NOT NULL"),
+    ("from_a_jitter_ms", "REAL NOT NULL"),
+    ("from_b_packets", "INTEGER NOT NULL"),
+    ("from_b_octets", "INTEGER NOT NULL"),
+    ("from_b_lost", "INTEGER NOT NULL"),
+    ("from_b_jitter_ms", "REAL NOT NULL"),
+    ("role", "TEXT NOT NULL"),
+    ("ladder", "TEXT NOT NULL"),
+)
+"""Names and SQL types, in the order of a row."""
+
+Value = str | int | float | None
+
+
+def row_of(record: CdrRecord) -> tuple[Value, ...]:
+    """The row of a record, in the order of `COLUMNS`."""
+    return (
+        record.call,
+        record.session_id,
+        record.started_at,
+        record.answered_at,
+        record.ended_at,
+        record.duration_s,
+        record.from_number,
+        record.to_number,
+        *_leg_values(record.a),
+        *_leg_values(record.b),
+        record.route,
+        record.status,
+        record.q850,
+        None if record.ended_by is None else record.ended_by.value,
+        record.reason,
+        *_rtp_values(record.from_a),
+        *_rtp_values(record.from_b),
+        record.role,
+        record.ladder,
+    )
+
+
+def record_of(row: Sequence[Any]) -> CdrRecord:
+    """The record of a row that `row_of` made."""
+    return CdrRecord(
+        call=row[0],
+        session_id=row[1],
+        started_at=row[2],
+        answered_at=row[3],
+        ended_at=row[4],
+        from_number=row[6],
+        to_number=row[7],
+        a=LegRecord(*row[8:12]),
+        b=LegRecord(*row[12:16]),
+        route=row[16],
+        status=row[17],
+        q850=row[18],
+        ended_by=None if row[19] is None else EndedBy(row[19]),
+        reason=row[20],
+        from_a=RtpTotals(*row[21:25]),
+        from_b=RtpTotals(*row[25:29]),
+        role=row[29],
+        ladder=row[30],
+    )
+
+
+def _leg_values(leg: LegRecord) -> tuple[Value, ...]:
+    return (leg.peer, leg.network, leg.address, leg.sip_call_id)
+
+
+def _rtp_values(totals: RtpTotals) -> tuple[Value, ...]:
+    return (totals.packets, totals.octets, totals.lost, totals.jitter_ms)

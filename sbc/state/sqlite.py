@@ -1,0 +1,187 @@
+"""Call records in SQLite, written beside the loop and safe against a crash.
+
+A record is put when its call is answered and again when it has ended. What was put is on disk
+one batch later, at most `BATCH_S` plus the disk's own time; a process that dies leaves records
+without an end, which the next start closes with the time the process was last seen alive.
+
+A batch is one transaction, flushed to disk, so a record survives loss of power too; that costs
+at most ten flushes per second, however many calls there are.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from sbc.state.cdr import CdrRecord
+from sbc.state.file import CdrFile, StoreUnusable
+from sbc.state.rows import Value, row_of
+
+BATCH_ROWS = 200
+BATCH_S = 0.1
+MAX_WAITING = 50_000
+"""Records that wait for a disk that does not answer; more are lost, and counted."""
+
+ALIVE_EVERY_S = 10.0
+_SWEEP_EVERY_S = 600.0
+_SWEEP_AGAIN_S = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much is kept; what is older goes first."""
+
+    rows: int = 1_000_000
+    days: float = 365.0
+
+
+@dataclass(slots=True)
+class StoreStatistics:
+    """Counters since start."""
+
+    put: int = 0
+    written: int = 0
+    """Records on disk; of two that were put for one call in one batch, one is."""
+    lost: int = 0
+    """Records that could not be kept because too many waited."""
+    failed_writes: int = 0
+    """Batches the disk refused; they are tried again."""
+    closed_after_crash: int = 0
+    deleted: int = 0
+    """Old records, by `Retention`."""
+
+
+class CdrStore:
+    """The one writer of a call record file."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_trouble: Callable[[str], None],
+        retention: Retention | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is opened before `run`.
+
+        Args:
+            on_trouble: Told when writing begins to fail, with why, and with an empty text when
+                it works again.
+            wall: Seconds since the epoch.
+        """
+        self.path = path
+        self.statistics = StoreStatistics()
+        self._retention = retention if retention is not None else Retention()
+        self._wall = wall
+        self._on_trouble = on_trouble
+        self._troubled = False
+        self._waiting: dict[str, tuple[Value, ...]] = {}
+        self._something = trio.Event()
+        self._enough = trio.Event()
+        self._written = trio.Event()
+        self._writing = False
+        self._sweep_at = 0.0
+        # One token: the connection is used by one thread at a time.
+        self._thread = trio.CapacityLimiter(1)
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait for the next batch."""
+        return len(self._waiting)
+
+    def put(self, record: CdrRecord) -> None:
+        """Have a record written soon; a later one of the same call replaces it."""
+        self.statistics.put += 1
+        if len(self._waiting) >= MAX_WAITING and record.call not in self._waiting:
+            self.statistics.lost += 1
+            return
+        self._waiting[record.call] = row_of(record)
+        self._something.set()
+        if len(self._waiting) >= BATCH_ROWS:
+            self._enough.set()
+
+    async def flush(self) -> None:
+        """Return when everything that was put before is on disk; waits as long as the disk does."""
+        while self._waiting or self._writing:
+            self._something.set()
+            self._enough.set()
+            await self._written.wait()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the file, close what a crash left open, and write until cancelled.
+
+        Cancelling writes what waits before it returns.
+
+        Raises:
+            StoreInUse: another process has the file.
+            StoreUnusable: it cannot be opened.
+        """
+        file = await self._in_thread(self._opened)
+        try:
+            task_status.started()
+            while True:
+                await self._next_batch()
+                await self._write(file)
+        finally:
+            if self._waiting:
+                await self._write(file)
+            file.close()
+
+    def _opened(self) -> CdrFile:
+        file = CdrFile(self.path)
+        try:
+            self.statistics.closed_after_crash = file.close_open_rows()
+        except sqlite3.Error as error:
+            file.close()
+            raise StoreUnusable(f"{self.path}: {error}") from error
+        return file
+
+    async def _next_batch(self) -> None:
+        """Wait until there is something, then a moment for more to join it."""
+        with trio.move_on_after(ALIVE_EVERY_S):
+            await self._something.wait()
+            with trio.move_on_after(BATCH_S):
+                await self._enough.wait()
+
+    async def _write(self, file: CdrFile) -> None:
+        """Write what waits; a cancelled store too finishes the batch it began."""
+        self._something = trio.Event()
+        self._enough = trio.Event()
+        rows, self._waiting = self._waiting, {}
+        now = self._wall()
+        self._writing = True
+        why = ""
+        try:
+            with trio.CancelScope(shield=True):
+                await self._in_thread(lambda: file.write(list(rows.values()), now))
+                await self._sweep(file)
+        except sqlite3.Error as error:
+            why = str(error)
+            self.statistics.failed_writes += 1
+            self._waiting = rows | self._waiting  # what was put meanwhile is newer
+        else:
+            self.statistics.written += len(rows)
+        self._writing = False
+        self._written.set()
+        self._written = trio.Event()
+        if bool(why) != self._troubled:
+            self._troubled = bool(why)
+            self._on_trouble(why)
+
+    async def _sweep(self, file: CdrFile) -> None:
+        now = trio.current_time()
+        if now < self._sweep_at:
+            return
+        oldest = self._wall() - self._retention.days * 86_400
+        deleted = await self._in_thread(lambda: file.delete(oldest, self._retention.rows))
+        self.statistics.deleted += deleted
+        self._sweep_at = now + (_SWEEP_AGAIN_S if deleted else _SWEEP_EVERY_S)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(work, limiter=self._thread)

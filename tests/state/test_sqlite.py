@@ -1,0 +1,285 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from sbc.state import sqlite
+from sbc.state.cdr import CdrRecord, EndedBy
+from sbc.state.file import CdrFile, StoreInUse, StoreUnusable, read_records
+from sbc.state.rows import row_of
+from sbc.state.sqlite import CdrStore, Retention
+from tests.state.records import a_record, in_progress
+
+
+@dataclass
+class Kept:
+    """A store on a file, its clock and what it complained of."""
+
+    path: Path
+    now: float = 5000.0
+    troubles: list[str] = field(default_factory=list)
+    troubled: trio.Event = field(default_factory=trio.Event)
+
+    def store(self, retention: Retention | None = None) -> CdrStore:
+        return CdrStore(
+            self.path,
+            retention=retention,
+            wall=lambda: self.now,
+            on_trouble=self._trouble,
+        )
+
+    def _trouble(self, why: str) -> None:
+        self.troubles.append(why)
+        self.troubled.set()
+
+    def records(self) -> dict[str, CdrRecord]:
+        return {record.call: record for record in read_records(self.path, last=1000)}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path / "state" / "cdr.sqlite")
+
+
+async def run_with(store: CdrStore, *records: CdrRecord) -> None:
+    """Run a store, put records, and stop it in order."""
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(store.run)
+            for record in records:
+                store.put(record)
+            nursery.cancel_scope.cancel()
+
+
+async def test_what_was_put_is_read_back_after_an_orderly_stop(kept: Kept) -> None:
+    store = kept.store()
+    await run_with(store, a_record("c1"), a_record("c2", started_at=999.0))
+    assert read_records(kept.path, last=10) == [a_record("c2", started_at=999.0), a_record("c1")]
+    assert read_records(kept.path, last=1) == [a_record("c1")]
+    assert store.statistics.put == store.statistics.written == 2
+
+
+async def test_a_call_is_found_by_the_beginning_of_its_id(kept: Kept) -> None:
+    await run_with(kept.store(), a_record("abc1"), a_record("abd2"))
+    assert [r.call for r in read_records(kept.path, last=10, call="abc")] == ["abc1"]
+    assert read_records(kept.path, last=10, call="%") == []
+
+
+async def test_the_end_of_a_call_replaces_its_beginning(kept: Kept) -> None:
+    store = kept.store()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(store.run)
+            store.put(in_progress("c1"))
+            await store.flush()
+            assert kept.records() == {"c1": in_progress("c1")}
+            store.put(a_record("c1"))
+            await store.flush()
+            assert kept.records() == {"c1": a_record("c1")}
+            nursery.cancel_scope.cancel()
+
+
+async def test_flush_waits_for_the_batch_that_is_being_written(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on = trio.Event(), trio.Event()
+    write = CdrStore._write
+
+    async def slowly(store: CdrStore, file: CdrFile) -> None:
+        writing.set()
+        await go_on.wait()
+        await write(store, file)
+
+    monkeypatch.setattr(CdrStore, "_write", slowly)
+    store = kept.store()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(store.run)
+            store.put(a_record("c1"))
+            async with trio.open_nursery() as flushing:
+                flushing.start_soon(store.flush)
+                await writing.wait()
+                go_on.set()
+            assert set(kept.records()) == {"c1"}
+            nursery.cancel_scope.cancel()
+
+
+_VICTIM = """
+import sys, trio
+from pathlib import Path
+from sbc.state.sqlite import CdrStore
+from tests.state.records import a_record, in_progress
+
+async def main():
+    store = CdrStore(Path(sys.argv[1]), on_trouble=print, wall=lambda: 1030.0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        store.put(a_record("ended"))
+        store.put(in_progress("open"))
+        await store.flush()
+        print("flushed", flush=True)
+        store.put(a_record("too late to be promised"))
+        await trio.sleep_forever()
+
+trio.run(main)
+"""
+
+
+async def test_records_survive_kill_9_and_the_next_start_closes_what_was_open(kept: Kept) -> None:
+    command = [sys.executable, "-c", _VICTIM, str(kept.path)]
+    with trio.fail_after(30):
+        victim = await trio.lowlevel.open_process(
+            command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        )
+        assert victim.stdout is not None
+        async with victim.stdout:
+            assert await victim.stdout.receive_some() == b"flushed\n"
+        victim.send_signal(signal.SIGKILL)
+        await victim.wait()
+    assert kept.records()["open"] == in_progress("open")
+    store = kept.store()
+    await run_with(store)
+    assert store.statistics.closed_after_crash == 1
+    records = kept.records()
+    assert records["ended"] == a_record("ended")
+    crashed = records["open"]
+    assert crashed.ended_by is EndedBy.CRASH
+    assert crashed.ended_at == 1030.0, "when the process was last seen alive"
+    assert crashed.duration_s == 27.5
+
+
+async def test_a_second_start_finds_nothing_left_open(kept: Kept) -> None:
+    await run_with(kept.store(), in_progress("c1"))
+    await run_with(kept.store())
+    second = kept.store()
+    await run_with(second)
+    assert second.statistics.closed_after_crash == 0
+
+
+async def test_two_processes_cannot_write_one_file(kept: Kept) -> None:
+    file = CdrFile(kept.path)
+    try:
+        with pytest.raises(ExceptionGroup) as caught:
+            await run_with(kept.store())
+        assert caught.group_contains(StoreInUse, match=f"written by process {os.getpid()}")
+    finally:
+        file.close()
+    await run_with(kept.store())
+
+
+@pytest.mark.parametrize("content", [b"this is no database, far from it" * 100])
+async def test_a_file_of_another_kind_is_refused_and_left_alone(kept: Kept, content: bytes) -> None:
+    kept.path.parent.mkdir()
+    kept.path.write_bytes(content)
+    with pytest.raises(StoreUnusable, match="not a database"):
+        CdrFile(kept.path)
+    assert kept.path.read_bytes() == content
+
+
+def test_a_file_of_a_later_version_is_refused(kept: Kept) -> None:
+    CdrFile(kept.path).close()
+    connection = sqlite3.connect(kept.path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreUnusable, match="another version"):
+        CdrFile(kept.path)
+
+
+def test_a_directory_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnusable, match="file"):
+        CdrFile(tmp_path / "file" / "cdr.sqlite")
+
+
+def test_who_called_whom_is_for_nobody_else_to_read(kept: Kept) -> None:
+    file = CdrFile(kept.path)
+    file.write([row_of(a_record())], 1.0)
+    try:
+        for path in kept.path.parent.iterdir():
+            assert path.stat().st_mode & 0o077 == 0, path
+    finally:
+        file.close()
+
+
+def test_a_missing_file_is_no_empty_answer(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="there is no such file"):
+        read_records(tmp_path / "cdr.sqlite", last=1)
+
+
+async def test_old_records_go_and_calls_in_progress_stay(kept: Kept) -> None:
+    day = 86_400.0
+    kept.now = 10 * day
+    records = [
+        a_record("old", started_at=1 * day),
+        in_progress("old but open"),
+        a_record("new", started_at=9 * day),
+    ]
+    await run_with(kept.store(Retention(days=5)), *records)
+    assert set(kept.records()) == {"old but open", "new"}
+
+
+async def test_the_oldest_records_beyond_the_number_to_keep_go(kept: Kept) -> None:
+    records = [a_record(f"c{n}", started_at=1000.0 + n) for n in range(5)]
+    await run_with(kept.store(Retention(rows=2)), *records)
+    assert set(kept.records()) == {"c3", "c4"}
+
+
+async def test_a_disk_that_refuses_is_told_once_and_nothing_is_lost_when_it_recovers(
+    kept: Kept, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write: Callable[..., None] = CdrFile.write
+    full = True
+
+    def maybe(file: CdrFile, rows: list[tuple[object, ...]], now: float) -> None:
+        if full:
+            raise sqlite3.OperationalError("database or disk is full")
+        write(file, rows, now)
+
+    monkeypatch.setattr(CdrFile, "write", maybe)
+    store = kept.store()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        store.put(in_progress("c1"))
+        await kept.troubled.wait()
+        await trio.sleep(30)
+        store.put(a_record("c1"))
+        assert kept.troubles == ["database or disk is full"]
+        full = False
+        await store.flush()
+        assert kept.troubles[1:] == [""]
+        nursery.cancel_scope.cancel()
+    assert kept.records() == {"c1": a_record("c1")}
+
+
+def test_records_beyond_what_may_wait_are_counted_as_lost(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "MAX_WAITING", 2)
+    store = kept.store()
+    for call in ("c1", "c2", "c3", "c2"):
+        store.put(a_record(call))
+    assert store.statistics.lost == 1
+    assert store.waiting == 2
+
+
+async def test_many_records_do_not_wait_for_the_batch_time(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BATCH_S", 1000.0)
+    store = kept.store()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(store.run)
+            for n in range(sqlite.BATCH_ROWS):
+                store.put(a_record(f"c{n}"))
+            while store.statistics.written < sqlite.BATCH_ROWS:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
