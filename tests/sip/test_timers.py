@@ -37,9 +37,9 @@ def test_over_tcp_nothing_is_resent_and_nothing_waits_for_retransmissions():
     changed = {timer.name: RELIABLE_S[timer] for timer in Timer} | {}
     assert {name for name, seconds in changed.items() if seconds is None} == {"A", "E", "G"}
     assert {name for name, seconds in changed.items() if seconds == 0} == {"D", "I", "J", "K"}
-    assert all(
-        RELIABLE_S[timer] in {None, 0, UNRELIABLE_S[timer]} for timer in Timer
-    ), "other values stay"
+    assert all(RELIABLE_S[timer] in {None, 0, UNRELIABLE_S[timer]} for timer in Timer), (
+        "other values stay"
+    )
 
 
 def test_the_late_100_comes_when_timer_e_has_reached_t2():

@@ -309,9 +309,7 @@ class TestMatchingResponses:
         layer, key = started(invite)
         elsewhere = UDP._replace(remote=("198.51.100.9", 5060))
         ringing = a_response(invite, 180)
-        assert layer.receive(ringing, elsewhere, 0.1) == [
-            ResponseArrived(key, ringing, elsewhere)
-        ]
+        assert layer.receive(ringing, elsewhere, 0.1) == [ResponseArrived(key, ringing, elsewhere)]
 
 
 class TestMistakesOfTheUser:

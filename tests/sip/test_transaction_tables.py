@@ -110,9 +110,7 @@ def test_every_state_but_the_two_that_wait_for_people_is_left_by_a_timer(table, 
     waits = {
         state
         for state in live_states(table)
-        if not any(
-            table[state, timer].state is not state for timer in heard(table, state)
-        )
+        if not any(table[state, timer].state is not state for timer in heard(table, state))
     }
     assert waits <= {State.PROCEEDING}
     assert not waits or table in (INVITE_CLIENT, INVITE_SERVER)
