@@ -53,7 +53,8 @@ class Engine(Protocol):
 
         Raises:
             MediaRefused: A port cannot be had, an address cannot be used, a stream to open is
-                open already or one to change is not; nothing of the list was done.
+                open already or one to change is not, or the list names a stream twice; nothing
+                of the list was done.
         """
 
     def counters(self, stream_id: StreamId) -> dict[SideName, FlowCounters]:

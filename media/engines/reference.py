@@ -69,6 +69,8 @@ class ReferenceEngine:
         """Does all of the commands, or none."""
         if self._epoll.closed:
             raise MediaRefused("the media engine has stopped")
+        if len({command.stream_id for command in commands}) != len(commands):
+            raise MediaRefused("one list of commands names a stream twice")
         staged: list[_Staged | CloseStream] = []
         try:
             for command in commands:
