@@ -249,7 +249,8 @@ class AudioStream:
     async def _report(self) -> None:
         await trio.sleep(_FIRST_REPORT_S)
         while True:
-            if self.terms is not None and (self.sent_packets or self.heard.packets):
+            wanted = self.terms is not None and self.terms.remote_rtcp[1] != 0
+            if self.terms is not None and wanted and (self.sent_packets or self.heard.packets):
                 data = sender_report(
                     self._ssrc,
                     cname=f"{self._ssrc:08x}@demo",

@@ -156,9 +156,7 @@ class SipNode:
         Raises:
             OSError: it cannot be opened.
         """
-        stream = await trio.open_tcp_stream(
-            remote[0], remote[1], local_address=self.address[0]
-        )
+        stream = await trio.open_tcp_stream(remote[0], remote[1], local_address=self.address[0])
         return self._adopt(stream, remote)
 
     async def run(
