@@ -160,16 +160,16 @@ def split_params(text: str) -> Params:
         name = name.strip(" \t").lower()
         params.append((name, value.strip(" \t") if equals else None))
     if len(params) > 1:
-        refuse_twice(params)
+        refuse_twice(params, 0)
     return tuple(params)
 
 
-def refuse_twice(params: list[tuple[str, str | None]]) -> None:
-    """Raise ParseError when a parameter name occurs more than once."""
+def refuse_twice(params: list[tuple[str, str | None]], offset: int) -> None:
+    """Raise ParseError, pointing at offset, when a parameter name occurs more than once."""
     seen: set[str] = set()
     for name, _ in params:
         if name in seen:
-            raise ParseError("a parameter is there twice")
+            raise ParseError("a parameter is there twice", offset)
         seen.add(name)
 
 

@@ -186,7 +186,7 @@ def _split_lines(data: bytes, start: int, end: int, limits: Limits) -> list[str]
         if lines[1][:1] in {" ", "\t"}:
             raise ParseError("folded start line", start + len(lines[0]))
         lines = _unfold(head)
-    if len(head) > limits.line_bytes:
+    if end - start > limits.line_bytes:
         for index in range(1, len(lines)):
             if _bytes(lines[index]) > limits.line_bytes:
                 raise ParseError("header too long", _line_offset(data, start, index), 513)
@@ -202,10 +202,7 @@ def _unfold(head: str) -> list[str]:
 
 def _read_start_line(line: str, start: int, limits: Limits) -> Request | Response:
     if line[:4].lower() == "sip/":
-        status = _STATUS_LINE.fullmatch(line)
-        if status is None:
-            raise ParseError("malformed status line", start)
-        return Response(int(status[1]), status[2] or "")
+        return _read_status_line(line, start, limits)
     method, _, rest = line.partition(" ")
     uri_text, _, version = rest.partition(" ")
     if method not in METHODS and not is_token(method):
@@ -216,7 +213,18 @@ def _read_start_line(line: str, start: int, limits: Limits) -> Request | Respons
         raise ParseError("malformed request line", start + len(method) + 1 + len(uri_text))
     if _bytes(uri_text) > limits.uri_bytes:
         raise ParseError("Request-URI too long", start + len(method) + 1, 414)
+    if len(method) > limits.line_bytes:
+        raise ParseError("method too long", start, 513)
     return Request(method, uri_text)
+
+
+def _read_status_line(line: str, start: int, limits: Limits) -> Response:
+    status = _STATUS_LINE.fullmatch(line)
+    if status is None:
+        raise ParseError("malformed status line", start)
+    if _bytes(line) > limits.line_bytes:
+        raise ParseError("status line too long", start + limits.line_bytes, 513)
+    return Response(int(status[1]), status[2] or "")
 
 
 def _read_headers(lines: list[str], data: bytes, start: int) -> Headers:

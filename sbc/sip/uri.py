@@ -27,7 +27,7 @@ _SIP_URI = re.compile(
     rf"(?:([{_USER_CHARS};?/]++)(?::([{_USER_CHARS}]*+))?+@)?+"
     rf"({HOST})"
     r"(?::([0-9]++))?+"
-    r'((?:;[^\x00-\x20\x7f;?<>"@]++)*+)'
+    r'((?:;[^\x00-\x20\x7f;?<>"@=]++(?:=[^\x00-\x20\x7f;?<>"@]*+)?+)*+)'
     r'(?:\?([^\x00-\x20\x7f<>"@]++))?+'
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
@@ -145,7 +145,9 @@ def parse_uri_untrusted(text: str) -> Uri:
         bad = _BAD_ESCAPE.search(rest)
         if bad is not None:
             raise ParseError("malformed %-escape in URI", len(scheme) + 1 + bad.start())
-    params = _split_uri_params(params_text) if params_text else ()
+    params: Params = ()
+    if params_text:
+        params = _split_uri_params(params_text, len(scheme) + 1 + match.start(5))
     return Uri(scheme, user, password, host, port, params, headers or "")
 
 
@@ -179,17 +181,15 @@ def _stop(rest: str, base: int) -> int:
     return base if match is None else base + match.end()
 
 
-def _split_uri_params(text: str) -> Params:
+def _split_uri_params(text: str, offset: int) -> Params:
     params: list[tuple[str, str | None]] = []
     for piece in text[1:].split(";"):
         name, equals, value = piece.partition("=")
-        if not name:
-            raise ParseError("URI parameter without a name")
         if "%" in name:
             name = _normalised(name) or name
         params.append((name.lower(), value if equals else None))
     if len(params) > 1:
-        refuse_twice(params)
+        refuse_twice(params, offset)
     return tuple(params)
 
 
