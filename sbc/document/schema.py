@@ -7,9 +7,15 @@ from collections.abc import Iterable
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from sbc.document.problem import Path, did_you_mean
 from sbc.document.text import Document
@@ -53,6 +59,21 @@ def validate(document: Document, model: type[S]) -> S | None:
 def as_list(value: object) -> object:
     """A single scalar where a list is wanted: a list of one."""
     return [value] if isinstance(value, str) else value
+
+
+class OneOrMany:
+    """Annotation of a tuple field: a file may give a single scalar instead of a list of one."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(as_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        many = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [many["items"], many]}
 
 
 def _report(document: Document, model: type[Section], details: ErrorDetails) -> None:

@@ -1,6 +1,6 @@
 """Policy text to frozen objects; a pure function of the text and the names it may use."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
@@ -161,9 +161,10 @@ class _Reader:
         )
 
     def _find_shadowed(self, key: str, entries: list[tuple[str, SourceConditions, str]]) -> None:
-        for number, (name, when, kind) in enumerate(entries):
-            for earlier, (above, wide, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(wide, when):
+        asked = [when.model_dump(exclude_none=True) for _, when, _ in entries]
+        for number, (name, _, kind) in enumerate(entries):
+            for earlier, (above, _, other_kind) in enumerate(entries[:number]):
+                if kind == other_kind and covers(asked[earlier], asked[number]):
                     line = self._document.place((key, earlier)).line
                     self._document.report(
                         (key, number),
@@ -174,16 +175,9 @@ class _Reader:
                     break
 
 
-def covers(wide: SourceConditions, narrow: SourceConditions) -> bool:
-    """Whether everything for which `narrow` holds surely fulfils `wide`."""
-    wanted = wide.model_dump(exclude_none=True)
-    given = narrow.model_dump(exclude_none=True)
-    for key, value in wanted.items():
-        if key not in given:
-            return False
-        if not _within(key, given[key], value):
-            return False
-    return True
+def covers(wide: Mapping[str, object], narrow: Mapping[str, object]) -> bool:
+    """Whether everything that fulfils the conditions `narrow` surely fulfils `wide`."""
+    return all(key in narrow and _within(key, narrow[key], value) for key, value in wide.items())
 
 
 def _within(key: str, narrow: object, wide: object) -> bool:

@@ -1,7 +1,7 @@
 """Policies as frozen objects: conditions, rules, rate limits, and what a decision carries."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sbc.prefixes import PrefixMap
@@ -73,8 +73,8 @@ class Conditions:
 
     networks: frozenset[str] | None = None
     trusted: bool | None = None
-    sources: PrefixMap[str] | None = None
-    """Each prefix gives its own text."""
+    sources: PrefixMap[str] | None = field(default=None, compare=False)
+    """Each prefix gives its own text; compared by `source_texts`."""
     source_texts: tuple[str, ...] = ()
     peers: frozenset[str] | None = None
     known_peer: bool | None = None

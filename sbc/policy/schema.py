@@ -6,9 +6,9 @@ The pydantic side of `sbc.policy.load`; the decisions themselves know nothing of
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
-from sbc.document.schema import BadValue, Section, as_list
+from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.model import Outcome
 from sbc.prefixes import IpNetwork
 
@@ -74,11 +74,11 @@ Prefix = Annotated[
     PlainValidator(parse_prefix),
     WithJsonSchema({"type": "string", "examples": ["192.0.2.0/24"]}),
 ]
-Prefixes = Annotated[tuple[Prefix, ...], BeforeValidator(as_list), Field(min_length=1)]
+Prefixes = Annotated[tuple[Prefix, ...], Field(min_length=1), OneOrMany()]
 Method = Annotated[str, Field(pattern=r"^[A-Z]+$", examples=["INVITE"])]
-Methods = Annotated[tuple[Method, ...], BeforeValidator(as_list), Field(min_length=1)]
+Methods = Annotated[tuple[Method, ...], Field(min_length=1), OneOrMany()]
 Word = Annotated[str, Field(min_length=1)]
-Words = Annotated[tuple[Word, ...], BeforeValidator(as_list), Field(min_length=1)]
+Words = Annotated[tuple[Word, ...], Field(min_length=1), OneOrMany()]
 RuleName = Annotated[str, Field(min_length=1, max_length=80)]
 
 
@@ -110,7 +110,9 @@ class SourceConditions(Section):
 class RequestConditions(SourceConditions):
     """What may be asked about a request."""
 
-    method: Methods | None = Field(None, description="Methods, in capitals.", examples=["REGISTER"])
+    method: Methods | None = Field(
+        default=None, description="Methods, in capitals.", examples=["REGISTER"]
+    )
     in_dialog: bool | None = Field(
         default=None, description="Whether it belongs to a call that is up already."
     )

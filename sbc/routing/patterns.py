@@ -147,7 +147,7 @@ def number_covers(wide: NumberPattern, narrow: NumberPattern) -> bool:
     if isinstance(narrow, Exact):
         return number_matches(wide, narrow.text)
     if isinstance(wide, Prefix):
-        return _literal_start(narrow).startswith(wide.text)
+        return literal_start(narrow)[0].startswith(wide.text)
     if isinstance(wide, Range) and isinstance(narrow, Range):
         same_shape = len(wide.low) == len(narrow.low) and (wide.low[0] == "+") == (
             narrow.low[0] == "+"
@@ -156,9 +156,10 @@ def number_covers(wide: NumberPattern, narrow: NumberPattern) -> bool:
     return False
 
 
-def _literal_start(pattern: Prefix | Range | Glob) -> str:
-    if isinstance(pattern, Prefix):
-        return pattern.text
+def literal_start(pattern: NumberPattern) -> tuple[str, bool]:
+    """What every match begins with, and whether that is all there is."""
+    if isinstance(pattern, (Exact, Prefix)):
+        return pattern.text, isinstance(pattern, Exact)
     start: list[str] = []
     if isinstance(pattern, Range):
         for low, high in zip(pattern.low, pattern.high, strict=True):
@@ -170,7 +171,7 @@ def _literal_start(pattern: Prefix | Range | Glob) -> str:
             if len(token) == 1:
                 break
             start.append(token[1])
-    return "".join(start)
+    return "".join(start), isinstance(pattern, Range) and pattern.low == pattern.high
 
 
 def domain_matches(pattern: str, domain: str) -> bool:

@@ -1,0 +1,220 @@
+"""sbc.yaml to what the process runs on; every complaint names file, line, column and key path."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sbc.config.machine import Machine, ThisMachine
+from sbc.config.model import SbcFile
+from sbc.config.networks import build_networks
+from sbc.config.peers import build_peers
+from sbc.config.routes import build_routes
+from sbc.document.problem import Problem, Severity
+from sbc.document.schema import validate
+from sbc.document.text import Document, read_document
+from sbc.policy.caps import CallLimits
+from sbc.policy.load import LoadedPolicy, combine, load_policy
+from sbc.policy.model import PolicySet
+from sbc.routing.model import Settings, Timers
+from sbc.routing.table import RoutingTable
+from sbc.sip.parser import Limits as MessageLimits
+from sbc.transport.limits import TransportLimits
+
+MAX_FILE_BYTES = 4_194_304
+"""Longest file that is read: far more than anybody writes, far less than hurts."""
+
+ReadText = Callable[[Path], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that one sbc.yaml and its policies say. Immutable; swapped as one reference."""
+
+    file: str
+    settings: Settings
+    policies: PolicySet
+    call_limits: Mapping[str, CallLimits]
+    """The caps of each peer that has any."""
+    message_limits: MessageLimits
+    transport_limits: TransportLimits
+    state_dir: Path
+    control_socket: Path
+
+    def routing_table(self) -> RoutingTable:
+        """A new routing table; addresses behind names are added with `with_addresses`."""
+        settings = self.settings
+        return RoutingTable(settings.networks, settings.peers, settings.routes)
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """Whether each network is trusted, as `Admission` wants it."""
+        return {network.name: network.trusted for network in self.settings.networks}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a load gave: a configuration unless a problem is an error."""
+
+    configuration: Configuration | None
+    problems: tuple[Problem, ...] = field(default=())
+    """By file, line and column."""
+
+    @property
+    def settings(self) -> Settings | None:
+        """What the cores get of the configuration, if there is one."""
+        return None if self.configuration is None else self.configuration.settings
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Why there is no configuration."""
+        return tuple(problem for problem in self.problems if problem.is_error)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the operator should look at."""
+        return tuple(problem for problem in self.problems if not problem.is_error)
+
+
+def load_file(
+    path: str | Path,
+    machine: Machine | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> LoadResult:
+    """Load an sbc.yaml and the policies it names.
+
+    May wait for the name service and the disk: inside a running loop, call it from a thread.
+
+    Args:
+        machine: by default the one we run on.
+        environment: what ``${NAME}`` stands for; by default the process environment.
+    """
+    try:
+        text = read_text(Path(path))
+    except (OSError, ValueError) as error:
+        problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {_reason(error)}")
+        return LoadResult(None, (problem,))
+    return load_text(
+        text,
+        str(path),
+        ThisMachine() if machine is None else machine,
+        os.environ if environment is None else environment,
+    )
+
+
+def read_text(path: Path) -> str:
+    """A file as text.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too long, or not UTF-8.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"longer than {MAX_FILE_BYTES} bytes")
+    return data.decode("utf-8-sig")
+
+
+def load_text(
+    text: str,
+    file: str,
+    machine: Machine,
+    environment: Mapping[str, str],
+    read: ReadText = read_text,
+) -> LoadResult:
+    """Load the text of an sbc.yaml. Any text gives a result, never an exception.
+
+    Args:
+        file: its name, for problems and for paths relative to it.
+        read: how policy files are read; raises OSError or ValueError.
+    """
+    document = read_document(text, file, environment)
+    model = validate(document, SbcFile)
+    if model is None:
+        return _result(None, document.problems)
+    networks = build_networks(document, model, machine)
+    peers = build_peers(document, model, networks, machine)
+    routes = build_routes(document, model, peers)
+    policies = _policies(document, model, read)
+    problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
+    if any(problem.is_error for problem in problems):
+        return _result(None, problems)
+    base = Path(file).parent
+    state_dir = base / model.state_dir
+    timers = model.timers
+    configuration = Configuration(
+        file=file,
+        settings=Settings(
+            networks=networks,
+            peers=peers,
+            routes=routes,
+            timers=Timers(timers.no_answer, timers.max_duration, timers.media_inactivity),
+            server_header=model.user_agent or None,
+            domains=model.domains,
+        ),
+        policies=combine(policies),
+        call_limits={
+            peer.name: CallLimits(
+                peer.limits.max_calls, peer.limits.calls_per_second, peer.limits.burst, peer.where
+            )
+            for peer in peers
+        },
+        message_limits=MessageLimits(message_bytes=model.limits.message_bytes),
+        transport_limits=TransportLimits(
+            inbound_connections=model.limits.tcp_connections,
+            connections_per_source=model.limits.tcp_connections_per_source,
+            first_message_s=model.limits.tcp_first_message,
+            idle_s=model.limits.tcp_idle,
+        ),
+        state_dir=state_dir,
+        control_socket=base / model.control_socket
+        if model.control_socket
+        else state_dir / "control.sock",
+    )
+    return _result(configuration, problems)
+
+
+def _result(configuration: Configuration | None, problems: list[Problem]) -> LoadResult:
+    ordered = sorted(problems, key=lambda one: (one.file, one.line, one.column))
+    return LoadResult(configuration, tuple(ordered))
+
+
+def _policies(document: Document, model: SbcFile, read: ReadText) -> list[LoadedPolicy]:
+    if not model.policies:
+        document.report(
+            ("policies",),
+            "there are no policies, so everything is denied",
+            "for example: policies: [policies/edge-default.yaml]",
+            severity=Severity.WARNING,
+        )
+    loaded: list[LoadedPolicy] = []
+    names: dict[str, str] = {}
+    for number, name in enumerate(model.policies):
+        path = Path(document.file).parent / name
+        entry = ("policies", number)
+        where = entry if entry in document.values else ("policies",)
+        try:
+            text = read(path)
+        except (OSError, ValueError) as error:
+            document.report(where, f"{name}: cannot be read: {_reason(error)}", f"looked at {path}")
+            continue
+        policy = load_policy(text, str(path), model.networks, model.peers)
+        for rule in policy.rules:
+            first = names.setdefault(rule.name, str(path))
+            if first != str(path):
+                document.report(
+                    where,
+                    f"its rule {rule.name!r} ({rule.where}) has the name of one in {first}",
+                    "explanations need names that differ",
+                )
+        loaded.append(policy)
+    return loaded
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)

@@ -1,0 +1,324 @@
+"""What sbc.yaml may say: the schema, from which the JSON Schema and the reference are made."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from sbc.config.values import (
+    Listen,
+    PortRange,
+    parse_address,
+    parse_domain,
+    parse_domain_pattern,
+    parse_host,
+    parse_listen,
+    parse_number,
+    parse_port_range,
+    parse_target,
+)
+from sbc.document.schema import OneOrMany, Section
+from sbc.policy.schema import Method, Prefix
+from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode, Target
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
+
+
+def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": "string", "examples": list(examples)}
+    if pattern is not None:
+        schema["pattern"] = pattern
+    return WithJsonSchema(schema)
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+ListenText = Annotated[
+    Listen, PlainValidator(parse_listen), _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$")
+]
+PortRangeText = Annotated[
+    PortRange, PlainValidator(parse_port_range), _string("30000-39999", pattern="^[0-9]+-[0-9]+$")
+]
+TargetText = Annotated[
+    Target,
+    PlainValidator(parse_target),
+    _string("192.0.2.10:5060", "pbx.example.com;transport=tcp"),
+]
+AddressText = Annotated[str, PlainValidator(parse_address), _string("192.0.2.1", "0.0.0.0", "::")]
+HostText = Annotated[str, PlainValidator(parse_host), _string("auto", "203.0.113.5")]
+DomainText = Annotated[str, PlainValidator(parse_domain), _string("example.com")]
+DomainPattern = Annotated[
+    str, PlainValidator(parse_domain_pattern), _string("example.com", "*.example.com")
+]
+NumberPattern = Annotated[str, PlainValidator(parse_number), _string("600", "+49*", "600-699")]
+SuiteName = Literal[
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+]
+ONE_OR_MORE = (Field(min_length=1), OneOrMany())
+ANY_NUMBER = (OneOrMany(),)
+Dscp = Annotated[int, Field(ge=0, le=63)]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+
+
+class DscpSection(Section):
+    """DiffServ code points of what we send."""
+
+    signalling: Dscp = Field(default=24, description="Of SIP; 24 is CS3.", examples=[24])
+    media: Dscp = Field(default=46, description="Of RTP and RTCP; 46 is EF.", examples=[46])
+
+
+class KeepaliveSection(Section):
+    """How the pinholes of phones behind NAT are kept open."""
+
+    method: KeepaliveMethod = Field(
+        default="options",
+        description="`options`: SIP OPTIONS, which shows too whether the phone is still there; "
+        "`crlf`: an empty datagram line; `off`: the phone does it.",
+    )
+    interval: Seconds = Field(
+        default=25.0,
+        description="Seconds between two of them; many routers forget UDP after 30.",
+        examples=[25],
+    )
+
+
+class NetworkSection(Section):
+    """A named place that the SBC binds and advertises."""
+
+    trust: Literal["trusted", "untrusted"] = Field(
+        default="untrusted",
+        description="Whether only machines of your own are on it. Policies ask for it.",
+    )
+    bind: Annotated[tuple[AddressText, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="Our address on this network, or one per family. `0.0.0.0` (the default) and "
+        "`::` are all addresses of the machine.",
+        examples=["192.0.2.1"],
+    )
+    interface: Annotated[tuple[str, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="Instead of `bind`: the interfaces whose addresses are bound.",
+        examples=["eth0"],
+    )
+    advertise: Annotated[tuple[HostText, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="What Via, Contact and SDP say our address is: `auto` (the bound address; with "
+        "`0.0.0.0` the one this machine reaches the network's peers from), an address, or a name "
+        "that is resolved at load. Behind a 1:1 NAT: the public address.",
+        examples=["203.0.113.5"],
+    )
+    listen: Annotated[tuple[ListenText, ...], *ONE_OR_MORE] = Field(
+        default=(Listen("udp", 5060), Listen("tcp", 5060)),
+        description="Transports and ports for SIP.",
+        examples=[["udp/5060", "tcp/5060"]],
+    )
+    media_ports: PortRangeText = Field(
+        default=PortRange(30000, 39999),
+        description="UDP ports for RTP and RTCP. A call takes two per stream on each network it "
+        "touches. Open them in the firewall.",
+        examples=["30000-39999"],
+    )
+    dscp: DscpSection = Field(default=DscpSection(), description="DiffServ code points.")
+    keepalive: KeepaliveSection = Field(
+        default=KeepaliveSection(), description="Keep-alives to registered phones behind NAT."
+    )
+
+
+class MediaSection(Section):
+    """What media may look like towards a peer."""
+
+    srtp: SrtpMode = Field(
+        default="allow",
+        description="`off`: RTP only; `allow`: we offer RTP and accept SRTP; `prefer`: we offer "
+        "SRTP and accept RTP; `require`: SRTP, or the call is refused with 488.",
+    )
+    suites: Annotated[tuple[SuiteName, ...], *ONE_OR_MORE] = Field(
+        default=(
+            "AEAD_AES_256_GCM",
+            "AEAD_AES_128_GCM",
+            "AES_CM_128_HMAC_SHA1_80",
+            "AES_CM_128_HMAC_SHA1_32",
+        ),
+        description="SRTP suites, best first.",
+        examples=[["AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]],
+    )
+    max_kbps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Most kilobits per second that one stream may bring; without it no limit.",
+        examples=[256],
+    )
+    rtcp_mux: bool = Field(
+        default=True, description="Whether RTP and RTCP may share a port.", examples=["true"]
+    )
+
+
+class PeerLimitsSection(Section):
+    """How many calls a peer may have, counted whichever side it is on."""
+
+    max_calls: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="At once; without it no limit.", examples=[30]
+    )
+    calls_per_second: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="New ones per second; without it no limit.", examples=[5]
+    )
+    burst: Annotated[int, Field(ge=1)] = Field(
+        default=10,
+        description="New ones at once, before `calls_per_second` counts.",
+        examples=[10],
+    )
+
+
+class PeerSection(Section):
+    """A PBX, a trunk, or the phones that register through a network."""
+
+    kind: PeerKind = Field(
+        description="`pbx` and `trunk` have addresses; `endpoints` are phones that register.",
+    )
+    network: str = Field(description="The network it is on.", examples=["outside"])
+    address: Annotated[tuple[TargetText, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="`host[:port][;transport=tcp]`, or several in order of preference. Not for "
+        "`endpoints`.",
+        examples=["192.0.2.10:5060"],
+    )
+    sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="Addresses or prefixes that requests of this peer come from; without it the "
+        "addresses of `address`. Not for `endpoints`.",
+        examples=["192.0.2.0/28"],
+    )
+    domain: DomainText | None = Field(
+        default=None,
+        description="SIP domain of its users, put into requests to it; without it the host of "
+        "`address`. For `endpoints`: the domain that tells several of them on one network apart.",
+        examples=["pbx.example.com"],
+    )
+    media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
+    limits: PeerLimitsSection = Field(
+        default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+
+
+class RouteSection(Section):
+    """One rule for where requests go; the first that matches is taken."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] | None = Field(
+        default=None,
+        description="What logs call it; without it its position.",
+        examples=["emergency"],
+    )
+    from_: Annotated[tuple[str, ...], *ANY_NUMBER] = Field(
+        default=(),
+        alias="from",
+        description="Peers or networks it comes from; without it from anywhere.",
+        examples=["phones"],
+    )
+    method: Annotated[tuple[Method, ...], *ANY_NUMBER] = Field(
+        default=(), description="Methods; without it all.", examples=["REGISTER"]
+    )
+    number: Annotated[tuple[NumberPattern, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="Called numbers: exact (`600`), by prefix (`+49*`), a range (`600-699`), a "
+        "glob (`6??`); a backslash makes `*` and `?` ordinary. Without it all.",
+        examples=["+49*"],
+    )
+    domain: Annotated[tuple[DomainPattern, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="Called domains: `example.com`, or `*.example.com` for all below it. Without "
+        "it all.",
+        examples=["example.com"],
+    )
+    to: Annotated[tuple[str, ...], *ONE_OR_MORE] = Field(
+        description="Peers, tried in this order. A peer of kind `endpoints` means: the "
+        "registration of the called number.",
+        examples=["pbx"],
+    )
+
+
+class TimersSection(Section):
+    """How long calls may ring, last and be silent. Seconds."""
+
+    no_answer: Seconds = Field(
+        default=180.0, description="Ringing, before the call is given up.", examples=[180]
+    )
+    max_duration: Seconds = Field(
+        default=14400.0, description="Length of a call, before it is ended.", examples=[14400]
+    )
+    media_inactivity: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=60.0,
+        description="Silence of a side that should be sending, before the call is ended; 0 for "
+        "never.",
+        examples=[60],
+    )
+
+
+class LimitsSection(Section):
+    """What strangers may take of the process."""
+
+    message_bytes: Annotated[int, Field(ge=1300, le=65535)] = Field(
+        default=65535, description="Longest SIP message.", examples=[65535]
+    )
+    tcp_connections: Annotated[int, Field(ge=1)] = Field(
+        default=4096, description="Accepted TCP connections in all.", examples=[4096]
+    )
+    tcp_connections_per_source: Annotated[int, Field(ge=1)] = Field(
+        default=200,
+        description="Accepted TCP connections per source address; an office behind a NAT is one.",
+        examples=[200],
+    )
+    tcp_idle: Seconds = Field(
+        default=900.0, description="Seconds before a silent connection is closed.", examples=[900]
+    )
+    tcp_first_message: Seconds = Field(
+        default=10.0,
+        description="Seconds within which a new connection must have sent a whole message.",
+        examples=[10],
+    )
+
+
+class SbcFile(Section):
+    """The configuration of the SBC."""
+
+    version: int = Field(default=1, ge=1, le=1, description="Of this format.", examples=[1])
+    networks: Annotated[dict[Name, NetworkSection], Field(min_length=1)] = Field(
+        description="Named places that the SBC binds and advertises.",
+        examples=[{"outside": {"listen": ["udp/5060"]}}],
+    )
+    peers: dict[Name, PeerSection] = Field(
+        default={}, description="PBXs, trunks and groups of phones."
+    )
+    routes: tuple[RouteSection, ...] = Field(
+        default=(), description="Where requests go; the first that matches is taken."
+    )
+    policies: Annotated[tuple[str, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="Policy files, relative to this file; their rules are tried in this order. "
+        "What no rule allows is denied.",
+        examples=["policies/edge-default.yaml"],
+    )
+    timers: TimersSection = Field(default=TimersSection(), description="Timers of calls.")
+    limits: LimitsSection = Field(
+        default=LimitsSection(), description="What strangers may take of the process."
+    )
+    domains: Annotated[tuple[DomainText, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="SIP domains that are ours, besides our addresses.",
+        examples=["example.com"],
+    )
+    state_dir: Annotated[str, Field(min_length=1)] = Field(
+        default="/var/lib/sbc",
+        description="Directory for call records and registrations, relative to this file.",
+        examples=["/var/lib/sbc"],
+    )
+    control_socket: str | None = Field(
+        default=None,
+        description="Unix socket for `sbc calls` and the like, relative to this file; without it "
+        "`control.sock` in `state_dir`.",
+        examples=["/run/sbc/control.sock"],
+    )
+    user_agent: Annotated[str, Field(max_length=128, pattern=r"^[\x20-\x7e]*$")] | None = Field(
+        default="sbc",
+        description="Value of User-Agent and Server; nothing (`~`) leaves both out.",
+        examples=["sbc"],
+    )

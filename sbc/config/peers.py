@@ -1,0 +1,201 @@
+"""Peers: where they are, who they are taken for, and what is too generous."""
+
+from sbc.config.machine import Machine
+from sbc.config.model import PeerSection, SbcFile
+from sbc.config.networks import family_of, is_unspecified
+from sbc.document.problem import Path, Severity, did_you_mean
+from sbc.document.text import Document
+from sbc.prefixes import IpNetwork, single_host
+from sbc.routing.model import Limits, MediaRules, Network, Peer, Target
+
+_WIDE = {4: 8, 6: 16}
+"""Prefixes shorter than this hold whole regions of the Internet."""
+
+
+def build_peers(
+    document: Document, model: SbcFile, networks: tuple[Network, ...], machine: Machine
+) -> tuple[Peer, ...]:
+    """The peers; what is wrong with them is reported in the document."""
+    builder = _PeerBuilder(document, model, networks, machine)
+    peers = tuple(builder.peer(name, section) for name, section in model.peers.items())
+    _check_sources_differ(document, peers)
+    _check_endpoints_differ(document, peers)
+    return peers
+
+
+class _PeerBuilder:
+    __slots__ = ("_document", "_model", "_networks", "_ours")
+
+    def __init__(
+        self,
+        document: Document,
+        model: SbcFile,
+        networks: tuple[Network, ...],
+        machine: Machine,
+    ) -> None:
+        self._document = document
+        self._model = model
+        self._networks = {network.name: network for network in networks}
+        self._ours = {host for hosts in machine.interfaces().values() for host in hosts}
+
+    def peer(self, name: str, section: PeerSection) -> Peer:
+        path: Path = ("peers", name)
+        if name in self._model.networks:
+            self._document.report(
+                path,
+                f"{name!r} is the name of a network too, so a route could mean either",
+                "give one of them another name",
+                key=True,
+            )
+        network = self._networks.get(section.network)
+        if network is None:
+            self._document.report(
+                (*path, "network"),
+                f"there is no network {section.network!r}",
+                did_you_mean(section.network, self._networks, "networks"),
+            )
+        if section.kind == "endpoints":
+            self._check_endpoints(section, path)
+        else:
+            self._check_addressed(section, path, network)
+        return Peer(
+            name=name,
+            kind=section.kind,
+            network=section.network,
+            targets=section.address,
+            sources=section.sources or _numeric_sources(section.address),
+            sources_given=bool(section.sources),
+            domain=section.domain,
+            media=MediaRules(
+                section.media.srtp,
+                section.media.suites,
+                section.media.max_kbps,
+                section.media.rtcp_mux,
+            ),
+            limits=Limits(
+                section.limits.max_calls, section.limits.calls_per_second, section.limits.burst
+            ),
+            where=self._document.place(path, key=True).where,
+        )
+
+    def _check_endpoints(self, section: PeerSection, path: Path) -> None:
+        for key in ("address", "sources"):
+            if key in section.model_fields_set:
+                self._document.report(
+                    (*path, key),
+                    f"phones are known by their registration, not by {key}",
+                    "remove it; to restrict where phones come from, write a policy rule",
+                    key=True,
+                )
+
+    def _check_addressed(self, section: PeerSection, path: Path, network: Network | None) -> None:
+        if not section.address and not section.sources:
+            self._document.report(
+                (*path, "address"),
+                f"a {section.kind} needs an address",
+                "for example: address: 192.0.2.10:5060",
+                key=True,
+            )
+        for number, source in enumerate(section.sources):
+            self._check_width(self._entry((*path, "sources"), number), source)
+        for number, target in enumerate(section.address):
+            place = self._entry((*path, "address"), number)
+            if is_unspecified(target.host):
+                self._document.report(place, f"{target.host} is the address of no machine")
+            elif network is not None:
+                self._check_target(place, target, network)
+
+    def _check_width(self, path: Path, source: IpNetwork) -> None:
+        if source.prefixlen == 0:
+            self._document.report(
+                path,
+                f"{source} would make the whole Internet this peer",
+                "write the addresses that the peer really sends from",
+            )
+        elif source.prefixlen < _WIDE[source.version]:
+            self._document.report(
+                path,
+                f"{source} is very wide: everybody in it is this peer",
+                "write the addresses that the peer really sends from",
+                severity=Severity.WARNING,
+            )
+
+    def _check_target(self, path: Path, target: Target, network: Network) -> None:
+        line = self._document.place(("networks", network.name), key=True).line
+        transports = {listener.transport for listener in network.listeners}
+        if target.transport not in transports:
+            self._document.report(
+                path,
+                f"network {network.name!r} (line {line}) has no {target.transport} listener to "
+                "reach it from",
+                f"add {target.transport}/5060 to its listen, or remove transport=",
+            )
+        if single_host(target.host) is None:
+            return
+        family = family_of(target.host)
+        if network.listeners and all(one.family != family for one in network.listeners):
+            self._document.report(
+                path,
+                f"{target.host} is IPv{family}, which network {network.name!r} (line {line}) "
+                "does not bind",
+                f"bind: [{', '.join(one.bind for one in network.media)}, "
+                f"{'::' if family == 6 else '0.0.0.0'}]",
+            )
+        self._check_not_ourselves(path, target)
+
+    def _check_not_ourselves(self, path: Path, target: Target) -> None:
+        here = target.host in self._ours or target.host.startswith("127.")
+        for network in self._networks.values():
+            for listener in network.listeners:
+                if (listener.transport, listener.port) != (target.transport, target.port):
+                    continue
+                everywhere = is_unspecified(listener.bind) and here
+                if target.host in (listener.bind, listener.advertise) or everywhere:
+                    self._document.report(
+                        path,
+                        f"{target.host}:{target.port} is this SBC itself: network "
+                        f"{network.name!r} listens there",
+                        "write the address of the peer, or move the listener to another port",
+                    )
+                    return
+
+    def _entry(self, path: Path, number: int) -> Path:
+        return (*path, number) if (*path, number) in self._document.values else path
+
+
+def _numeric_sources(targets: tuple[Target, ...]) -> tuple[IpNetwork, ...]:
+    """The addresses of targets that are numeric, each once."""
+    found = (single_host(target.host) for target in targets)
+    return tuple(dict.fromkeys(source for source in found if source is not None))
+
+
+def _check_sources_differ(document: Document, peers: tuple[Peer, ...]) -> None:
+    """Warn of a source that two peers of one network claim."""
+    claimed: dict[tuple[str, IpNetwork], Peer] = {}
+    for peer in peers:
+        for source in peer.sources:
+            first = claimed.setdefault((peer.network, source), peer)
+            if first is not peer:
+                key = "sources" if peer.sources_given else "address"
+                document.report(
+                    ("peers", peer.name, key),
+                    f"requests from {source} are taken for peer {first.name!r}, which comes first",
+                    "peers on one network need addresses that differ",
+                    severity=Severity.WARNING,
+                )
+
+
+def _check_endpoints_differ(document: Document, peers: tuple[Peer, ...]) -> None:
+    """Complain about groups of phones that nothing tells apart."""
+    claimed: dict[tuple[str, str | None], Peer] = {}
+    for peer in peers:
+        if peer.kind != "endpoints":
+            continue
+        first = claimed.setdefault((peer.network, peer.domain), peer)
+        if first is not peer:
+            document.report(
+                ("peers", peer.name),
+                f"nothing tells its phones from those of {first.name!r} on the same network",
+                "give each a domain of its own",
+                key=True,
+            )
