@@ -146,6 +146,11 @@ class Call:
         """The leg opposite to that side."""
         return self.b if side is A else self.a
 
+    def side_asked(self, ref: str) -> SideName:
+        """The leg that our request of that branch went to."""
+        exchange = self.exchanges.get(ref)
+        return B if exchange is None else exchange.to
+
     @property
     def candidate(self) -> Candidate:
         """The candidate being tried."""

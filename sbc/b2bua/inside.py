@@ -131,7 +131,7 @@ def relay_reply(call: Call, event: Event) -> State | None:
         answer(call, asker, exchange.key, exchange.request, status, source=source)
     if response.status in DIALOG_ENDING_STATUSES:
         text = f"the {target.side.value} leg answered {exchange.method} with {response.status}"
-        return _lost(call, target, text)
+        return _lost(call, text)
     return None
 
 
@@ -283,10 +283,7 @@ def _deliver_late_answer(call: Call, side: SideName, ref: str, ack: Request) -> 
     if exchange is None:
         return
     try:
-        if not has_sdp(ack):
-            raise Unacceptable(488, "the ACK to a 2xx with an offer carries no answer")
-        negotiate.answer_received(call, side, ack.body)
-        sdp = negotiate.answer_to(call, offerer.side)
+        sdp = _late_answer(call, side, ack)
     except Unacceptable as error:
         acknowledge(call, offerer, exchange.cseq)
         state = bye_both(call, GaveUp(Ending(488, TEMPORARY_FAILURE, "media", error.text)))
@@ -294,6 +291,13 @@ def _deliver_late_answer(call: Call, side: SideName, ref: str, ack: Request) -> 
         return
     acknowledge(call, offerer, exchange.cseq, sdp)
     negotiate.apply_plan(call)
+
+
+def _late_answer(call: Call, side: SideName, ack: Request) -> bytes:
+    if not has_sdp(ack):
+        raise Unacceptable(488, "the ACK to a 2xx with an offer carries no answer")
+    negotiate.answer_received(call, side, ack.body)
+    return negotiate.answer_to(call, call.other(side).side)
 
 
 def _unanswered(call: Call, event: RequestFailed) -> State | None:
@@ -304,11 +308,11 @@ def _unanswered(call: Call, event: RequestFailed) -> State | None:
         status = 408 if event.why == "timeout" else 503
         answer(call, call.other(exchange.to), exchange.key, exchange.request, status)
     what = "did not answer" if event.why == "timeout" else "could not be reached for"
-    return _lost(call, target, f"the {target.side.value} leg {what} {exchange.method}")
+    return _lost(call, f"the {target.side.value} leg {what} {exchange.method}")
 
 
-def _lost(call: Call, target: Leg, text: str) -> State | None:
-    """The target's dialog is gone: nothing of it is worth a BYE but the other leg's."""
+def _lost(call: Call, text: str) -> State | None:
+    """A leg's dialog is gone (RFC 3261 §12.2.1.2): the call is over on both."""
     ending = Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text)
     state = bye_both(call, GaveUp(ending))
     return state or State.ENDING

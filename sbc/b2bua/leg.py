@@ -45,6 +45,8 @@ class Leg:
     """RFC 7989 identifier of the endpoint on this leg; the null UUID while unknown."""
     local_tag: str
     """Our tag in this leg's dialogs: how later requests find the call."""
+    call_id: str = ""
+    """Call-ID of this leg's dialogs."""
     trusted: bool = False
     """Whether the network is trusted: identity headers cross only between trusted networks."""
     negotiation: Negotiation = field(default_factory=Negotiation)

@@ -8,6 +8,7 @@ from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
 from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, TEMPORARY_FAILURE, Ending, q850_of
 from sbc.b2bua.commands import Answered
+from sbc.b2bua.context import Context
 from sbc.b2bua.ending import cancel, finish, hang_up, release_media
 from sbc.b2bua.events import (
     CancelReceived,
@@ -63,13 +64,13 @@ def try_next(call: Call, event: Event) -> None:
     call.position += 1
     candidate = call.candidate
     call.note("decision", f"{why}; trying {candidate.peer or candidate.request_uri}", B)
-    call.b = callee_leg(call, candidate)
+    call.b = callee_leg(call.context, candidate)
     _offer_and_invite(call, call.invite)
 
 
-def callee_leg(call: Call, candidate: Candidate) -> Leg:
+def callee_leg(context: Context, candidate: Candidate) -> Leg:
     """A fresh B leg toward a candidate, with a tag of its own."""
-    listener = call.context.listener(candidate.flow)
+    listener = context.listener(candidate.flow)
     return Leg(
         side=B,
         flow=candidate.flow,
@@ -80,7 +81,8 @@ def callee_leg(call: Call, candidate: Candidate) -> Leg:
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,
-        local_tag=call.context.ids.token(),
+        local_tag=context.ids.token(),
+        call_id=context.ids.token() + context.ids.token(),
         trusted=candidate.trusted,
     )
 
@@ -300,7 +302,7 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
         "From", identity(invite.headers.first("from") or "", leg.our_host, leg.local_tag)
     )
     headers.append("To", identity(invite.headers.first("to") or "", leg.their_host, None))
-    headers.append("Call-ID", f"{call.context.ids.token()}{call.context.ids.token()}")
+    headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
     request = Request("INVITE", candidate.request_uri, headers)
     dress(call, leg, request, invite, sdp)

@@ -58,125 +58,31 @@ class Fate(Enum):
     WARNING = auto()
 
 
+_MADE_ANEW = """via v from f to t call-id i cseq contact m max-forwards route record-route path
+service-route content-length l content-type c user-agent server session-id replaces join
+target-dialog in-reply-to timestamp rack rseq proxy-require require p-charging-vector
+p-charging-function-addresses p-access-network-info p-visited-network-id p-called-party-id
+p-served-user security-client security-server security-verify history-info refer-to r
+referred-by b refer-sub flow-timer encryption response-key organization"""
+
+_CARRIED = """accept accept-encoding accept-language accept-contact a reject-contact j
+request-disposition d answer-mode priv-answer-mode authorization proxy-authorization
+www-authenticate proxy-authenticate authentication-info proxy-authentication-info
+content-disposition content-encoding e content-language date event o expires min-expires min-se
+session-expires x mime-version priority privacy reason retry-after subject s unsupported
+user-to-user p-early-media resource-priority accept-resource-priority info-package recv-info
+subscription-state allow-events u identity y"""
+
+_IDENTITIES = "p-asserted-identity p-preferred-identity remote-party-id diversion"
+
 _FATES: dict[str, Fate] = {
-    **dict.fromkeys(
-        [
-            "via",
-            "v",
-            "from",
-            "f",
-            "to",
-            "t",
-            "call-id",
-            "i",
-            "cseq",
-            "contact",
-            "m",
-            "max-forwards",
-            "route",
-            "record-route",
-            "path",
-            "service-route",
-            "content-length",
-            "l",
-            "content-type",
-            "c",
-            "user-agent",
-            "server",
-            "session-id",
-            "replaces",
-            "join",
-            "target-dialog",
-            "in-reply-to",
-            "timestamp",
-            "rack",
-            "rseq",
-            "proxy-require",
-            "require",
-            "p-charging-vector",
-            "p-charging-function-addresses",
-            "p-access-network-info",
-            "p-visited-network-id",
-            "p-called-party-id",
-            "p-served-user",
-            "security-client",
-            "security-server",
-            "security-verify",
-            "history-info",
-            "refer-to",
-            "r",
-            "referred-by",
-            "b",
-            "refer-sub",
-            "via-branch",
-            "flow-timer",
-            "encryption",
-            "response-key",
-            "organization",
-        ],
-        Fate.MADE_ANEW,
-    ),
-    **dict.fromkeys(
-        [
-            "accept",
-            "accept-encoding",
-            "accept-language",
-            "accept-contact",
-            "a",
-            "reject-contact",
-            "j",
-            "request-disposition",
-            "d",
-            "answer-mode",
-            "priv-answer-mode",
-            "authorization",
-            "proxy-authorization",
-            "www-authenticate",
-            "proxy-authenticate",
-            "authentication-info",
-            "proxy-authentication-info",
-            "content-disposition",
-            "content-encoding",
-            "e",
-            "content-language",
-            "date",
-            "event",
-            "o",
-            "expires",
-            "min-expires",
-            "min-se",
-            "session-expires",
-            "x",
-            "mime-version",
-            "priority",
-            "privacy",
-            "reason",
-            "retry-after",
-            "subject",
-            "s",
-            "unsupported",
-            "user-to-user",
-            "p-early-media",
-            "resource-priority",
-            "accept-resource-priority",
-            "info-package",
-            "recv-info",
-            "subscription-state",
-            "allow-events",
-            "u",
-            "identity",
-            "y",
-        ],
-        Fate.CARRIED,
-    ),
+    **dict.fromkeys(_MADE_ANEW.split(), Fate.MADE_ANEW),
+    **dict.fromkeys(_CARRIED.split(), Fate.CARRIED),
+    **dict.fromkeys(_IDENTITIES.split(), Fate.IDENTITY),
     "supported": Fate.OPTIONS,
     "k": Fate.OPTIONS,
     "allow": Fate.METHODS,
     "warning": Fate.WARNING,
-    **dict.fromkeys(
-        ["p-asserted-identity", "p-preferred-identity", "remote-party-id", "diversion"],
-        Fate.IDENTITY,
-    ),
 }
 
 

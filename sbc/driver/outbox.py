@@ -1,0 +1,188 @@
+"""Carrying out what the cores ask for, in order; what fails goes back to them as an event."""
+
+from collections.abc import Callable, Sequence
+
+from media.errors import MediaRefused as RelayRefused
+from media.plan import CloseStream, MediaPlan, RelayCommand, diff
+from media.types import SideName
+from sbc.b2bua import commands as call_commands
+from sbc.b2bua.call import Call, MediaCounters
+from sbc.driver.edges import Log, MediaRelay, Wire
+from sbc.driver.ports import NetworkPorts
+from sbc.registrar import commands as registrar_commands
+from sbc.registrar.binding import Binding
+from sbc.sip.transaction.events import Output, Transmit
+from sbc.sip.transaction.layer import TransactionLayer
+from sbc.sip.user import Abandon, Respond, SendAck, SendRequest
+
+REGISTRAR = "registrar"
+"""The owner of client transactions that no call owns."""
+
+
+class Outbox:
+    """Executes commands; knows which call or registrar a client transaction belongs to."""
+
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        wire: Wire,
+        relay: MediaRelay,
+        ports: NetworkPorts,
+        log: Log,
+    ) -> None:
+        self._layer = layer
+        self._wire = wire
+        self._relay = relay
+        self._ports = ports
+        self._log = log
+        self._owners: dict[str, tuple[str, str]] = {}
+        self._refs: dict[str, dict[str, str]] = {}
+        self._plans: dict[str, MediaPlan] = {}
+
+    def owner_of(self, key: str) -> tuple[str, str] | None:
+        """Who sent a client transaction: a call's name or REGISTRAR, and its reference."""
+        return self._owners.get(key)
+
+    @property
+    def owned(self) -> int:
+        """How many client transactions are remembered, for leak checks."""
+        return len(self._owners)
+
+    @property
+    def planned(self) -> int:
+        """How many calls have media, for leak checks."""
+        return len(self._plans)
+
+    def for_call(
+        self,
+        call: Call,
+        commands: Sequence[call_commands.Command],
+        now: float,
+        refused: Callable[[str], Sequence[call_commands.Command]],
+        told: Callable[[call_commands.Answered | call_commands.Ended], None],
+    ) -> None:
+        """Carry out a call's commands.
+
+        Args:
+            refused: Tells the call that the relay refused its plan; what it wants then replaces
+                the rest of the commands, which were built on that plan.
+            told: Takes what is nobody's to execute but everybody's to know.
+        """
+        for command in commands:
+            if isinstance(command, call_commands.ApplyMedia):
+                reason = self._apply_media(call, command.plan)
+                if reason is not None:
+                    self.for_call(call, refused(reason), now, refused, told)
+                    return
+            elif isinstance(command, call_commands.ReleasePorts):
+                for network, port in command.ports:
+                    self._ports.give_back(network, port, now)
+            elif isinstance(command, (call_commands.Answered, call_commands.Ended)):
+                told(command)
+            else:
+                self._speak(call, command, now)
+
+    def for_registrar(
+        self,
+        commands: Sequence[registrar_commands.Command],
+        now: float,
+        changed: Callable[[str, Binding], None],
+    ) -> None:
+        """Carry out the registrar's commands."""
+        for command in commands:
+            if isinstance(command, Respond):
+                self.transmit(self._layer.respond(command.key, command.response, now))
+            elif isinstance(command, SendRequest):
+                self.transmit(self._open(REGISTRAR, command, now))
+            elif isinstance(command, registrar_commands.Ping):
+                self._wire.send(command.flow, b"\r\n\r\n")
+            else:
+                changed(command.what, command.binding)
+
+    def transmit(self, outputs: Sequence[Output]) -> None:
+        """Send what the transaction layer wants sent."""
+        for output in outputs:
+            if type(output) is Transmit:
+                self._wire.send(output.flow, output.data)
+
+    def forget(self, owner: str, key: str) -> None:
+        """A client transaction is over."""
+        if self._owners.pop(key, None) is not None:
+            refs = self._refs.get(owner)
+            if refs is not None:
+                refs.pop(key, None)
+                if not refs:
+                    del self._refs[owner]
+
+    def forget_call(self, call: str) -> None:
+        """A call is over: nothing that still comes concerns it."""
+        for key in self._refs.pop(call, {}):
+            self._owners.pop(key, None)
+
+    def close_media(self, call: Call) -> None:
+        """Close whatever media a call has; never fails."""
+        self._apply_media(call, None)
+
+    def _speak(
+        self, call: Call, command: Respond | SendRequest | SendAck | Abandon, now: float
+    ) -> None:
+        if isinstance(command, Respond):
+            sent = self._layer.respond(command.key, command.response, now)
+            self._transmit(call, sent, command.side)
+        elif isinstance(command, SendRequest):
+            self._transmit(call, self._open(call.name, command, now), command.side)
+        elif isinstance(command, SendAck):
+            sent = self._layer.send_ack(command.request, command.flow)
+            self._transmit(call, sent, command.side)
+        else:
+            self._abandon(call.name, command.ref, now)
+
+    def _open(self, owner: str, command: SendRequest, now: float) -> list[Output]:
+        key, outputs = self._layer.send_request(command.request, command.flow, now)
+        if command.request.method != "CANCEL":
+            # A CANCEL shares the branch of its INVITE, and nobody waits for its answer.
+            self._owners[key] = (owner, command.ref)
+            self._refs.setdefault(owner, {})[key] = command.ref
+        return outputs
+
+    def _transmit(self, call: Call, outputs: Sequence[Output], side: str) -> None:
+        for output in outputs:
+            if type(output) is Transmit:
+                call.journal.note(call.now, "sip", "", side, "out", output.data)
+                self._wire.send(output.flow, output.data)
+
+    def _abandon(self, owner: str, ref: str, now: float) -> None:
+        for key, known in self._refs.get(owner, {}).items():
+            if known == ref:
+                self.transmit(self._layer.abandon(key, now))
+
+    def _apply_media(self, call: Call, plan: MediaPlan | None) -> str | None:
+        """Apply a plan; the relay's reason when it refused."""
+        before = self._plans.get(call.name)
+        commands = diff(before, plan)
+        self._count(call, commands, before)
+        try:
+            self._relay.apply(commands)
+        except RelayRefused as error:
+            self._log("error", "media refused", call=call.name, reason=str(error))
+            return str(error)
+        if plan is None:
+            self._plans.pop(call.name, None)
+        else:
+            self._plans[call.name] = plan
+        return None
+
+    def _count(
+        self, call: Call, commands: Sequence[RelayCommand], before: MediaPlan | None
+    ) -> None:
+        """Note the counters of streams that are about to close."""
+        if before is None:
+            return
+        clocks = {stream.index: stream.clock_hz for stream in before.streams}
+        for command in commands:
+            if isinstance(command, CloseStream):
+                counted = self._relay.counters(command.stream_id)
+                index = command.stream_id[1]
+                call.counters.append(
+                    MediaCounters(index, clocks[index], counted[SideName.A], counted[SideName.B])
+                )
