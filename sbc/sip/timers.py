@@ -104,7 +104,8 @@ class Deadlines(Generic[K]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, K]] = []
-        self._live: dict[K, tuple[float, int, K]] = {}
+        # By serial, not by identity of the entry: a compiler may unbox tuples.
+        self._live: dict[K, int] = {}
         self._serial = 0
 
     def __len__(self) -> int:
@@ -114,9 +115,8 @@ class Deadlines(Generic[K]):
     def set(self, key: K, at: float) -> None:
         """Let `key` be due at `at` (monotonic seconds), in place of its earlier deadline if any."""
         self._serial += 1
-        entry = (at, self._serial, key)
-        self._live[key] = entry
-        heapq.heappush(self._heap, entry)
+        self._live[key] = self._serial
+        heapq.heappush(self._heap, (at, self._serial, key))
         if len(self._heap) > 2 * len(self._live) + _SLACK:
             self._rebuild()
 
@@ -131,7 +131,7 @@ class Deadlines(Generic[K]):
         heap, live = self._heap, self._live
         while heap:
             entry = heap[0]
-            if live.get(entry[2]) is entry:
+            if live.get(entry[2]) == entry[1]:
                 return entry[0]
             heapq.heappop(heap)
         return None
@@ -143,13 +143,14 @@ class Deadlines(Generic[K]):
         while heap and heap[0][0] <= now:
             entry = heapq.heappop(heap)
             key = entry[2]
-            if live.get(key) is entry:
+            if live.get(key) == entry[1]:
                 del live[key]
                 due.append(key)
         return due
 
     def _rebuild(self) -> None:
-        self._heap = list(self._live.values())
+        live = self._live
+        self._heap = [entry for entry in self._heap if live.get(entry[2]) == entry[1]]
         heapq.heapify(self._heap)
 
 
