@@ -17,6 +17,7 @@ from sbc.sip.errors import ParseError
 from sbc.sip.flow import Address, Flow
 from sbc.sip.framing import Keepalive, StreamFramer
 from sbc.sip.message import make_response, serialize
+from sbc.sip.parser import Limits
 from sbc.transport.addresses import canonical_socket_address
 from sbc.transport.keepalive import PING, PONG
 from sbc.transport.limits import TransportLimits, TransportStatistics
@@ -107,7 +108,7 @@ class Connection:
         self._statistics = statistics
         self._events = events
         self._nursery = nursery
-        self._framer = StreamFramer()
+        self._framer = StreamFramer(Limits(message_bytes=limits.message_bytes))
         self._out = bytearray()
         self._connected = not opened_by_us
         self._heard = opened_by_us

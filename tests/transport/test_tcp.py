@@ -334,6 +334,18 @@ async def test_a_request_without_content_length_is_told_why_before_the_end(start
     assert len(edge.messages) == 1, "what came before the fault still counts"
 
 
+async def test_a_message_longer_than_the_limit_is_refused_before_it_is_read(start: Start) -> None:
+    edge = await start(TCP, limits=TransportLimits(message_bytes=2000))
+    async with await dial(edge) as phone:
+        await phone.send_all(OPTIONS.replace(b"Length: 0", b"Length: 2000"))
+        received = b""
+        with trio.fail_after(5):
+            while more := await phone.receive_some():
+                received += more
+    assert received.startswith(b"SIP/2.0 513 ")
+    assert edge.transports.statistics.closed_malformed == 1
+
+
 async def test_a_reset_connection_is_told_as_closed(start: Start) -> None:
     edge = await start(TCP)
     phone = await dial(edge)

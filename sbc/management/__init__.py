@@ -1,0 +1,1 @@
+"""Everything an operator touches: control socket, logs, call records."""
