@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from sbc.config.values import (
     Listen,
@@ -32,10 +32,16 @@ def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 ListenText = Annotated[
-    Listen, PlainValidator(parse_listen), _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$")
+    Listen,
+    PlainValidator(parse_listen),
+    PlainSerializer(str),
+    _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
-    PortRange, PlainValidator(parse_port_range), _string("30000-39999", pattern="^[0-9]+-[0-9]+$")
+    PortRange,
+    PlainValidator(parse_port_range),
+    PlainSerializer(str),
+    _string("30000-39999", pattern="^[0-9]+-[0-9]+$"),
 ]
 TargetText = Annotated[
     Target,
@@ -299,7 +305,7 @@ class SbcFile(Section):
     )
     timers: TimersSection = Field(default=TimersSection(), description="Timers of calls.")
     limits: LimitsSection = Field(
-        default=LimitsSection(), description="What strangers may take of the process."
+        default=LimitsSection(), description="Caps for messages and connections."
     )
     domains: Annotated[tuple[DomainText, ...], *ANY_NUMBER] = Field(
         default=(),
