@@ -119,7 +119,7 @@ class ReferenceEngine:
                 while True:
                     # A whole pass of trio's loop: everybody else gets a turn.
                     await trio.lowlevel.wait_readable(self._epoll.fileno())
-                    self._relay_ready()
+                    self.relay_ready()
                     self._hand_over(deliver)
         except OSError as error:
             deliver([EngineFailed(f"the media engine cannot go on: {error}")])
@@ -132,7 +132,15 @@ class ReferenceEngine:
             self._close(stream_id)
         self._epoll.close()
 
-    def _relay_ready(self) -> None:
+    def look(self, deliver: Deliver) -> None:
+        """Reports silence and key errors that are due, and keeps pinholes open."""
+        now = self._clock()
+        for stream in self._streams.values():
+            stream.watch.look(now, self._events)
+        self._hand_over(deliver)
+
+    def relay_ready(self) -> None:
+        """Relays what has arrived, up to a turn's worth."""
         poll = self._epoll.poll
         receivers = self._receivers
         budget = TURN_PACKETS
@@ -154,10 +162,7 @@ class ReferenceEngine:
     async def _watch_regularly(self, deliver: Deliver) -> None:
         while True:
             await trio.sleep(WATCH_S)
-            now = self._clock()
-            for stream in self._streams.values():
-                stream.watch.look(now, self._events)
-            self._hand_over(deliver)
+            self.look(deliver)
 
     def _hand_over(self, deliver: Deliver) -> None:
         if self._events:
