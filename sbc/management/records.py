@@ -1,0 +1,82 @@
+"""Call records made of calls: what a Call knows, in the words of the record.
+
+Spec: RFC 7092 §3 (our role).
+"""
+
+from collections.abc import Callable
+
+from media.types import FlowCounters, SideName
+from sbc.b2bua.call import Call
+from sbc.b2bua.leg import Leg
+from sbc.routing.facing import bracketed
+from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
+
+
+class CallRecords:
+    """Writes the record of a call when it is answered and again when it is over."""
+
+    def __init__(self, put: Callable[[CdrRecord], None]) -> None:
+        self._put = put
+
+    def call_answered(self, call: Call) -> None:
+        """The callee answered: from here on a crash must not lose the call."""
+        self._put(record_of(call))
+
+    def call_ended(self, call: Call) -> None:
+        """The call is over; its record is complete."""
+        self._put(record_of(call))
+
+
+def record_of(call: Call) -> CdrRecord:
+    """The record of a call as it stands."""
+    ending = call.ending
+    return CdrRecord(
+        call=call.name,
+        session_id=call.a.uuid,
+        started_at=call.started_wall,
+        answered_at=_wall(call, call.answered_at),
+        ended_at=_wall(call, call.ended_at),
+        from_number=call.caller,
+        to_number=call.callee,
+        a=_leg(call.a),
+        b=_leg(call.b),
+        route=call.route,
+        status=200 if call.answered_at is not None else ending.status if ending else 0,
+        q850=ending.q850 if ending is not None else 0,
+        ended_by=EndedBy(ending.by) if ending is not None else None,
+        reason=ending.text if ending is not None else "",
+        from_a=_totals(call, SideName.A),
+        from_b=_totals(call, SideName.B),
+        role="media-aware" if _encrypts(call) else "media-relay",
+    )
+
+
+def _wall(call: Call, at: float | None) -> float | None:
+    return None if at is None else call.started_wall + at - call.started_at
+
+
+def _leg(leg: Leg) -> LegRecord:
+    host, port = leg.flow.remote
+    return LegRecord(leg.peer, leg.flow.network, f"{bracketed(host)}:{port}", leg.call_id)
+
+
+def _totals(call: Call, side: SideName) -> RtpTotals:
+    packets = octets = lost = 0
+    jitter_ms = 0.0
+    for counted in call.counters:
+        flow: FlowCounters = counted.a if side is SideName.A else counted.b
+        packets += flow.packets
+        octets += flow.octets
+        lost += flow.lost
+        jitter_ms = max(jitter_ms, flow.jitter_ticks * 1000 / counted.clock_hz)
+    return RtpTotals(packets, octets, lost, round(jitter_ms, 3))
+
+
+def _encrypts(call: Call) -> bool:
+    """Whether we protect or unprotect packets: more than a relay (RFC 7092 §3.2.2)."""
+    return any(
+        media.has("crypto")
+        for leg in (call.a, call.b)
+        if leg.negotiation.local is not None
+        for media in leg.negotiation.local.media
+    )
