@@ -86,7 +86,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Let children open as many files as the system allows: a held call has eight sockets."""
+    """Let children open as many files as the system allows: a held call has four media sockets."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -89,7 +89,7 @@ class Phone:
 
     def registered(self, *, within_s: float = 10) -> None:
         """Wait for the first successful registration."""
-        self.program.expect("200 OK", within_s=within_s)
+        self.program.expect("[1 binding]", within_s=within_s)
 
     def dial(self, uri: str, *, within_s: float = 10) -> None:
         """Call and wait until the call is up."""

@@ -157,29 +157,38 @@ def ulaw_decode(data: bytes) -> list[int]:
     return [_FROM_ULAW[octet] for octet in data]
 
 
-def heard_in_rtp(datagrams: Iterable[Datagram], *, payload_type: int = 0) -> list[int]:
-    """The sound of captured PCMU packets of one stream, put in order by sequence number.
+def is_rtp(payload: bytes) -> bool:
+    """Whether a datagram is RTP with a payload, not RTCP, SIP or a keep-alive.
 
-    A lost packet is 20 ms of silence; a duplicate is heard once.
+    Spec: RFC 5761 §4.
+    """
+    return len(payload) > 12 and payload[0] >> 6 == 2 and not 64 <= payload[1] & 0x7F <= 95
+
+
+def heard_in_rtp(datagrams: Iterable[Datagram], *, payload_type: int = 0) -> list[int]:
+    """The sound of captured PCMU packets, put in order by sequence number.
+
+    A lost packet is 20 ms of silence; a duplicate is heard once. Several streams (by SSRC) are
+    heard one after the other.
 
     Spec: RFC 3550 §5.1, RFC 3551 §4.5.14.
     """
-    packets: dict[int, bytes] = {}
-    first: int | None = None
+    streams: dict[bytes, dict[int, bytes]] = {}
+    first: dict[bytes, int] = {}
     for datagram in datagrams:
         payload = datagram.payload
-        if len(payload) <= 12 or payload[0] >> 6 != 2 or payload[1] & 0x7F != payload_type:
+        if not is_rtp(payload) or payload[1] & 0x7F != payload_type:
             continue
-        sequence = int.from_bytes(payload[2:4], "big")
-        first = sequence if first is None else first
-        packets[(sequence - first + 0x8000) & 0xFFFF] = payload[12 + 4 * (payload[0] & 15) :]
-    if not packets:
-        return []
-    size = max(len(data) for data in packets.values())
-    silence = b"\xff" * size
-    return ulaw_decode(
-        b"".join(packets.get(index, silence) for index in range(min(packets), max(packets) + 1))
-    )
+        source, sequence = payload[8:12], int.from_bytes(payload[2:4], "big")
+        place = (sequence - first.setdefault(source, sequence) + 0x8000) & 0xFFFF
+        coded = payload[12 + 4 * (payload[0] & 15) :]
+        streams.setdefault(source, {})[place] = coded
+    samples: list[int] = []
+    for packets in streams.values():
+        silence = b"\xff" * max(len(coded) for coded in packets.values())
+        for place in range(min(packets), max(packets) + 1):
+            samples += ulaw_decode(packets.get(place, silence))
+    return samples
 
 
 def _ulaw_value(octet: int) -> int:
