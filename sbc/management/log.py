@@ -84,6 +84,10 @@ class Log:
         self._something = trio.Event()
         self._thread = trio.CapacityLimiter(1)
 
+    def __call__(self, level: str, event: str, **fields: object) -> None:
+        """Write one line of a level given by its name, as `sbc.driver.edges.Log` has it."""
+        self.note(Level[level.upper()], event, fields)
+
     def debug(self, event: str, **fields: object) -> None:
         """What only somebody who looks for a fault wants to know."""
         self.note(Level.DEBUG, event, fields)
@@ -104,8 +108,9 @@ class Log:
         """Write one line, if its level and its event's ration allow.
 
         Args:
-            event: One of our own words; never text from a stranger, for each has a ration.
-            fields: None stands for nothing to say and is left out.
+            event: Words of our own; never text from a stranger, for each event has a ration.
+            fields: None stands for nothing to say and is left out. ``traceback`` takes the text
+                of one, which is told once and then left out.
         """
         if level < self.level:
             return
@@ -116,27 +121,19 @@ class Log:
         before = ration.suppressed_before(int(now))
         if before:
             self._put(self._line(now, level, event, {"suppressed": before}))
-        if ration.allows():
+        if not ration.allows():
+            return
+        trace = fields.get("traceback")
+        if trace is None:
             self._put(self._line(now, level, event, fields))
+        else:
+            self._put_fault(now, level, event, dict(fields), str(trace))
 
     def fault(self, event: str, error: BaseException, **fields: object) -> None:
-        """An error of ours: one line, and the traceback the first time it happens there."""
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        """An error of ours; its traceback is told the first time it happens in that place."""
+        text = "".join(traceback.format_exception(error))
         what = f"{type(error).__name__}: {error}"
-        told: dict[str, object] = {**fields, "error": what, "at": place}
-        identity = f"{type(error).__name__} {place}"
-        if identity not in self._faults and len(self._faults) < _REMEMBERED_FAULTS:
-            self._faults.add(identity)
-            lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACEBACK_LINES:]
-            if self._json:
-                told["traceback"] = lines
-            else:
-                self.note(Level.ERROR, event, told)
-                for line in lines:
-                    self._put(f"    | {_printable(line)}\n")
-                return
-        self.note(Level.ERROR, event, told)
+        self.note(Level.ERROR, event, {**fields, "error": what, "traceback": text})
 
     async def run(self) -> None:
         """Write beside the loop until cancelled, then write what waits."""
@@ -173,9 +170,25 @@ class Log:
             told: dict[str, object] = {"time": when, "level": level.name.lower(), "event": event}
             told |= {key: _plain(value) for key, value in fields.items() if value is not None}
             return json.dumps(told) + "\n"
-        words = [when, level.name.lower(), event]
+        words = [when, level.name.lower(), event.replace(" ", "-")]
         words += [f"{key}={_text(value)}" for key, value in fields.items() if value is not None]
         return " ".join(words) + "\n"
+
+    def _put_fault(
+        self, now: float, level: Level, event: str, fields: dict[str, object], trace: str
+    ) -> None:
+        """One line, and the traceback below it if its places are new."""
+        lines = trace.splitlines()
+        places = "\n".join(line for line in lines if line.lstrip().startswith("File "))
+        new = places not in self._faults and len(self._faults) < _REMEMBERED_FAULTS
+        if new:
+            self._faults.add(places)
+        shown = lines[-_TRACEBACK_LINES:] if new else []
+        fields["traceback"] = shown if self._json and new else None
+        self._put(self._line(now, level, event, fields))
+        if not self._json:
+            for line in shown:
+                self._put(f"    | {_printable(line)}\n")
 
     def _put(self, line: str) -> None:
         if not self._beside_loop:
@@ -229,7 +242,7 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, list):
         return [str(item) for item in value]
-    return _shortened(str(value))
+    return _shortened(_words(value))
 
 
 def _text(value: object) -> str:
@@ -238,8 +251,16 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = _shortened(str(value))
+    text = _shortened(_words(value))
     return text if text and _PLAIN.issuperset(text) else json.dumps(text)
+
+
+def _words(value: object) -> str:
+    """A value as text; an `Address` as ``host:port``."""
+    if isinstance(value, tuple) and len(value) == 2:
+        host = f"[{value[0]}]" if ":" in str(value[0]) else value[0]
+        return f"{host}:{value[1]}"
+    return str(value)
 
 
 def _shortened(text: str) -> str:

@@ -17,8 +17,6 @@ class TransportLimits:
     """An accepted connection must have brought a whole message by then."""
     message_s: float = 10.0
     """A message that began to arrive must be whole by then, however slowly its bytes drip in."""
-    message_bytes: int = 65_535
-    """Longest message on a stream; a datagram can be no longer."""
     idle_s: float = 900.0
     """A connection that carried nothing for so long, either way, is closed."""
     write_stall_s: float = 10.0

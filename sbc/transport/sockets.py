@@ -3,8 +3,8 @@
 import contextlib
 import errno
 import socket
-from collections.abc import Sequence
-from typing import Protocol
+
+from sbc.routing.model import Listener, Network
 
 _SO_RCVBUFFORCE = 33
 """Linux: a larger buffer than `net.core.rmem_max`, for a process that may administer the net."""
@@ -12,47 +12,11 @@ _SO_RCVBUFFORCE = 33
 _ACCEPT_BACKLOG = 512
 
 
-class ListenerPlan(Protocol):
-    """What a listener of the configuration says; `sbc.routing.model.Listener` is one."""
-
-    @property
-    def transport(self) -> str:
-        """``"udp"`` or ``"tcp"``."""
-
-    @property
-    def family(self) -> int:
-        """4 or 6."""
-
-    @property
-    def bind(self) -> str:
-        """A numeric address of ours, maybe unspecified."""
-
-    @property
-    def port(self) -> int:
-        """0 for any free one, which only tests want."""
-
-
-class NetworkPlan(Protocol):
-    """What a network of the configuration says; `sbc.routing.model.Network` is one."""
-
-    @property
-    def name(self) -> str:
-        """Goes into every `Flow`."""
-
-    @property
-    def listeners(self) -> Sequence[ListenerPlan]:
-        """In order of preference."""
-
-    @property
-    def signalling_dscp(self) -> int:
-        """DiffServ code point of everything we send, 0 to 63. Spec: RFC 2474."""
-
-
 class ListenFailed(Exception):
     """A listener cannot be opened; the text says which one, why, and what to do."""
 
 
-def open_udp(network: NetworkPlan, listener: ListenerPlan, receive_buffer: int) -> socket.socket:
+def open_udp(network: Network, listener: Listener, receive_buffer: int) -> socket.socket:
     """A bound non-blocking datagram socket whose ICMP errors can be read.
 
     Raises:
@@ -71,7 +35,7 @@ def receive_buffer_of(sock: socket.socket) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
-def open_tcp_listener(network: NetworkPlan, listener: ListenerPlan) -> socket.socket:
+def open_tcp_listener(network: Network, listener: Listener) -> socket.socket:
     """A bound non-blocking listening socket.
 
     Raises:
@@ -100,7 +64,7 @@ def mark(sock: socket.socket, dscp: int) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
 
-def _bound(network: NetworkPlan, listener: ListenerPlan, kind: socket.SocketKind) -> socket.socket:
+def _bound(network: Network, listener: Listener, kind: socket.SocketKind) -> socket.socket:
     family = socket.AF_INET6 if listener.family == 6 else socket.AF_INET
     sock = socket.socket(family, kind)
     try:
@@ -118,7 +82,7 @@ def _bound(network: NetworkPlan, listener: ListenerPlan, kind: socket.SocketKind
     return sock
 
 
-def _explanation(network: NetworkPlan, listener: ListenerPlan, error: OSError) -> str:
+def _explanation(network: Network, listener: Listener, error: OSError) -> str:
     host = f"[{listener.bind}]" if listener.family == 6 else listener.bind
     what = f"{listener.transport} {host}:{listener.port} of network {network.name!r}"
     hints = {

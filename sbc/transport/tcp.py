@@ -93,6 +93,7 @@ class Connection:
         *,
         opened_by_us: bool,
         limits: TransportLimits,
+        message_limits: Limits,
         statistics: TransportStatistics,
         events: ConnectionEvents,
         nursery: trio.Nursery,
@@ -108,7 +109,7 @@ class Connection:
         self._statistics = statistics
         self._events = events
         self._nursery = nursery
-        self._framer = StreamFramer(Limits(message_bytes=limits.message_bytes))
+        self._framer = StreamFramer(message_limits)
         self._out = bytearray()
         self._connected = not opened_by_us
         self._heard = opened_by_us

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from sbc.routing.model import Network
 from sbc.sip.flow import Address, Flow
+from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.addresses import family_of
 from sbc.transport.failures import Failures
 from sbc.transport.limits import TransportLimits, TransportStatistics
 from sbc.transport.pool import Pool, unnumbered
 from sbc.transport.sockets import (
-    NetworkPlan,
     open_tcp_listener,
     open_udp,
     receive_buffer_of,
@@ -34,14 +35,16 @@ class Transports:
 
     def __init__(
         self,
-        networks: Sequence[NetworkPlan],
+        networks: Sequence[Network],
         *,
         on_messages: Callable[[Batch], None],
         on_failure: Callable[[Flow, str], None],
         on_connection_closed: Callable[[Flow], None],
         limits: TransportLimits | None = None,
+        message_limits: Limits = DEFAULT,
     ) -> None:
         """Nothing is opened yet."""
+        self._message_limits = message_limits
         self._networks = tuple(networks)
         self._limits = limits if limits is not None else TransportLimits()
         self._on_messages = on_messages
@@ -141,7 +144,7 @@ class Transports:
         if connection.used_unnumbered:
             self._failures.add(unnumbered(connection.flow), why)
 
-    def _open_network(self, network: NetworkPlan) -> None:
+    def _open_network(self, network: Network) -> None:
         for listener in network.listeners:
             if listener.transport == "udp":
                 sock = open_udp(network, listener, self._limits.receive_buffer_bytes)
@@ -220,6 +223,7 @@ class Transports:
             sock,
             opened_by_us=opened_by_us,
             limits=self._limits,
+            message_limits=self._message_limits,
             statistics=self.statistics,
             events=self,
             nursery=nursery,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+import sbc.driver.edges
 from sbc.management.log import LINES_PER_SECOND, Level, Log, to_stderr
 
 
@@ -47,6 +48,15 @@ def test_json_lines_carry_the_same_facts() -> None:
         "status": 403,
         "answered": False,
     }
+
+
+def test_a_log_is_what_the_driver_asks_for() -> None:
+    written = Written()
+    log: sbc.driver.edges.Log = written.log
+    log("info", "phone registered", source=("2001:db8::1", 5060), network="public")
+    assert written.text.endswith(
+        " info phone-registered source=[2001:db8::1]:5060 network=public\n"
+    )
 
 
 def test_what_is_below_the_level_is_not_written() -> None:
@@ -103,7 +113,7 @@ def test_a_fault_is_told_every_time_and_its_traceback_once() -> None:
     first = len(written.lines)
     fault(written.log)
     assert len(written.lines) == first + 1
-    assert 'call.fault call=c1 error="RuntimeError: it\\nbroke" at=' in written.lines[-1]
+    assert 'call.fault call=c1 error="RuntimeError: it\\nbroke"' in written.lines[-1]
     assert any("raise RuntimeError" in line for line in written.lines)
     assert all(line.startswith(("2023", "    | ")) for line in written.lines)
 

@@ -5,6 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from sbc.routing.model import Network
+from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
 from tests.transport.edge import Edge
 
@@ -16,9 +17,12 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
     """Starts transports that run until the test ends."""
 
     async def run(
-        *networks: Network, limits: TransportLimits | None = None, echo: bool = False
+        *networks: Network,
+        limits: TransportLimits | None = None,
+        message_limits: Limits = DEFAULT,
+        echo: bool = False,
     ) -> Edge:
-        edge = Edge(networks, limits or TransportLimits(), echo=echo)
+        edge = Edge(networks, limits or TransportLimits(), message_limits=message_limits, echo=echo)
         await nursery.start(edge.transports.run)
         return edge
 

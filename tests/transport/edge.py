@@ -8,6 +8,7 @@ import trio
 
 from sbc.routing.model import Listener, Network
 from sbc.sip.flow import Address, Flow
+from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
 from sbc.transport.transports import Transports
 
@@ -43,6 +44,7 @@ class Edge:
     failures: list[tuple[Flow, str]] = field(default_factory=list)
     closed: list[Flow] = field(default_factory=list)
     echo: bool = False
+    message_limits: Limits = DEFAULT
 
     def __post_init__(self) -> None:
         self._told = trio.Event()
@@ -52,6 +54,7 @@ class Edge:
             on_failure=self._failure,
             on_connection_closed=self._closed,
             limits=self.limits,
+            message_limits=self.message_limits,
         )
 
     @property

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from sbc.sip.flow import Flow
+from sbc.sip.parser import Limits
 from sbc.transport import tcp
 from sbc.transport.limits import TransportLimits
 from tests.transport.conftest import Start
@@ -335,7 +336,7 @@ async def test_a_request_without_content_length_is_told_why_before_the_end(start
 
 
 async def test_a_message_longer_than_the_limit_is_refused_before_it_is_read(start: Start) -> None:
-    edge = await start(TCP, limits=TransportLimits(message_bytes=2000))
+    edge = await start(TCP, message_limits=Limits(message_bytes=2000))
     async with await dial(edge) as phone:
         await phone.send_all(OPTIONS.replace(b"Length: 0", b"Length: 2000"))
         received = b""
