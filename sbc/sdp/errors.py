@@ -6,7 +6,8 @@ _SHOWN_CHARACTERS = 120
 """Longest part of an offending line that travels into a log or a Warning header."""
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
-_KEY = re.compile(r"inline:[^|;\s]*", re.IGNORECASE)
+_KEY = re.compile(r"(inline:)[^|;\s]*|[a-z0-9+/]{36,}={0,2}", re.IGNORECASE)
+"""What follows `inline:`, and any word long enough to be a key in a line that is malformed."""
 
 
 class SdpError(Exception):
@@ -54,4 +55,4 @@ class OfferAnswerError(Exception):
 
 def _shown(line: str) -> str:
     """The part of a stranger's line that may be shown: no keys, no control characters."""
-    return _UNPRINTABLE.sub("?", _KEY.sub("inline:...", line))[:_SHOWN_CHARACTERS]
+    return _UNPRINTABLE.sub("?", _KEY.sub(r"\1...", line))[:_SHOWN_CHARACTERS]

@@ -330,7 +330,7 @@ class Negotiation:
                 _from_text(data["early_answer"]),
                 _from_text(data["last_sent"]),
             )
-        except (KeyError, SdpError) as error:
+        except (KeyError, ValueError, SdpError) as error:
             raise ValueError(f"not a negotiation: {error}") from error
         fault = restored.fault()
         if fault:
