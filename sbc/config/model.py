@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from sbc.config.values import (
     Listen,
@@ -34,13 +34,11 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    PlainSerializer(str),
     _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
     PlainValidator(parse_port_range),
-    PlainSerializer(str),
     _string("30000-39999", pattern="^[0-9]+-[0-9]+$"),
 ]
 TargetText = Annotated[

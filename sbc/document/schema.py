@@ -43,17 +43,28 @@ def validate(document: Document, model: type[S]) -> S | None:
     if document.broken:
         return None
     if not isinstance(document.data, dict):
-        found = "nothing" if document.data is None else _found(document.data)
         document.report(
-            (), f"expected a mapping, found {found}", f"top keys: {', '.join(_keys(model))}"
+            (),
+            f"expected a mapping, found {_found(document.data)}",
+            f"top keys: {', '.join(_keys(model))}",
         )
         return None
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
-            _report(document, model, details)
+        found = error.errors(include_url=False)
+        for details in found:
+            if not _follows(details, found):
+                _report(document, model, details)
         return None
+
+
+def _follows(details: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Whether a list is called too short only because an entry of it is wrong."""
+    path = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in found
+    )
 
 
 def as_list(value: object) -> object:
@@ -79,6 +90,8 @@ class OneOrMany:
 def _report(document: Document, model: type[Section], details: ErrorDetails) -> None:
     path: Path = details["loc"]
     kind = details["type"]
+    if path and path[-1] == 0 and path not in document.values:
+        path = path[:-1]  # a single value where a list may stand
     if kind == "extra_forbidden":
         section = _section_at(model, path[:-1])
         known = _keys(section) if section is not None else ()
@@ -113,9 +126,9 @@ def _message(model: type[Section], path: Path, details: ErrorDetails) -> tuple[s
         return str(error), error.hint or _example(model, path)
     if kind in _BOUNDS:
         bound = context[_BOUNDS[kind][1]]
-        return f"{found} is {_BOUNDS[kind][0]} {bound}", _example(model, path)
-    for ending, wanted in _WANTED.items():
-        if kind.startswith(ending):
+        return f"{found} is {_BOUNDS[kind][0]} {bound:.10g}", _example(model, path)
+    for beginning, wanted in _WANTED.items():
+        if kind.startswith(beginning):
             return f"expected {wanted}, found {found}", _example(model, path)
     text = details["msg"].removeprefix("Value error, ")
     return text[:1].lower() + text[1:], _example(model, path)
@@ -129,6 +142,9 @@ _BOUNDS = {
 }
 
 _WANTED = {
+    "string_pattern_mismatch": "another spelling",
+    "string_too_short": "some text",
+    "string_too_long": "a shorter text",
     "int_": "a whole number",
     "float_": "a number",
     "finite_number": "a number",

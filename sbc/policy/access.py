@@ -3,7 +3,7 @@
 Spec: RFC 5853 §3.5 (access control at the border).
 """
 
-from sbc.policy.model import Decision, Facts, PolicySet, Tested
+from sbc.policy.model import Decision, Evidence, Facts, PolicySet
 
 BUILT_IN = "built in"
 
@@ -28,9 +28,9 @@ def decide(policy: PolicySet, facts: Facts) -> Decision:
                 rule.when.tested(facts),
             )
     tested = (
-        Tested("rules", f"{len(policy.rules)} tried", "one that matches"),
-        Tested("source", facts.host, "any"),
-        Tested("method", facts.method, "any"),
+        Evidence("rules", f"{len(policy.rules)} tried", "one that matches"),
+        Evidence("source", facts.host, "any"),
+        Evidence("method", facts.method, "any"),
     )
     if facts.trusted:
         return Decision("reject", "default deny", BUILT_IN, 403, "", tested)

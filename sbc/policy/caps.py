@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sbc.policy.access import BUILT_IN
-from sbc.policy.model import Decision, Tested
+from sbc.policy.model import Decision, Evidence
 
 
 class CallLimits(NamedTuple):
@@ -48,13 +48,13 @@ class PeerCaps:
         if call in live:
             return _decision(peer, limits, "live", ())
         count = len(live)
-        tested = Tested("calls", str(count), f"below {limits.max_calls}")
+        tested = Evidence("calls", str(count), f"below {limits.max_calls}")
         if limits.max_calls is not None and count >= limits.max_calls:
             return _refusal(peer, limits, "max_calls", tested)
         if limits.calls_per_second is not None:
             tokens = self._tokens(peer, limits, limits.calls_per_second, now)
             if tokens < 1.0:
-                rate = Tested("calls_per_second", "used up", f"{limits.calls_per_second:g}")
+                rate = Evidence("calls_per_second", "used up", f"{limits.calls_per_second:g}")
                 return _refusal(peer, limits, "calls_per_second", rate)
             self._rates[peer] = (tokens - 1.0, now)
         live.add(call)
@@ -77,9 +77,9 @@ class PeerCaps:
         return min(float(limits.burst), tokens + (now - at) * rate)
 
 
-def _decision(peer: str, limits: CallLimits, what: str, tested: tuple[Tested, ...]) -> Decision:
+def _decision(peer: str, limits: CallLimits, what: str, tested: tuple[Evidence, ...]) -> Decision:
     return Decision("allow", f"{what} of peer {peer}", limits.where, tested=tested)
 
 
-def _refusal(peer: str, limits: CallLimits, what: str, tested: Tested) -> Decision:
+def _refusal(peer: str, limits: CallLimits, what: str, tested: Evidence) -> Decision:
     return Decision("reject", f"{what} of peer {peer}", limits.where, status=503, tested=(tested,))

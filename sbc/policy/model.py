@@ -28,7 +28,7 @@ class Facts(NamedTuple):
     """Value of User-Agent (Server in none of them)."""
 
 
-class Tested(NamedTuple):
+class Evidence(NamedTuple):
     """One condition of a decision: what was looked at, its value, and what the rule wanted."""
 
     fact: str
@@ -48,7 +48,7 @@ class Decision:
     """The SIP status of a reject; 0 otherwise."""
     text: str = ""
     """The reason phrase of a reject; empty for the usual one of the status."""
-    tested: tuple[Tested, ...] = ()
+    tested: tuple[Evidence, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -114,29 +114,29 @@ class Conditions:
                 return piece
         return None
 
-    def tested(self, facts: Facts) -> tuple[Tested, ...]:
+    def tested(self, facts: Facts) -> tuple[Evidence, ...]:
         """The values that were looked at, each with what was wanted; for facts that hold."""
-        tests: list[Tested] = []
+        tests: list[Evidence] = []
         if self.trusted is not None:
-            tests.append(Tested("trust", _trust(facts.trusted), _trust(self.trusted)))
+            tests.append(Evidence("trust", _trust(facts.trusted), _trust(self.trusted)))
         if self.methods is not None:
-            tests.append(Tested("method", facts.method, _any_of(self.methods)))
+            tests.append(Evidence("method", facts.method, _any_of(self.methods)))
         for fact, value, wanted in (
             ("registered", facts.registered, self.registered),
             ("in_dialog", facts.in_dialog, self.in_dialog),
             ("known_peer", facts.peer is not None, self.known_peer),
         ):
             if wanted is not None:
-                tests.append(Tested(fact, _yes(value), _yes(wanted)))
+                tests.append(Evidence(fact, _yes(value), _yes(wanted)))
         if self.networks is not None:
-            tests.append(Tested("network", facts.network, _any_of(self.networks)))
+            tests.append(Evidence("network", facts.network, _any_of(self.networks)))
         if self.peers is not None:
-            tests.append(Tested("peer", facts.peer or "none", _any_of(self.peers)))
+            tests.append(Evidence("peer", facts.peer or "none", _any_of(self.peers)))
         if self.sources is not None:
-            tests.append(Tested("source", facts.host, self.sources.find(facts.host) or "none"))
+            tests.append(Evidence("source", facts.host, self.sources.find(facts.host) or "none"))
         if self.agents is not None:
             tests.append(
-                Tested("user_agent", facts.user_agent or "", f"*{self._agent(facts) or ''}*")
+                Evidence("user_agent", facts.user_agent or "", f"*{self._agent(facts) or ''}*")
             )
         return tuple(tests)
 

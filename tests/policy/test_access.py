@@ -1,0 +1,195 @@
+"""What the shipped policies and the rule engine decide, and how they explain it."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc.policy.access import decide
+from sbc.policy.load import combine, load_policy
+from sbc.policy.model import Conditions, Evidence, Facts, PolicySet, Rule
+
+POLICIES = Path(__file__).parents[2] / "policies"
+
+
+def shipped(*names: str) -> PolicySet:
+    loaded = [load_policy((POLICIES / name).read_text(), name) for name in names]
+    assert [str(problem) for policy in loaded for problem in policy.problems] == []
+    return combine(loaded)
+
+
+EDGE = shipped("edge-default.yaml")
+
+
+def outside(method: str, **facts: Any) -> Facts:
+    return Facts("outside", False, "203.0.113.7", method)._replace(**facts)
+
+
+def inside(method: str, **facts: Any) -> Facts:
+    return Facts("inside", True, "192.168.1.7", method)._replace(**facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "status", "rule"),
+    [
+        (outside("REGISTER"), "allow", 0, "registrations"),
+        (outside("OPTIONS"), "allow", 0, "pings"),
+        (outside("INVITE", registered=True), "allow", 0, "registered phones may call"),
+        (outside("SUBSCRIBE", registered=True), "allow", 0, "registered phones may call"),
+        (outside("INVITE"), "reject", 403, "not registered"),
+        (outside("MESSAGE"), "reject", 403, "not registered"),
+        (outside("NOTIFY"), "drop", 0, "everything else"),
+        (outside("BYE"), "drop", 0, "everything else"),
+        (outside("FANCY"), "drop", 0, "everything else"),
+        (outside("BYE", in_dialog=True), "allow", 0, "calls that are up"),
+        (outside("INVITE", peer="trunk"), "allow", 0, "known peers"),
+        (outside("REGISTER", user_agent="friendly-scanner"), "drop", 0, "scanners"),
+        (outside("OPTIONS", user_agent="x SIPVicious 0.3"), "drop", 0, "scanners"),
+        (
+            outside("INVITE", registered=True, user_agent="friendly-scanner"),
+            "drop",
+            0,
+            "scanners",
+        ),
+        (outside("INVITE", peer="trunk", user_agent="sipvicious"), "allow", 0, "known peers"),
+        (inside("INVITE", peer="pbx"), "allow", 0, "known peers"),
+        (inside("NOTIFY", peer="pbx"), "allow", 0, "known peers"),
+        (inside("INVITE"), "reject", 403, "unknown on a trusted network"),
+        (inside("REGISTER"), "reject", 403, "unknown on a trusted network"),
+        (inside("BYE", in_dialog=True), "allow", 0, "calls that are up"),
+    ],
+)
+def test_the_edge_policy(facts: Facts, outcome: str, status: int, rule: str) -> None:
+    decision = decide(EDGE, facts)
+    assert (decision.outcome, decision.status, decision.rule) == (outcome, status, rule)
+    assert decision.where.startswith("edge-default.yaml:")
+
+
+def test_every_rule_of_the_edge_policy_is_needed_for_some_request() -> None:
+    everything = [
+        outside(method, peer=peer, registered=registered, in_dialog=in_dialog, user_agent=agent)
+        for method, peer, registered, in_dialog, agent in product(
+            ("REGISTER", "INVITE", "OPTIONS", "BYE"),
+            (None, "trunk"),
+            (False, True),
+            (False, True),
+            (None, "sipvicious"),
+        )
+    ] + [inside("INVITE"), inside("INVITE", peer="pbx")]
+    used = {decide(EDGE, facts).rule for facts in everything}
+    assert used == {rule.name for rule in EDGE.rules}
+
+
+def test_in_front_of_it_the_lan_policy_lets_office_phones_register_and_call() -> None:
+    policy = shipped("trusted-lan.yaml", "edge-default.yaml")
+    assert decide(policy, inside("REGISTER")).allowed
+    assert decide(policy, inside("INVITE", registered=True)).allowed
+    assert decide(policy, inside("INVITE")).status == 403
+    assert decide(policy, outside("INVITE")).status == 403
+
+
+def test_a_decision_names_rule_place_and_the_values_that_were_tested() -> None:
+    decision = decide(EDGE, outside("INVITE"))
+    line = 1 + (POLICIES / "edge-default.yaml").read_text().split("\n").index(
+        "  - name: not registered"
+    )
+    assert decision.where == f"edge-default.yaml:{line}"
+    assert decision.text == "Register first"
+    assert decision.tested == (Evidence("method", "INVITE", "INVITE|MESSAGE|SUBSCRIBE"),)
+    assert decision.explanation == (
+        f"reject 403 by rule 'not registered' (edge-default.yaml:{line}): "
+        "method INVITE (INVITE|MESSAGE|SUBSCRIBE wanted)"
+    )
+
+
+def test_every_condition_shows_its_value() -> None:
+    text = """\
+rules:
+  - name: all of them
+    when:
+      trust: untrusted
+      method: INVITE
+      registered: true
+      in_dialog: false
+      known_peer: true
+      network: [outside, dmz]
+      peer: trunk
+      source: [203.0.113.0/24, 203.0.113.7]
+      user_agent: [nothing, phone]
+    then: allow
+"""
+    policy = combine([load_policy(text, "p")])
+    facts = outside("INVITE", registered=True, peer="trunk", user_agent="My Phone/1")
+    assert decide(policy, facts).tested == (
+        Evidence("trust", "untrusted", "untrusted"),
+        Evidence("method", "INVITE", "INVITE"),
+        Evidence("registered", "true", "true"),
+        Evidence("in_dialog", "false", "false"),
+        Evidence("known_peer", "true", "true"),
+        Evidence("network", "outside", "dmz|outside"),
+        Evidence("peer", "trunk", "trunk"),
+        Evidence("source", "203.0.113.7", "203.0.113.7/32"),
+        Evidence("user_agent", "My Phone/1", "*phone*"),
+    )
+    for other in (
+        {"method": "BYE"},
+        {"registered": False},
+        {"in_dialog": True},
+        {"peer": None},
+        {"peer": "other"},
+        {"network": "inside"},
+        {"host": "198.51.100.1"},
+        {"user_agent": None},
+        {"trusted": True},
+    ):
+        assert decide(policy, facts._replace(**other)).rule == "default deny"
+
+
+def test_without_any_rule_strangers_get_nothing_and_trusted_networks_a_403() -> None:
+    empty = PolicySet()
+    stranger = decide(empty, outside("REGISTER"))
+    assert (stranger.outcome, stranger.status, stranger.where) == ("drop", 0, "built in")
+    friend = decide(empty, inside("REGISTER"))
+    assert (friend.outcome, friend.status) == ("reject", 403)
+    assert "source 192.168.1.7" in friend.explanation
+
+
+METHODS = ("INVITE", "REGISTER", "BYE")
+OUTCOMES: tuple[Literal["allow", "reject", "drop"], ...] = ("allow", "reject", "drop")
+CONDITIONS = st.builds(
+    Conditions,
+    networks=st.none() | st.frozensets(st.sampled_from(["inside", "outside"]), min_size=1),
+    trusted=st.none() | st.booleans(),
+    peers=st.none() | st.just(frozenset({"trunk"})),
+    known_peer=st.none() | st.booleans(),
+    methods=st.none() | st.frozensets(st.sampled_from(METHODS[:2]), min_size=1),
+    registered=st.none() | st.booleans(),
+    in_dialog=st.none() | st.booleans(),
+    agents=st.none() | st.just(("scan",)),
+)
+FACTS = st.builds(
+    Facts,
+    st.sampled_from(["inside", "outside"]),
+    st.booleans(),
+    st.just("203.0.113.7"),
+    st.sampled_from(METHODS),
+    st.sampled_from([None, "trunk"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, "a SCANNER"]),
+)
+
+
+@given(st.lists(st.tuples(CONDITIONS, st.sampled_from(OUTCOMES)), max_size=8), FACTS)
+def test_the_first_rule_whose_conditions_hold_decides_and_every_decision_is_explained(
+    entries: list[tuple[Conditions, Literal["allow", "reject", "drop"]]], facts: Facts
+) -> None:
+    rules = [Rule(str(n), when, then, f"p:{n}") for n, (when, then) in enumerate(entries)]
+    decision = decide(PolicySet(rules), facts)
+    expected = next((rule.name for rule in rules if rule.when.hold(facts)), "default deny")
+    assert decision.rule == expected
+    assert decision.where
+    assert decision.rule in decision.explanation

@@ -1,0 +1,289 @@
+"""Budgets per source, and what a flood can do to them: nothing."""
+
+import tracemalloc
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc.policy.admission import (
+    ADMITTED,
+    ANSWER_SLOTS,
+    CROWD_SHARE,
+    Admission,
+    Verdict,
+)
+from sbc.policy.model import Conditions, PolicySet, RateLimit
+
+UNTRUSTED = Conditions(trusted=False)
+STRANGERS = RateLimit("strangers", UNTRUSTED, "source", 10.0, 20, "p:1")
+TRUST = {"outside": False, "inside": True}
+
+
+def nobody(network: str, host: str) -> str | None:
+    return None
+
+
+def trunk_only(network: str, host: str) -> str | None:
+    return "trunk" if host in ("198.51.100.1", "2001:db8:1:2::9") else None
+
+
+def admission(*limits: RateLimit, slots: int = 64) -> Admission:
+    return Admission(PolicySet((), limits or (STRANGERS,)), TRUST, trunk_only, slots)
+
+
+def admitted(gate: Admission, host: str, now: float, count: int) -> int:
+    return sum(gate.admit("outside", host, now).admitted for _ in range(count))
+
+
+def invented(first: int = 0) -> Iterator[str]:
+    return (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(first, first + 65536))
+
+
+def test_a_source_gets_its_burst_and_then_its_rate() -> None:
+    gate = admission()
+    assert admitted(gate, "192.0.2.1", 100.0, 50) == 20
+    assert admitted(gate, "192.0.2.1", 100.5, 50) == 5
+    assert admitted(gate, "192.0.2.1", 200.0, 50) == 20
+    assert admitted(gate, "192.0.2.2", 100.5, 50) == 20
+
+
+def test_what_is_dropped_names_its_limit() -> None:
+    gate = admission()
+    admitted(gate, "192.0.2.1", 1.0, 20)
+    assert gate.admit("outside", "192.0.2.1", 1.0) == Verdict(False, "strangers", "p:1")
+    assert gate.admit("outside", "192.0.2.2", 1.0) is ADMITTED
+
+
+def test_networks_without_limits_admit_everything() -> None:
+    gate = admission()
+    assert all(gate.admit("inside", "192.0.2.1", 1.0).admitted for _ in range(100))
+    assert all(gate.admit("elsewhere", "192.0.2.1", 1.0).admitted for _ in range(100))
+    assert gate.remembered == 0
+
+
+def test_all_addresses_of_one_ipv6_64_are_one_source_but_a_peer_is_itself() -> None:
+    gate = admission()
+    assert sum(admitted(gate, f"2001:db8:1:2::{n:x}", 1.0, 1) for n in range(1, 9)) == 8
+    assert admitted(gate, "2001:db8:1:2:ffff::1", 1.0, 50) == 12
+    assert admitted(gate, "2001:db8:1:3::1", 1.0, 50) == 20
+    assert admitted(gate, "2001:db8:1:2::9", 1.0, 50) == 20
+
+
+def test_the_first_limit_that_fits_a_source_is_its_limit() -> None:
+    peers = RateLimit("peers", Conditions(known_peer=True), "source", 100.0, 200, "p:0")
+    gate = admission(peers, STRANGERS)
+    assert admitted(gate, "198.51.100.1", 1.0, 300) == 200
+    assert admitted(gate, "198.51.100.2", 1.0, 300) == 20
+
+
+def test_a_source_that_no_limit_fits_is_not_limited_nor_remembered() -> None:
+    gate = admission(RateLimit("peers", Conditions(known_peer=True), "source", 1.0, 1, "p:0"))
+    assert admitted(gate, "192.0.2.1", 1.0, 100) == 100
+    assert gate.remembered == 0
+
+
+def test_a_registration_changes_the_limit_of_a_source_and_its_end_changes_it_back() -> None:
+    registered = RateLimit("phones", Conditions(registered=True), "source", 50.0, 100, "p:0")
+    gate = admission(registered, STRANGERS)
+    assert admitted(gate, "192.0.2.1", 0.0, 50) == 20
+    gate.vouch("outside", "192.0.2.1")
+    assert admitted(gate, "192.0.2.1", 10.0, 150) == 100
+    gate.withdraw("outside", "192.0.2.1")
+    assert admitted(gate, "192.0.2.1", 20.0, 150) == 20
+    gate.withdraw("outside", "192.0.2.1")
+    gate.vouch("inside", "192.0.2.1")
+    gate.withdraw("elsewhere", "192.0.2.1")
+
+
+def test_a_registration_may_free_a_source_of_limits() -> None:
+    gate = admission(RateLimit("new", Conditions(registered=False), "source", 1.0, 2, "p:0"))
+    assert admitted(gate, "192.0.2.1", 0.0, 10) == 2
+    gate.vouch("outside", "192.0.2.1")
+    assert admitted(gate, "192.0.2.1", 0.0, 10) == 10
+    assert gate.remembered == 0
+    gate.withdraw("outside", "192.0.2.1")
+    assert admitted(gate, "192.0.2.1", 0.0, 10) == 2
+
+
+def test_the_budget_that_strangers_share_spares_peers_and_registered_phones() -> None:
+    together = RateLimit("together", UNTRUSTED, "network", 5.0, 30, "p:2")
+    gate = admission(STRANGERS, together)
+    admitted(gate, "192.0.2.7", 0.0, 1)
+    gate.vouch("outside", "192.0.2.7")
+    assert [admitted(gate, f"192.0.2.{n}", 0.0, 20) for n in (1, 2, 3)] == [20, 9, 0]
+    assert gate.admit("outside", "192.0.2.3", 0.0).rule in ("together", "strangers")
+    assert admitted(gate, "198.51.100.1", 0.0, 20) == 20
+    assert admitted(gate, "192.0.2.7", 0.0, 20) == 19
+
+
+def test_a_shared_budget_counts_sources_without_one_of_their_own_too() -> None:
+    gate = admission(RateLimit("together", UNTRUSTED, "network", 5.0, 30, "p:2"))
+    assert sum(admitted(gate, f"192.0.2.{n}", 0.0, 1) for n in range(50)) == 30
+    assert gate.remembered == 0
+
+
+def test_a_used_up_budget_is_never_forgotten_however_many_sources_come_by() -> None:
+    gate = admission()
+    assert admitted(gate, "192.0.2.1", 0.0, 100) == 20
+    for host in islice(invented(), 5000):
+        gate.admit("outside", host, 0.0)
+    assert gate.remembered == 64
+    assert admitted(gate, "192.0.2.1", 0.0, 100) == 0
+
+
+def test_what_a_full_table_lets_in_beyond_it_is_bounded() -> None:
+    gate = admission()
+    let_in = sum(admitted(gate, host, 0.0, 1) for host in islice(invented(), 5000))
+    assert let_in == 64 + STRANGERS.burst * CROWD_SHARE
+    assert gate.admit("outside", "172.16.0.1", 0.0) == Verdict(
+        False, "strangers (too many sources)", "p:1"
+    )
+    assert gate.admit("outside", "198.51.100.1", 0.0).admitted
+
+
+def test_a_registered_phone_keeps_its_place_through_a_flood() -> None:
+    gate = admission()
+    assert admitted(gate, "192.0.2.1", 0.0, 1) == 1
+    gate.vouch("outside", "192.0.2.1")
+    for second in range(100):
+        for host in islice(invented(second * 200), 200):
+            gate.admit("outside", host, float(second))
+        assert admitted(gate, "192.0.2.1", float(second), 10) == 10
+
+
+def test_only_so_many_sources_are_proven_and_the_oldest_gives_way() -> None:
+    gate = admission(slots=8)
+    for n in range(5):
+        gate.admit("outside", f"192.0.2.{n}", 0.0)
+        gate.vouch("outside", f"192.0.2.{n}")
+    for second in range(10, 20):
+        for host in islice(invented(second * 100), 100):
+            gate.admit("outside", host, float(second))
+    # Four places are kept, the fifth phone's was given away and the table is full of strangers.
+    assert [admitted(gate, f"192.0.2.{n}", 20.0, 20) for n in range(1, 5)] == [20] * 4
+
+
+def test_a_million_invented_sources_leave_memory_flat_and_a_good_source_its_budget() -> None:
+    slots = 4096
+    gate = Admission(PolicySet((), (STRANGERS,)), TRUST, nobody, slots)
+    good = "192.0.2.1"
+    gate.admit("outside", good, 0.0)
+    gate.vouch("outside", good)
+
+    def flood(first: int, count: int, began: float) -> None:
+        for n in range(first, first + count):
+            gate.admit("outside", f"{n >> 20 & 255}.{n >> 12 & 255}.{n >> 4 & 255}.{n & 15}", began)
+            if n % 10_000 == 0:
+                began += 1.0
+                assert admitted(gate, good, began, 10) == 10
+
+    flood(0, 50_000, 1.0)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        flood(50_000, 50_000, 10.0)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    flood(100_000, 900_000, 100.0)
+    assert gate.remembered <= slots
+    # Keys are replaced by keys of other lengths; nothing else may have grown.
+    assert after - before < slots * 256
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 11), st.floats(0.0, 0.5), st.sampled_from(["admit", "admit", "vouch"])
+    ),
+    max_size=200,
+)
+
+
+@given(EVENTS)
+def test_no_source_ever_gets_more_than_burst_and_rate_however_places_are_given_away(
+    events: list[tuple[int, float, str]],
+) -> None:
+    limit = RateLimit("l", Conditions(), "source", 2.0, 3, "p:1")
+    gate = Admission(PolicySet((), (limit,)), {"outside": False}, nobody, 4)
+    passed: dict[int, list[float]] = {}
+    crowd: list[float] = []
+    now = 0.0
+    for source, pause, what in events:
+        now += pause
+        host = f"192.0.2.{source}"
+        if what == "vouch":
+            gate.vouch("outside", host)
+        elif gate.admit("outside", host, now).admitted:
+            passed.setdefault(source, []).append(now)
+            crowd.append(now)
+    for times in passed.values():
+        for first in range(len(times)):
+            for last in range(first, len(times)):
+                allowed = limit.burst + (times[last] - times[first]) * limit.rate
+                shared = (limit.burst + (times[last] - times[first]) * limit.rate) * CROWD_SHARE
+                assert last - first + 1 <= allowed + 2 * shared + 1e-6
+    assert gate.remembered <= 4
+
+
+@given(st.lists(st.floats(0.0, 0.5), max_size=80))
+def test_a_source_with_a_place_gets_exactly_what_a_token_bucket_gives(pauses: list[float]) -> None:
+    gate = admission()
+    tokens, now = float(STRANGERS.burst), 0.0
+    for pause in pauses:
+        now += pause
+        tokens = min(float(STRANGERS.burst), tokens + pause * STRANGERS.rate)
+        expected = tokens >= 1.0
+        if abs(tokens - round(tokens)) < 1e-6 and round(tokens) == 1:
+            return  # too close to call in floating point
+        assert gate.admit("outside", "192.0.2.1", now).admitted is expected
+        tokens -= expected
+
+
+def test_garbage_is_answered_once_per_source_and_second() -> None:
+    gate = admission()
+    assert gate.may_answer("192.0.2.1", 5.0)
+    assert not gate.may_answer("192.0.2.1", 5.0)
+    assert not gate.may_answer("192.0.2.1", 5.99)
+    assert gate.may_answer("192.0.2.1", 6.0)
+    assert gate.may_answer("2001:db8::1", 6.0)
+    assert not gate.may_answer("2001:db8::2", 6.5)
+
+
+def test_answers_to_garbage_are_bounded_in_all() -> None:
+    gate = admission()
+    assert sum(gate.may_answer(host, 5.0) for host in invented()) <= ANSWER_SLOTS
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.floats(0.0, 0.3)), max_size=300))
+def test_no_source_is_ever_answered_twice_within_a_second(events: list[tuple[int, float]]) -> None:
+    gate = admission()
+    answered: dict[int, float] = {}
+    now = 0.0
+    for source, pause in events:
+        now += pause
+        if gate.may_answer(f"10.0.{source >> 8}.{source & 255}", now):
+            assert now - answered.get(source, -1.0) >= 1.0
+            answered[source] = now
+
+
+def test_other_policies_are_put_in_force_and_proven_sources_stay_proven() -> None:
+    gate = admission()
+    gate.admit("outside", "192.0.2.1", 0.0)
+    gate.vouch("outside", "192.0.2.1")
+    registered = RateLimit("phones", Conditions(registered=True), "source", 1.0, 3, "p:0")
+    gate.apply(PolicySet((), (registered, STRANGERS)), TRUST, trunk_only)
+    assert admitted(gate, "192.0.2.1", 0.0, 10) == 3
+    assert admitted(gate, "192.0.2.2", 0.0, 30) == 20
+    gate.apply(PolicySet(), TRUST, trunk_only)
+    assert admitted(gate, "192.0.2.1", 0.0, 10) == 10
+
+
+@pytest.mark.parametrize("network", ["inside", "outside"])
+def test_limits_may_name_networks_and_sources(network: str) -> None:
+    limit = RateLimit("l", Conditions(networks=frozenset({"inside"})), "source", 1.0, 2, "p:0")
+    gate = admission(limit)
+    passed = sum(gate.admit(network, "192.0.2.1", 0.0).admitted for _ in range(5))
+    assert passed == (2 if network == "inside" else 5)
