@@ -59,6 +59,8 @@ class ReferenceEngine:
         self._receivers: dict[int, tuple[Side, Port]] = {}
         self._own: dict[Endpoint, tuple[Side, Port]] = {}
         self._events: list[MediaEvent] = []
+        self._stopped = False
+        self._running: trio.CancelScope | None = None
 
     @property
     def name(self) -> str:
@@ -67,7 +69,7 @@ class ReferenceEngine:
 
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands, or none."""
-        if self._epoll.closed:
+        if self._stopped:
             raise MediaRefused("the media engine has stopped")
         if len({command.stream_id for command in commands}) != len(commands):
             raise MediaRefused("one list of commands names a stream twice")
@@ -114,23 +116,23 @@ class ReferenceEngine:
         """Relays until cancelled."""
         try:
             async with trio.open_nursery() as nursery:
+                self._running = nursery.cancel_scope
                 nursery.start_soon(self._watch_regularly, deliver)
                 task_status.started()
-                while True:
-                    # A whole pass of trio's loop: everybody else gets a turn.
-                    await trio.lowlevel.wait_readable(self._epoll.fileno())
-                    self.relay_ready()
-                    self._hand_over(deliver)
-        except OSError as error:
-            deliver([EngineFailed(f"the media engine cannot go on: {error}")])
+                await self._relay_always(deliver)
         finally:
+            self._running = None
             self.close()
 
     def close(self) -> None:
-        """Closes every stream."""
+        """Closes every stream, and ends `run`."""
+        self._stopped = True
         for stream_id in list(self._streams):
             self._close(stream_id)
-        self._epoll.close()
+        if self._running is None:
+            self._epoll.close()
+        else:
+            self._running.cancel()  # `run` still waits for the epoll object, and closes it.
 
     def look(self, deliver: Deliver) -> None:
         """Reports silence and key errors that are due, and keeps pinholes open."""
@@ -163,6 +165,20 @@ class ReferenceEngine:
         while True:
             await trio.sleep(WATCH_S)
             self.look(deliver)
+
+    async def _relay_always(self, deliver: Deliver) -> None:
+        """Relays until the system refuses to go on."""
+        while True:
+            try:
+                # A whole pass of trio's loop: everybody else gets a turn.
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+                self.relay_ready()
+            except OSError as error:
+                self._events.append(EngineFailed(f"the system refuses to go on: {error}"))
+                self.close()
+                self._hand_over(deliver)
+                return
+            self._hand_over(deliver)
 
     def _hand_over(self, deliver: Deliver) -> None:
         if self._events:

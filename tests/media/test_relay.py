@@ -1,8 +1,11 @@
 """The relay as signalling uses it."""
 
+import pytest
 import trio
 
-from media.events import Latched, MediaEvent
+from media.engines.reference import ReferenceEngine
+from media.errors import MediaRefused
+from media.events import EngineFailed, Latched, MediaEvent
 from media.plan import MediaPlan, MediaSide, MediaStream, diff
 from media.relay import Relay
 from media.types import Component, LatchRank, SideName
@@ -67,4 +70,27 @@ async def test_a_relay_that_never_ran_can_be_closed() -> None:
     relay.apply(diff(None, await a_plan(phone)))
     relay.close()
     assert relay.streams() == []
+    phone.socket.close()
+
+
+async def test_an_engine_that_cannot_go_on_says_so_and_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    phone = await Phone(PHONE_A).bind()
+    plan = await a_plan(phone)
+
+    def refuse(engine: ReferenceEngine) -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(ReferenceEngine, "relay_ready", refuse)
+    relay = Relay()
+    relay.apply(diff(None, plan))
+    await phone.send(rtp(1), plan.streams[0].a.local)
+    with trio.fail_after(5):
+        await relay.run()
+    reason = "the system refuses to go on: [Errno 9] Bad file descriptor"
+    assert relay.take_events() == [EngineFailed(reason)]
+    assert relay.streams() == []
+    with pytest.raises(MediaRefused, match="has stopped"):
+        relay.apply(diff(None, plan))
     phone.socket.close()
