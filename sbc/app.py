@@ -1,37 +1,46 @@
 """The composition root: a configuration in, one nursery up, an orderly stop."""
 
+import gc
+import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import trio
 
 from media.relay import Relay
-from sbc.config.load import Configuration
+from sbc.b2bua.causes import NORMAL_CLEARING, Ending
+from sbc.config.load import Configuration, load_file
+from sbc.config.reload import reload_file
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.loop import Loop
 from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.management.control import (
+    AlreadyRunning,
+    Arguments,
+    CommandRefused,
+    ControlServer,
+    ControlUnusable,
+    text_argument,
+)
 from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
+from sbc.management.views import Views
 from sbc.resolver.addresses import Addresses, PeerAddresses
 from sbc.sip.flow import Flow
-from sbc.state.sqlite import CdrStore
+from sbc.state.sqlite import CdrStore, StoreInUse, StoreUnusable
+from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
 
 CDR_FILE = "cdr.sqlite"
+HANG_UP_S = 2.0
+"""How long a stop waits for the answers to its BYEs."""
+DRAIN_S = 3600.0
+"""How long a draining stop waits for calls to end by themselves."""
+POLL_S = 0.1
 
-
-class _Wire:
-    """The transports, which exist only after what they report to."""
-
-    __slots__ = ("send",)
-
-    def __init__(self) -> None:
-        self.send: Callable[[Flow, bytes], None] = _nowhere
-
-
-def _nowhere(flow: Flow, data: bytes) -> None:
-    del flow, data
+CANNOT_START = 1
 
 
 class App:
@@ -40,7 +49,10 @@ class App:
     def __init__(self, configuration: Configuration, log: Log) -> None:
         self.configuration = configuration
         self.log = log
-        self._relay = Relay(self._media_event)
+        self._stopping = trio.Event()
+        self._drain_s = 0.0
+        relay = Relay(lambda event: self.loop.media_event(event))
+        self._relay = relay
         self.store = CdrStore(
             configuration.state_dir / CDR_FILE,
             on_trouble=lambda why: log.error("call records", trouble=why or "over"),
@@ -49,7 +61,7 @@ class App:
         self.switchboard = Switchboard(
             in_force(configuration, {}),
             wire=wire,
-            relay=self._relay,
+            relay=relay,
             records=CallRecords(self.store.put),
             log=self._note,
             ids=SystemEntropy(),
@@ -71,35 +83,122 @@ class App:
                 "name lookup", name=name, trouble=why or "over"
             ),
         )
+        self._views = Views(self.switchboard, relay, self.transports, self.store, time.time)
+        self._control = ControlServer(
+            configuration.control_socket,
+            {
+                "calls": lambda _: self._views.calls(),
+                "call": self._call,
+                "registrations": lambda _: self._views.registrations(),
+                "status": lambda _: self._views.status(),
+                "reload": lambda _: self.reload(),
+                "stop": self._stop,
+                "flush": lambda _: self.store.flush(),
+            },
+            log=self._note,
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled.
+        """Serve until `stop`, or until cancelled.
 
         Raises:
             ListenFailed: a listener cannot be bound.
             StoreInUse, StoreUnusable: the call records cannot be kept.
+            AlreadyRunning, ControlUnusable: the control socket cannot be had.
         """
         self.configuration.state_dir.mkdir(parents=True, exist_ok=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.log.run)
-            await nursery.start(self._run_store)
+            await nursery.start(lambda task_status: self._control.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.store.run(task_status=task_status))
             await nursery.start(self._relay.run)
             self.transports.open()
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
             nursery.start_soon(self._addresses.run)
             nursery.start_soon(self.loop.run)
-            await nursery.start(self._run_transports)
+            await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
+            self._tell_ready()
             task_status.started()
+            await self._stopping.wait()
+            await self._wind_down()
+            nursery.cancel_scope.cancel()
 
-    async def _run_store(self, task_status: trio.TaskStatus[None]) -> None:
-        await self.store.run(task_status=task_status)
+    def stop(self, drain_s: float = 0.0) -> None:
+        """Begin to stop: no new calls; calls get `drain_s` seconds to end by themselves."""
+        self._drain_s = drain_s
+        self.switchboard.reception.draining = True
+        self.log.info("stopping", drain_s=drain_s, calls=len(self.switchboard.calls))
+        self._stopping.set()
 
-    async def _run_transports(self, task_status: trio.TaskStatus[None]) -> None:
-        await self.transports.run(task_status=task_status)
+    async def reload(self) -> dict[str, object]:
+        """Read the configuration again and put it in force as a whole, or change nothing."""
+        reload = await trio.to_thread.run_sync(reload_file, self.configuration)
+        problems = [str(problem) for problem in reload.result.problems]
+        for problem in reload.result.problems:
+            note = self.log.error if problem.is_error else self.log.warning
+            note("configuration", problem=str(problem))
+        configuration, plan = reload.configuration, reload.plan
+        if configuration is None:
+            why = "it has errors; the one in force stays"
+            if plan is not None:
+                keys = ", ".join(difference.path for difference in plan.restart)
+                why = f"a restart is needed for {keys}; nothing was changed"
+            self.log.error("reload refused", why=why)
+            raise CommandRefused("\n".join([f"{configuration_name(self)}: {why}", *problems]))
+        self.configuration = configuration
+        self._addresses.watch(hosts_of(configuration))
+        force = in_force(configuration, self._addresses.known)
+        self.switchboard.configure(force, trio.current_time())
+        self.loop.changed()
+        changes = [] if plan is None else [str(d) for c in plan.changes for d in c.differences]
+        self.log.info("reloaded", changes=len(changes))
+        return {"changes": list(dict.fromkeys(changes)), "problems": problems}
 
-    def _media_event(self, event: object) -> None:
-        self.loop.media_event(event)  # type: ignore[arg-type]
+    async def obey_signals(self) -> None:
+        """SIGHUP reloads; SIGTERM and SIGINT stop."""
+        with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                if number != signal.SIGHUP:
+                    self.stop()
+                    return
+                try:
+                    await self.reload()
+                except CommandRefused:
+                    continue  # the log has said why
+
+    async def _wind_down(self) -> None:
+        calls = self.switchboard.calls
+        await _until_empty(lambda: len(calls), self._drain_s)
+        text = "this border was stopped by its operator"
+        ending = Ending(503, NORMAL_CLEARING, "operator", text)
+        self.switchboard.hang_up_all(ending, trio.current_time())
+        self.loop.changed()
+        await _until_empty(lambda: len(calls), HANG_UP_S)
+        calls.drop_all(ending, trio.current_time())
+
+    def _call(self, arguments: Arguments) -> object:
+        name = text_argument(arguments, "call")
+        found = self._views.call(name)
+        if found is None:
+            raise CommandRefused(
+                f"no call {name!r} is live or among the recent ones; "
+                "`sbc calls` lists those that are live, `sbc cdr` those that were"
+            )
+        return found
+
+    def _stop(self, arguments: Arguments) -> object:
+        drain = arguments.get("drain", False)
+        self.stop(DRAIN_S if drain else 0.0)
+        return {"calls": len(self.switchboard.calls), "draining": bool(drain)}
+
+    def _tell_ready(self) -> None:
+        listeners = [
+            f"{network.name}={listener.transport}/{listener.bind}:{listener.port}"
+            for network in self.configuration.settings.networks
+            for listener in network.listeners
+        ]
+        self.log.info("ready", listeners=listeners, engine=self._relay.engine_name)
 
     def _note(self, level: str, event: str, **fields: object) -> None:
         self.log.note(Level[level.upper()], event, fields)
@@ -107,6 +206,48 @@ class App:
     def _resolved(self, name: str, addresses: Addresses) -> None:
         self.log.info("name resolved", name=name, addresses=list(addresses))
         self.switchboard.resolved(self._addresses.known)
+
+
+class _Wire:
+    """The transports, which are made after what they report to."""
+
+    __slots__ = ("send",)
+
+    def __init__(self) -> None:
+        self.send: Callable[[Flow, bytes], None] = _nowhere
+
+
+def _nowhere(flow: Flow, data: bytes) -> None:
+    """Before the transports are there nothing can be sent, and nothing is."""
+
+
+def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:
+    """Load a configuration and serve until stopped; the exit status of `sbc run`."""
+    log = Log(json_lines=json_lines, level=level)
+    result = load_file(path)
+    for problem in result.problems:
+        note = log.error if problem.is_error else log.warning
+        note("configuration", problem=str(problem))
+    if result.configuration is None:
+        log.error("not started", why="the configuration has errors")
+        return CANNOT_START
+    configuration = result.configuration
+    _settle_garbage_collector()
+    try:
+        trio.run(_serve, configuration, log)
+    except* (AlreadyRunning, ControlUnusable, ListenFailed, StoreInUse, StoreUnusable) as group:
+        for error in group.exceptions:
+            log.error("not started", why=str(error))
+        return CANNOT_START
+    return 0
+
+
+async def _serve(configuration: Configuration, log: Log) -> None:
+    app = App(configuration, log)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(app.obey_signals)
+        await app.run()
+        nursery.cancel_scope.cancel()
 
 
 def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:
@@ -118,3 +259,25 @@ def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> I
 def hosts_of(configuration: Configuration) -> list[str]:
     """Every host that a peer's target names."""
     return [target.host for peer in configuration.settings.peers for target in peer.targets]
+
+
+def configuration_name(app: App) -> str:
+    """The file the configuration came from."""
+    return app.configuration.file
+
+
+def _settle_garbage_collector() -> None:
+    """Collect less often: a call is a few hundred objects that live for its whole duration.
+
+    Python's default of a young collection per 700 new objects walks the live calls over and over;
+    what is alive at the start is never garbage at all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+async def _until_empty(count: Callable[[], int], seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        while count():
+            await trio.sleep(POLL_S)

@@ -128,6 +128,11 @@ class Calls:
             if call is not None:
                 self._run(call, lambda call=call: machine.handle_timeout(call, now), now)  # type: ignore[misc]
 
+    def drop_all(self, ending: Ending, now: float) -> None:
+        """Forget every call without another word, with its record: the process is ending."""
+        for call in self:
+            self._drop(call, ending, now)
+
     def _run(self, call: Call, work: Callable[[], Sequence[Command]], now: float) -> None:
         try:
             self._execute(call, work(), now)
