@@ -146,9 +146,17 @@ class Program:
 class Host:
     """One network namespace: addresses, routes, programs and sockets in it."""
 
-    def __init__(self, name: str, logs: Path) -> None:
+    def __init__(self, name: str, logs: Path, settle: Callable[[], None]) -> None:
+        """Make the namespace.
+
+        Args:
+            name: what logs call the host.
+            logs: directory for the logs of its programs.
+            settle: waits until the cables of the whole laboratory carry frames.
+        """
         self.name = name
         self.logs = logs
+        self._settle = settle
         self.addresses: list[str] = []
         """Numeric addresses without prefix length, in the order given."""
         self._interfaces = 0
@@ -207,6 +215,7 @@ class Host:
         stdin: int = subprocess.DEVNULL,
     ) -> Program:
         """Start a program that is stopped with the host."""
+        self._settle()
         log = self.logs / f"{self.name}-{len(self._programs)}-{name}.log"
         program = Program(
             name,
@@ -255,6 +264,7 @@ class Host:
 
     def udp_socket(self, address: str, port: int = 0) -> socket.socket:
         """A bound, non-blocking UDP socket in the namespace."""
+        self._settle()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with self.entered():
             made = socket.socket(family, socket.SOCK_DGRAM)
@@ -280,9 +290,10 @@ class Host:
 class Switch(Host):
     """An Ethernet switch: a namespace with one bridge."""
 
-    def __init__(self, name: str, logs: Path) -> None:
-        super().__init__(name, logs)
+    def __init__(self, name: str, logs: Path, settle: Callable[[], None]) -> None:
+        super().__init__(name, logs, settle)
         self._ports = 0
+        self._carrying = 0
         self.run("ip", "link", "add", "bridge", "type", "bridge")
         self.run("ip", "link", "set", "bridge", "up")
 
@@ -295,6 +306,13 @@ class Switch(Host):
         self.run("ip", "link", "set", port, "master", "bridge")
         return port
 
+    def carries(self) -> bool:
+        """Whether every port forwards; the kernel takes up to a second to notice a new cable."""
+        if self._carrying < self._ports:
+            details = self.run("ip", "-details", "link", "show", "master", "bridge")
+            self._carrying = details.count("state forwarding")
+        return self._carrying == self._ports
+
 
 class Lab(AbstractContextManager["Lab"]):
     """All hosts and switches of one test; leaving it ends them all."""
@@ -302,18 +320,25 @@ class Lab(AbstractContextManager["Lab"]):
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._stack = ExitStack()
+        self._switches: list[Switch] = []
 
     def host(self, name: str) -> Host:
         """A new host without a network."""
-        host = Host(name, self._logs)
+        host = Host(name, self._logs, self.settle)
         self._stack.callback(host.close)
         return host
 
     def switch(self, name: str) -> Switch:
         """A new switch."""
-        switch = Switch(name, self._logs)
+        switch = Switch(name, self._logs, self.settle)
+        self._switches.append(switch)
         self._stack.callback(switch.close)
         return switch
+
+    def settle(self) -> None:
+        """Wait until all cables carry frames, so that no first packet waits for a second ARP."""
+        for switch in self._switches:
+            wait_until(switch.carries, within_s=10, what=f"all ports of {switch.name} forward")
 
     def keep(self, resource: AbstractContextManager[T]) -> T:
         """Enter `resource` now and leave it before the hosts go."""
