@@ -227,7 +227,8 @@ class Scene:
 
     def ask_sbc(self, *words: str) -> list[dict[str, object]]:
         """What a command of the SBC lists, as JSON."""
-        command = (sys.executable, "-m", "sbc", *words, "--json")
+        config = ("--json", "--config", str(self._configuration))
+        command = (sys.executable, "-m", "sbc", *words, *config)
         told = json.loads(self.border.run("env", "-C", str(ROOT), *command))
         assert isinstance(told, list)
         return told

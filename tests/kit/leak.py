@@ -112,15 +112,23 @@ def _leaks_about(
 ) -> list[Leak]:
     received, sent = _sip_texts(traffic.received), _sip_texts(traffic.sent)
     elsewhere = b"\n".join(sent_elsewhere).decode("latin-1")
+    users = {user for text in [*received, *sent] for user in _AOR_USER.findall(text)}
     found = []
     for secret, what in sorted(_secrets(side, received, sent).items()):
-        if secret.lower() in shared or len(secret) < _SHORTEST:
+        if len(secret) < _SHORTEST or secret in users or _is_shared(secret, users, shared):
             continue
         for form, pattern in _forms(secret):
             hit = pattern.search(elsewhere)
             if hit:
                 found.append(Leak(side.name, what, secret, form, _excerpt(elsewhere, hit.start())))
     return found
+
+
+def _is_shared(secret: str, users: set[str], shared: set[str]) -> bool:
+    """Whether it is a word that both sides may know, or the address of record of a user there."""
+    address = re.sub(r"^sips?:|;.*$", "", secret).lower()
+    user, _, host = address.rpartition("@")
+    return host in shared and (not user or user in {known.lower() for known in users})
 
 
 def _sip_texts(payloads: list[bytes]) -> list[str]:
@@ -130,7 +138,6 @@ def _sip_texts(payloads: list[bytes]) -> list[str]:
 def _secrets(side: Side, received: list[str], sent: list[str]) -> dict[str, str]:
     """Each word that belongs to a side, with what it is."""
     secrets: dict[str, str] = {}
-    users = {user for text in [*received, *sent] for user in _AOR_USER.findall(text)}
     readings = (
         (_READERS_OF_ALL, [*received, *sent]),
         (_READERS_OF_PARTY, received),
@@ -139,8 +146,7 @@ def _secrets(side: Side, received: list[str], sent: list[str]) -> dict[str, str]
         for what, reader in readers:
             for text in texts:
                 for word in reader.findall(text):
-                    if word not in users:
-                        secrets.setdefault(word.strip("[]"), what)
+                    secrets.setdefault(word.strip("[]"), what)
     secrets.update(dict.fromkeys(side.names, "name"))
     secrets.update(dict.fromkeys(side.addresses, "address"))
     return secrets
