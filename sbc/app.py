@@ -1,13 +1,15 @@
 """The composition root: a configuration in, one nursery up, an orderly stop."""
 
 import gc
+import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import trio
 
+from media.events import MediaEvent
 from media.relay import Relay
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.config.load import Configuration, load_file
@@ -29,15 +31,14 @@ from sbc.management.records import CallRecords
 from sbc.management.views import Views
 from sbc.resolver.addresses import Addresses, PeerAddresses
 from sbc.sip.flow import Flow
-from sbc.state.sqlite import CdrStore, StoreInUse, StoreUnusable
+from sbc.state.file import StoreInUse, StoreUnusable
+from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
 
 CDR_FILE = "cdr.sqlite"
 HANG_UP_S = 2.0
 """How long a stop waits for the answers to its BYEs."""
-DRAIN_S = 3600.0
-"""How long a draining stop waits for calls to end by themselves."""
 POLL_S = 0.1
 
 CANNOT_START = 1
@@ -51,7 +52,7 @@ class App:
         self.log = log
         self._stopping = trio.Event()
         self._drain_s = 0.0
-        relay = Relay(lambda event: self.loop.media_event(event))
+        relay = Relay(self._media_event)
         self._relay = relay
         self.store = CdrStore(
             configuration.state_dir / CDR_FILE,
@@ -134,26 +135,29 @@ class App:
     async def reload(self) -> dict[str, object]:
         """Read the configuration again and put it in force as a whole, or change nothing."""
         reload = await trio.to_thread.run_sync(reload_file, self.configuration)
-        problems = [str(problem) for problem in reload.result.problems]
         for problem in reload.result.problems:
             note = self.log.error if problem.is_error else self.log.warning
             note("configuration", problem=str(problem))
-        configuration, plan = reload.configuration, reload.plan
+        plan, configuration = reload.plan, reload.configuration
+        answer: dict[str, object] = {
+            "applied": configuration is not None,
+            "problems": [str(problem) for problem in reload.result.problems],
+            "restart": [] if plan is None else [str(one) for one in plan.restart],
+            "changes": [],
+        }
         if configuration is None:
-            why = "it has errors; the one in force stays"
-            if plan is not None:
-                keys = ", ".join(difference.path for difference in plan.restart)
-                why = f"a restart is needed for {keys}; nothing was changed"
-            self.log.error("reload refused", why=why)
-            raise CommandRefused("\n".join([f"{configuration_name(self)}: {why}", *problems]))
+            self.log.error("reload refused", restart=answer["restart"])
+            return answer
+        if plan is not None:
+            texts = [str(one) for change in plan.changes for one in change.differences]
+            answer["changes"] = list(dict.fromkeys(texts))
         self.configuration = configuration
         self._addresses.watch(hosts_of(configuration))
         force = in_force(configuration, self._addresses.known)
         self.switchboard.configure(force, trio.current_time())
         self.loop.changed()
-        changes = [] if plan is None else [str(d) for c in plan.changes for d in c.differences]
-        self.log.info("reloaded", changes=len(changes))
-        return {"changes": list(dict.fromkeys(changes)), "problems": problems}
+        self.log.info("reloaded", changes=answer["changes"])
+        return answer
 
     async def obey_signals(self) -> None:
         """SIGHUP reloads; SIGTERM and SIGINT stop."""
@@ -162,10 +166,7 @@ class App:
                 if number != signal.SIGHUP:
                     self.stop()
                     return
-                try:
-                    await self.reload()
-                except CommandRefused:
-                    continue  # the log has said why
+                await self.reload()
 
     async def _wind_down(self) -> None:
         calls = self.switchboard.calls
@@ -188,9 +189,14 @@ class App:
         return found
 
     def _stop(self, arguments: Arguments) -> object:
-        drain = arguments.get("drain", False)
-        self.stop(DRAIN_S if drain else 0.0)
-        return {"calls": len(self.switchboard.calls), "draining": bool(drain)}
+        drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
+        if timeout is not None and not isinstance(timeout, int | float):
+            raise CommandRefused("'timeout_s' is a number of seconds")
+        drain_s = 0.0
+        if drain:
+            drain_s = math.inf if timeout is None else float(timeout)
+        self.stop(drain_s)
+        return {"calls": len(self.switchboard.calls)}
 
     def _tell_ready(self) -> None:
         listeners = [
@@ -199,6 +205,9 @@ class App:
             for listener in network.listeners
         ]
         self.log.info("ready", listeners=listeners, engine=self._relay.engine_name)
+
+    def _media_event(self, event: MediaEvent) -> None:
+        self.loop.media_event(event)
 
     def _note(self, level: str, event: str, **fields: object) -> None:
         self.log.note(Level[level.upper()], event, fields)
@@ -233,13 +242,22 @@ def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> i
         return CANNOT_START
     configuration = result.configuration
     _settle_garbage_collector()
+    refused: list[str] = []
     try:
         trio.run(_serve, configuration, log)
     except* (AlreadyRunning, ControlUnusable, ListenFailed, StoreInUse, StoreUnusable) as group:
-        for error in group.exceptions:
-            log.error("not started", why=str(error))
-        return CANNOT_START
-    return 0
+        refused = [str(error) for error in _leaves(group)]
+    for why in refused:
+        log.error("not started", why=why)
+    return CANNOT_START if refused else 0
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 async def _serve(configuration: Configuration, log: Log) -> None:
@@ -261,11 +279,6 @@ def hosts_of(configuration: Configuration) -> list[str]:
     return [target.host for peer in configuration.settings.peers for target in peer.targets]
 
 
-def configuration_name(app: App) -> str:
-    """The file the configuration came from."""
-    return app.configuration.file
-
-
 def _settle_garbage_collector() -> None:
     """Collect less often: a call is a few hundred objects that live for its whole duration.
 
@@ -278,6 +291,7 @@ def _settle_garbage_collector() -> None:
 
 
 async def _until_empty(count: Callable[[], int], seconds: float) -> None:
-    with trio.move_on_after(seconds):
-        while count():
-            await trio.sleep(POLL_S)
+    """Look now and then whether a count is zero; only a stop waits so, and only once."""
+    deadline = trio.current_time() + seconds
+    while count() and trio.current_time() < deadline:
+        await trio.sleep(POLL_S)  # noqa: ASYNC110 - the count has no event, and needs none

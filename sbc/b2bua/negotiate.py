@@ -190,7 +190,9 @@ def plan_of(call: Call) -> MediaPlan:
                 b=_side(call, call.b, line),
             )
         )
-    inactivity = call.context.settings.timers.inactivity_s
+    # Before the answer nobody has to send: a caller that listens to ringing is no fault.
+    answered = call.answered_at is not None
+    inactivity = call.context.settings.timers.inactivity_s if answered else 0.0
     return MediaPlan(call.name, tuple(streams), inactivity or None)
 
 

@@ -125,11 +125,11 @@ def relay_answer(call: Call, event: Event) -> State | None:
         return _answer_unusable(call, error)
     if not setup.late:
         acknowledge(call, call.b, setup.cseq)
+    call.answered_at = call.now
     negotiate.apply_plan(call)
     wait_for_ack(call, call.a, call.invite_key, invite, response, sdp, setup)
     call.invite = None
     setup.sent = None
-    call.answered_at = call.now
     call.timers[Timer.MAX_DURATION] = call.now + call.context.settings.timers.max_duration_s
     call.out.append(Answered())
     return None

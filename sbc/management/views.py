@@ -1,21 +1,17 @@
 """What the operator's commands show: the running process as plain data."""
 
 from collections.abc import Callable
-from typing import Any
 
 import trio
 
 from media.relay import Relay
 from media.types import FlowCounters, SideName
 from sbc.b2bua.call import Call
-from sbc.b2bua.leg import Leg
 from sbc.driver.switchboard import Switchboard
-from sbc.registrar.binding import Binding
+from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
-
-Row = dict[str, Any]
 
 
 class Views:
@@ -38,35 +34,18 @@ class Views:
 
     def calls(self) -> list[Row]:
         """Every live call."""
-        now = trio.current_time()
-        return [_call_row(call, now) for call in self._switchboard.calls]
+        return calls_listing(self._switchboard.calls, trio.current_time())
 
     def call(self, name: str) -> Row | None:
         """One live or recent call with its journal and what its media does."""
         call = self._switchboard.calls.by_name(name)
         if call is None:
             return None
-        now = trio.current_time()
-        row = _call_row(call, now)
-        row["journal"] = [
-            {
-                "at": round(entry.at - call.started_at, 6),
-                "kind": entry.kind,
-                "side": entry.side,
-                "direction": entry.direction,
-                "text": entry.summary,
-                "raw": entry.raw.decode("latin-1"),
-            }
-            for entry in call.journal.entries
-        ]
-        row["dropped"] = call.journal.dropped
-        row["media"] = self._media(call)
-        return row
+        return {**call_story(call, trio.current_time()), "media": self._media(call)}
 
     def registrations(self) -> list[Row]:
         """Every binding."""
-        now = trio.current_time()
-        return [_binding_row(b, now) for b in self._switchboard.registrar.bindings]
+        return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
 
     def status(self) -> Row:
         """How the process is doing; the numbers that must come back to zero when nobody calls."""
@@ -93,7 +72,12 @@ class Views:
             "connections": self._transports.connections,
             "tasks": statistics.tasks_living,
             "received": {
-                name: getattr(tally, name) for name in type(tally).__slots__ if name[0] != "_"
+                "messages": tally.received,
+                "dropped_rate": tally.dropped_rate,
+                "dropped_policy": tally.dropped_policy,
+                "malformed": tally.malformed,
+                "refused": tally.refused,
+                "stray": tally.stray,
             },
             "records": {"put": self._store.statistics.put, "waiting": self._store.waiting},
         }
@@ -123,50 +107,6 @@ class Views:
                     }
             rows.append(row)
         return rows
-
-
-def _call_row(call: Call, now: float) -> Row:
-    until = call.ended_at if call.ended_at is not None else now
-    return {
-        "call": call.name,
-        "state": call.state.value,
-        "from": call.caller,
-        "to": call.callee,
-        "started_at": call.started_wall,
-        "age_s": round(until - call.started_at, 1),
-        "answered_s": None if call.answered_at is None else round(until - call.answered_at, 1),
-        "route": call.route,
-        "session_id": call.a.uuid,
-        "a": _leg_row(call.a),
-        "b": _leg_row(call.b),
-        "ended": None if call.ending is None else call.ending.text,
-    }
-
-
-def _leg_row(leg: Leg) -> Row:
-    return {
-        "peer": leg.peer,
-        "network": leg.flow.network,
-        "transport": leg.flow.transport,
-        "remote": _place(*leg.flow.remote),
-        "call_id": leg.call_id,
-    }
-
-
-def _binding_row(binding: Binding, now: float) -> Row:
-    return {
-        "aor": binding.aor,
-        "contact": binding.contact,
-        "network": binding.flow.network,
-        "transport": binding.flow.transport,
-        "source": _place(*binding.flow.remote),
-        "registrar": binding.registrar,
-        "expires_s": round(binding.expires_at - now),
-        "behind_nat": binding.nat.behind_nat,
-        "nat_evidence": str(binding.nat),
-        "reachable": binding.reachable,
-        "user_agent": binding.user_agent,
-    }
 
 
 def _counted(counters: FlowCounters) -> Row:

@@ -1,0 +1,98 @@
+"""What the process tells an operator of its calls and registrations, as JSON can carry it.
+
+These are the answers of the control commands ``calls``, ``call`` and ``registrations``; the CLI
+makes its tables and ladders of them. Times are seconds: ``…_at`` since the epoch, ``…_s`` spans.
+"""
+
+from collections.abc import Iterable
+
+from sbc.b2bua.call import Call
+from sbc.b2bua.leg import Leg
+from sbc.registrar.binding import Binding
+from sbc.routing.facing import bracketed
+
+Row = dict[str, object]
+
+
+def calls_listing(calls: Iterable[Call], now: float) -> list[Row]:
+    """One row per call, in the order given.
+
+    Args:
+        now: Monotonic seconds, of the calls' clock.
+    """
+    return [call_row(call, now) for call in calls]
+
+
+def call_row(call: Call, now: float) -> Row:
+    """A call in one line."""
+    end = now if call.ended_at is None else call.ended_at
+    answered = call.answered_at
+    return {
+        "call": call.name,
+        "state": call.state.value,
+        "from": call.caller,
+        "to": call.callee,
+        "a": _leg(call.a),
+        "b": _leg(call.b),
+        "route": call.route,
+        "started_at": call.started_wall,
+        "age_s": round(end - call.started_at, 3),
+        "talking_s": None if answered is None else round(end - answered, 3),
+        "ended_by": None if call.ending is None else call.ending.by,
+        "reason": None if call.ending is None else call.ending.text,
+    }
+
+
+def call_story(call: Call, now: float) -> Row:
+    """A call with its journal, of which the CLI draws the ladder; times count from its start."""
+    journal = call.journal
+    return {
+        **call_row(call, now),
+        "dropped": journal.dropped,
+        "journal": [
+            {
+                "at": round(entry.at - call.started_at, 6),
+                "kind": entry.kind,
+                "side": entry.side,
+                "direction": entry.direction,
+                "summary": entry.summary,
+                "raw": entry.raw.decode("utf-8", "replace"),
+            }
+            for entry in journal.entries
+        ],
+    }
+
+
+def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
+    """One row per registered contact, sorted by address-of-record."""
+    rows: list[Row] = [
+        {
+            "aor": binding.aor,
+            "contact": binding.contact,
+            "network": binding.flow.network,
+            "transport": binding.flow.transport,
+            "source": _place(binding.flow.remote),
+            "registrar": binding.registrar,
+            "expires_in_s": round(binding.expires_at - now, 1),
+            "behind_nat": binding.nat.behind_nat,
+            "nat": str(binding.nat),
+            "reachable": binding.reachable,
+            "user_agent": binding.user_agent,
+        }
+        for binding in bindings
+    ]
+    return sorted(rows, key=lambda row: (str(row["aor"]), str(row["source"])))
+
+
+def _leg(leg: Leg) -> Row:
+    return {
+        "peer": leg.peer,
+        "network": leg.flow.network,
+        "transport": leg.flow.transport,
+        "address": _place(leg.flow.remote),
+        "call_id": leg.call_id,
+    }
+
+
+def _place(address: tuple[str, int]) -> str:
+    return f"{bracketed(address[0])}:{address[1]}"
