@@ -293,5 +293,5 @@ def _settle_garbage_collector() -> None:
 async def _until_empty(count: Callable[[], int], seconds: float) -> None:
     """Look now and then whether a count is zero; only a stop waits so, and only once."""
     deadline = trio.current_time() + seconds
-    while count() and trio.current_time() < deadline:
-        await trio.sleep(POLL_S)  # noqa: ASYNC110 - the count has no event, and needs none
+    while count() and trio.current_time() < deadline:  # noqa: ASYNC110 - it has no event
+        await trio.sleep(POLL_S)
