@@ -1,0 +1,155 @@
+"""Commands that need no running process: check, schema, cdr, version."""
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+from sbc.cli.operate import OK, PROBLEM, control_socket, places, show_json
+from sbc.cli.places import SEARCHED, find_configuration
+from sbc.cli.table import clock_time, draw_table, span
+from sbc.config.json_schema import configuration_schema, policy_schema
+from sbc.config.load import LoadResult, load_file
+from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
+from sbc.state.cdr import CdrRecord
+from sbc.state.file import StoreUnusable, read_records
+
+
+def version(arguments: Namespace) -> int:
+    """``sbc version``."""
+    number = product_version()
+    if arguments.json:
+        show_json({"version": number})
+    else:
+        print(f"sbc {number}")
+    return OK
+
+
+def product_version() -> str:
+    """The version of the installed product; a bare checkout that was never installed has none."""
+    try:
+        return metadata.version("sbc")
+    except metadata.PackageNotFoundError:
+        return "of a checkout that is not installed"
+
+
+def schema(arguments: Namespace) -> int:
+    """``sbc schema``."""
+    show_json(policy_schema() if arguments.what == "policy" else configuration_schema())
+    return OK
+
+
+def check(arguments: Namespace) -> int:
+    """``sbc check``: 1 when the file cannot be used; warnings alone are no failure."""
+    path = configuration_file(arguments.file)
+    if path is None:
+        return PROBLEM
+    result = load_file(path)
+    if arguments.json:
+        show_json(
+            {
+                "file": str(path),
+                "usable": result.configuration is not None,
+                "problems": [
+                    {
+                        "severity": problem.severity.value,
+                        "file": problem.file,
+                        "line": problem.line,
+                        "column": problem.column,
+                        "path": problem.path,
+                        "message": problem.message,
+                        "hint": problem.hint,
+                    }
+                    for problem in result.problems
+                ],
+            }
+        )
+    else:
+        for problem in result.problems:
+            print(problem)
+        print(_verdict(str(path), result))
+    return OK if result.configuration is not None else PROBLEM
+
+
+def configuration_file(named: Path | None) -> Path | None:
+    """The file that was named, or the one that is found; None has been complained about."""
+    path = named if named is not None else find_configuration()
+    if path is None:
+        looked = ", ".join(str(place) for place in SEARCHED)
+        print(f"sbc: name a configuration file; there is none of {looked}", file=sys.stderr)
+    return path
+
+
+def cdr(arguments: Namespace) -> int:
+    """``sbc cdr``: reads the file, after asking a running process to write what it still holds."""
+    try:
+        records = read_records(_records_file(arguments), last=arguments.last, call=arguments.call)
+    except StoreUnusable as error:
+        print(f"sbc: {error}", file=sys.stderr)
+        return PROBLEM
+    if arguments.json:
+        show_json([{**asdict(record), "duration_s": record.duration_s} for record in records])
+    else:
+        print(draw_table(_CDR_COLUMNS, [_cdr_cells(record) for record in records]), end="")
+    return PROBLEM if arguments.call is not None and not records else OK
+
+
+_CDR_COLUMNS = (
+    "call",
+    "started",
+    "talked",
+    "from",
+    "to",
+    "a",
+    "b",
+    "status",
+    "q850",
+    "ended by",
+    "lost a/b",
+    "jitter ms a/b",
+    "reason",
+)
+
+
+def _cdr_cells(record: CdrRecord) -> list[object]:
+    a, b = record.from_a, record.from_b
+    return [
+        record.call,
+        clock_time(record.started_at),
+        "in progress" if record.ended_at is None else span(record.duration_s),
+        record.from_number,
+        record.to_number,
+        record.a.peer or record.a.network,
+        record.b.peer or record.b.network,
+        record.status,
+        record.q850,
+        record.ended_by,
+        f"{a.lost}/{b.lost}",
+        f"{a.jitter_ms:g}/{b.jitter_ms:g}",
+        record.reason,
+    ]
+
+
+def _records_file(arguments: Namespace) -> Path:
+    if arguments.file is not None:
+        return Path(arguments.file)
+    try:
+        ask(control_socket(arguments), "flush")
+    except (NotRunning, CommandRefused, ControlFailed):
+        pass  # then what is in the file is all there is to see
+    return places(arguments).call_records
+
+
+def _verdict(file: str, result: LoadResult) -> str:
+    settings = result.settings
+    if settings is None:
+        return f"{file}: cannot be used: {len(result.errors)} error(s)"
+    counts = (
+        (len(settings.networks), "network"),
+        (len(settings.peers), "peer"),
+        (len(settings.routes), "route"),
+        (len(result.warnings), "warning"),
+    )
+    words = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    return f"{file}: fine: {words}"

@@ -1,0 +1,123 @@
+"""The command line: what there is, and where it goes.
+
+Exit codes: 0 done, 1 refused or something is wrong, 2 misused, 3 nobody answers.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sbc.cli import files, operate, serve
+from sbc.management.control import CommandRefused, ControlFailed, NotRunning
+
+Command = Callable[[argparse.Namespace], int]
+
+_EPILOG = """\
+exit codes: 0 done, 1 refused or something is wrong, 2 misused, 3 no SBC answers
+
+Without --config or FILE the configuration is the one that SBC_CONFIG names, or the first of
+sbc.yaml, deploy/sbc.yaml and /etc/sbc/sbc.yaml.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    arguments = parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command(arguments)
+    except NotRunning as error:
+        print(f"sbc: not running: {error}", file=sys.stderr)
+        return operate.NOT_RUNNING
+    except (CommandRefused, ControlFailed) as error:
+        print(f"sbc: {error}", file=sys.stderr)
+        return operate.PROBLEM
+    except BrokenPipeError:
+        # Whoever read our output, perhaps `head`, has seen enough.
+        sys.stderr.close()
+        return operate.OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their arguments."""
+    top = argparse.ArgumentParser(
+        prog="sbc",
+        description="A session border controller: the safe edge between a PBX and the Internet.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_serving(commands)
+    _add_files(commands)
+    _add_operating(commands)
+    return top
+
+
+def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = _add(commands, "run", serve.run, "serve until stopped")
+    run.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the configuration")
+    run.add_argument("--log-json", action="store_true", help="one JSON object per log line")
+    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    demo = _add(commands, "demo", serve.demo, "show a call with a built-in PBX and phone")
+    demo.add_argument("--once", action="store_true", help="one call, then exit with its verdict")
+
+
+def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = _add(commands, "check", files.check, "say what is wrong with a configuration")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="for scripts")
+    schema = _add(commands, "schema", files.schema, "print a JSON Schema, for editors")
+    schema.add_argument(
+        "what", nargs="?", choices=("configuration", "policy"), default="configuration"
+    )
+    cdr = _add(commands, "cdr", files.cdr, "show call records")
+    cdr.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (20)")
+    cdr.add_argument("--call", metavar="ID", help="those whose id begins so")
+    cdr.add_argument("--file", type=Path, help="the call record file itself")
+    _add_whom(cdr)
+    version = _add(commands, "version", files.version, "print the version")
+    version.add_argument("--json", action="store_true", help="for scripts")
+
+
+def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _add_whom(_add(commands, "status", operate.status, "how the running SBC is doing"))
+    calls = _add(commands, "calls", operate.calls, "list calls in progress")
+    calls.add_argument(
+        "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or recent"
+    )
+    _add_whom(calls)
+    _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
+    _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
+    stop = _add(commands, "stop", operate.stop, "end all calls and stop")
+    stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")
+    _add_whom(stop)
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Command,
+    what: str,
+) -> argparse.ArgumentParser:
+    one = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    one.set_defaults(command=command)
+    return one
+
+
+def _add_whom(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="for scripts")
+    whom = command.add_mutually_exclusive_group()
+    whom.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="the configuration of the SBC meant"
+    )
+    whom.add_argument("--socket", type=Path, metavar="PATH", help="its control socket")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
