@@ -2,11 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.config.values import (
+    AGENT_PATTERN,
+    NAME_PATTERN,
     Listen,
     PortRange,
+    check_agent,
+    check_name,
     parse_address,
     parse_domain,
     parse_domain_pattern,
@@ -20,8 +24,6 @@ from sbc.document.schema import OneOrMany, Section
 from sbc.policy.schema import Method, Prefix
 from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode, Target
 
-NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
-
 
 def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
     schema: dict[str, Any] = {"type": "string", "examples": list(examples)}
@@ -30,7 +32,8 @@ def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
     return WithJsonSchema(schema)
 
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Name = Annotated[str, AfterValidator(check_name), _string("outside", pattern=NAME_PATTERN)]
+Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT_PATTERN)]
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
@@ -321,7 +324,7 @@ class SbcFile(Section):
         "`control.sock` in `state_dir`.",
         examples=["/run/sbc/control.sock"],
     )
-    user_agent: Annotated[str, Field(max_length=128, pattern=r"^[\x20-\x7e]*$")] | None = Field(
+    user_agent: Agent | None = Field(
         default="sbc",
         description="Value of User-Agent and Server; nothing (`~`) leaves both out.",
         examples=["sbc"],

@@ -102,7 +102,7 @@ class _PeerBuilder:
             place = self._entry((*path, "address"), number)
             if is_unspecified(target.host):
                 self._document.report(place, f"{target.host} is the address of no machine")
-            elif network is not None:
+            elif network is not None and network.listeners:
                 self._check_target(place, target, network)
 
     def _check_width(self, path: Path, source: IpNetwork) -> None:
@@ -133,7 +133,7 @@ class _PeerBuilder:
         if single_host(target.host) is None:
             return
         family = family_of(target.host)
-        if network.listeners and all(one.family != family for one in network.listeners):
+        if all(one.family != family for one in network.listeners):
             self._document.report(
                 path,
                 f"{target.host} is IPv{family}, which network {network.name!r} (line {line}) "

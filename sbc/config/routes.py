@@ -30,13 +30,15 @@ def build_routes(document: Document, model: SbcFile, peers: tuple[Peer, ...]) ->
 
 
 class _RouteBuilder:
-    __slots__ = ("_document", "_model", "_names", "_peers")
+    __slots__ = ("_document", "_doubtful", "_model", "_names", "_peers")
 
     def __init__(self, document: Document, model: SbcFile, peers: tuple[Peer, ...]) -> None:
         self._document = document
         self._model = model
         self._peers = {peer.name: peer for peer in peers}
         self._names: dict[str, int] = {}
+        self._doubtful: set[int] = set()
+        """Routes from somebody unknown, of which nobody knows what they match."""
 
     def route(self, number: int, section: RouteSection) -> Route:
         path: Path = ("routes", number)
@@ -69,6 +71,7 @@ class _RouteBuilder:
         known = (*self._peers, *self._model.networks)
         for number, name in enumerate(section.from_):
             if name not in known:
+                self._doubtful.update(part for part in path if isinstance(part, int))
                 self._document.report(
                     self._entry((*path, "from"), number),
                     f"there is no peer or network {name!r}",
@@ -101,6 +104,8 @@ class _RouteBuilder:
         """Warn of each route that an earlier one leaves nothing."""
         before = _Earlier()
         for number, route in enumerate(routes):
+            if number in self._doubtful:
+                continue
             for earlier in before.candidates(route):
                 if self._covers(routes[earlier], route):
                     line = self._document.place(("routes", earlier)).line

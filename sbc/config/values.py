@@ -14,6 +14,9 @@ from sbc.routing.patterns import parse_number_pattern
 
 Transport = Literal["udp", "tcp"]
 
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
+AGENT_PATTERN = r"^[\x20-\x7e]{0,128}$"
+
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*\.?")
 _TARGET = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:;]+))(?::(?P<port>[^;:]+))?(?P<params>;.*)?"
@@ -147,6 +150,24 @@ def parse_domain_pattern(value: object) -> str:
     if text.startswith("*."):
         return "*." + parse_host(text[2:])
     return parse_host(text)
+
+
+def check_name(text: str) -> str:
+    """The name of a network or peer."""
+    if not re.fullmatch(NAME_PATTERN, text):
+        raise BadValue(
+            f"{text[:60]!r} is no name", "a letter, then letters, digits, - and _; 63 at most"
+        )
+    return text
+
+
+def check_agent(text: str) -> str:
+    """The value of User-Agent."""
+    if not re.fullmatch(AGENT_PATTERN, text):
+        raise BadValue(
+            "it has characters that no header may have", "128 printable ASCII characters"
+        )
+    return text
 
 
 def parse_number(value: object) -> str:

@@ -75,7 +75,7 @@ def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
     Args:
         what: what the known words are, in the plural: ``"peers"``.
     """
-    names = sorted(known)
+    names = sorted(set(known))
     close = get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

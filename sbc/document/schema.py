@@ -142,7 +142,6 @@ _BOUNDS = {
 }
 
 _WANTED = {
-    "string_pattern_mismatch": "another spelling",
     "string_too_short": "some text",
     "string_too_long": "a shorter text",
     "int_": "a whole number",

@@ -3,16 +3,18 @@
 The pydantic side of `sbc.policy.load`; the decisions themselves know nothing of it.
 """
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.model import Outcome
 from sbc.prefixes import IpNetwork
 
 MAX_TEXT_LENGTH = 128
+METHOD_PATTERN = r"^[A-Z]+$"
 
 
 def parse_prefix(value: object) -> IpNetwork:
@@ -69,13 +71,24 @@ def parse_verb(value: object) -> Verb:
     return Verb(outcome="reject", status=int(status or 403), text=text)
 
 
+def check_method(text: str) -> str:
+    """A SIP method, which is case-sensitive (RFC 3261 §7.1)."""
+    if not re.fullmatch(METHOD_PATTERN, text):
+        raise BadValue(f"{text!r} is no method", f"did you mean {text.upper()!r}?")
+    return text
+
+
 Prefix = Annotated[
     IpNetwork,
     PlainValidator(parse_prefix),
     WithJsonSchema({"type": "string", "examples": ["192.0.2.0/24"]}),
 ]
 Prefixes = Annotated[tuple[Prefix, ...], Field(min_length=1), OneOrMany()]
-Method = Annotated[str, Field(pattern=r"^[A-Z]+$", examples=["INVITE"])]
+Method = Annotated[
+    str,
+    AfterValidator(check_method),
+    WithJsonSchema({"type": "string", "pattern": METHOD_PATTERN, "examples": ["INVITE"]}),
+]
 Methods = Annotated[tuple[Method, ...], Field(min_length=1), OneOrMany()]
 Word = Annotated[str, Field(min_length=1)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1), OneOrMany()]

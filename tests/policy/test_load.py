@@ -119,7 +119,7 @@ RULE = "rules:\n  - name: a\n    "
         ),
         (
             RULE + "then: drop\n    when: {method: invite}",
-            "4:20: error: rules[0].when.method: expected another spelling, found 'invite' (for",
+            "4:20: error: rules[0].when.method: 'invite' is no method (did you mean 'INVITE'?)",
         ),
         (
             RULE + "then: drop\n    when: {source: [192.0.2.0/24, 10.0.0.1/8]}",
