@@ -149,14 +149,22 @@ def load_text(
             networks=networks,
             peers=peers,
             routes=routes,
-            timers=Timers(timers.no_answer, timers.max_duration, timers.media_inactivity),
+            timers=Timers(
+                ring_s=timers.ring,
+                no_answer_s=timers.no_answer,
+                max_duration_s=timers.max_duration,
+                inactivity_s=timers.media_inactivity,
+            ),
             server_header=model.user_agent or None,
             domains=model.domains,
         ),
         policies=combine(policies),
         call_limits={
             peer.name: CallLimits(
-                peer.limits.max_calls, peer.limits.calls_per_second, peer.limits.burst, peer.where
+                max_calls=peer.limits.max_calls,
+                calls_per_second=peer.limits.calls_per_second,
+                burst=peer.limits.burst,
+                where=peer.where,
             )
             for peer in peers
         },

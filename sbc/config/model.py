@@ -246,8 +246,15 @@ class RouteSection(Section):
 class TimersSection(Section):
     """How long calls may ring, last and be silent. Seconds."""
 
+    ring: Seconds = Field(
+        default=60.0,
+        description="Until the callee shows any sign of ringing, before the next peer is tried.",
+        examples=[60],
+    )
     no_answer: Seconds = Field(
-        default=180.0, description="Ringing, before the call is given up.", examples=[180]
+        default=180.0,
+        description="Until somebody answers, before the call is given up.",
+        examples=[180],
     )
     max_duration: Seconds = Field(
         default=14400.0, description="Length of a call, before it is ended.", examples=[14400]

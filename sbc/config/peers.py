@@ -67,13 +67,15 @@ class _PeerBuilder:
             sources_given=bool(section.sources),
             domain=section.domain,
             media=MediaRules(
-                section.media.srtp,
-                section.media.suites,
-                section.media.max_kbps,
-                section.media.rtcp_mux,
+                srtp=section.media.srtp,
+                suites=section.media.suites,
+                max_kbps=section.media.max_kbps,
+                rtcp_mux=section.media.rtcp_mux,
             ),
             limits=Limits(
-                section.limits.max_calls, section.limits.calls_per_second, section.limits.burst
+                max_calls=section.limits.max_calls,
+                calls_per_second=section.limits.calls_per_second,
+                burst=section.limits.burst,
             ),
             where=self._document.place(path, key=True).where,
         )

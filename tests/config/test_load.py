@@ -62,7 +62,7 @@ def test_a_good_file_becomes_what_the_cores_run_on() -> None:
         Route("out", ("trunk",), ("pbx",), numbers=("+*",), where="sbc.yaml:23"),
         Route("routes[3]", ("phones",), ("pbx",), where="sbc.yaml:24"),
     )
-    assert settings.timers == Timers(180.0, 14400.0, 60.0)
+    assert settings.timers == Timers(60.0, 180.0, 14400.0, 60.0)
     assert settings.server_header == "sbc"
     assert settings.domains == ()
 
@@ -93,7 +93,7 @@ def test_everything_that_can_be_written_arrives() -> None:
             "    media: {srtp: off, suites: AEAD_AES_128_GCM, max_kbps: 200, rtcp_mux: no}\n"
             "    limits: {max_calls: 3, calls_per_second: 0.5, burst: 2}\n",
         )
-        + "timers: {no_answer: 30, max_duration: 60, media_inactivity: 0}\n"
+        + "timers: {ring: 20, no_answer: 30, max_duration: 60, media_inactivity: 0}\n"
         "limits: {message_bytes: 4000, tcp_connections: 7, tcp_connections_per_source: 3,\n"
         "         tcp_idle: 5, tcp_first_message: 2}\n"
         "domains: [a.example, B.example]\nstate_dir: run\ncontrol_socket: x/c.sock\nuser_agent: ~\n"
@@ -113,7 +113,7 @@ def test_everything_that_can_be_written_arrives() -> None:
     assert trunk.limits == Limits(3, 0.5, 2)
     assert (trunk.sources, trunk.sources_given) == ((), False)
     assert configuration.call_limits["trunk"] == CallLimits(3, 0.5, 2, trunk.where)
-    assert settings.timers == Timers(30.0, 60.0, 0.0)
+    assert settings.timers == Timers(20.0, 30.0, 60.0, 0.0)
     assert configuration.message_limits.message_bytes == 4000
     limits = configuration.transport_limits
     assert (limits.inbound_connections, limits.connections_per_source) == (7, 3)
