@@ -94,6 +94,15 @@ class Calls:
         self._live[call.name] = call
         self._invites[call.invite_key] = call
         self._index(call.a.local_tag, call, SideName.A)
+        self._log(
+            "info",
+            "call",
+            call=call.name,
+            caller=call.caller,
+            callee=call.callee,
+            source=call.a.flow.remote,
+            route=call.route,
+        )
         self._run(call, lambda: machine.begin(call, now), now)
 
     def tell(self, call: Call, event: Event, now: float) -> None:
@@ -171,9 +180,20 @@ class Calls:
 
     def _told(self, call: Call, command: Answered | Ended) -> None:
         if isinstance(command, Answered):
+            self._log("info", "call answered", call=call.name)
             self._records.call_answered(call)
             return
         self._remove(call)
+        ending = call.ending
+        if ending is not None:
+            self._log(
+                "info",
+                "call ended",
+                call=call.name,
+                by=ending.by,
+                status=ending.status,
+                reason=ending.text,
+            )
         self._records.call_ended(call)
 
     def _remove(self, call: Call) -> None:
