@@ -1,0 +1,326 @@
+"""The commands, against a control server that answers what a test put into it."""
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from sbc.cli import operate
+from sbc.cli.main import main, parser
+from sbc.management.control import Arguments, Command, CommandRefused, ControlServer
+from sbc.state.file import CdrFile
+from sbc.state.rows import row_of
+from tests.state.records import a_record, in_progress
+
+LEG_A = {"peer": "phones", "network": "outside", "address": "198.51.100.7:5060"}
+LEG_B = {"peer": "", "network": "inside", "address": "10.0.0.1:5060"}
+CALL = {
+    "call": "c1",
+    "state": "confirmed",
+    "from": "100",
+    "to": "600",
+    "a": LEG_A,
+    "b": LEG_B,
+    "age_s": 62.0,
+    "talking_s": None,
+    "route": "to the PBX",
+}
+STORY = {
+    **CALL,
+    "journal": [
+        {"at": 0.0, "kind": "sip", "side": "a", "direction": "in", "summary": "INVITE sip:600@x"}
+    ],
+    "dropped": 3,
+    "media": [
+        {
+            "index": 0,
+            "clock_hz": 8000,
+            "a": {"packets": 500, "lost": 1, "jitter_ticks": 8.0, "drops": {"not_latched": 2}},
+            "b": {"packets": 499, "lost": 0, "jitter_ticks": 0.0, "drops": {}},
+            "a_rtp_latch": {"source": "198.51.100.7:4000", "rank": "signalled"},
+        }
+    ],
+}
+
+
+class Process:
+    """A process that runs, as the CLI sees it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.socket = directory / "control.sock"
+        self.asked: list[tuple[str, Arguments]] = []
+        self.answers: dict[str, object] = {
+            "calls": [CALL],
+            "call": STORY,
+            "registrations": [
+                {
+                    "aor": "100@pbx",
+                    "source": "198.51.100.7:5060",
+                    "expires_in_s": 61,
+                    "reachable": True,
+                }
+            ],
+            "status": {"calls": 1, "media": {"engine": "reference"}, "uptime_s": 3600.0},
+            "reload": {"changes": ["timers.no_answer: 60 -> 30"], "problems": ["x: warning: y"]},
+            "stop": {"calls": 1, "draining": True},
+            "flush": None,
+        }
+        self.stopped = trio.CancelScope()
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        commands = {name: self._command(name) for name in self.answers}
+        with self.stopped:
+            await ControlServer(self.socket, commands, log=lambda *_, **__: None).run(
+                task_status=task_status
+            )
+
+    def _command(self, name: str) -> Command:
+        def answer(arguments: Arguments) -> object:
+            self.asked.append((name, arguments))
+            result = self.answers[name]
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        return answer
+
+    async def sbc(self, *argv: str) -> int:
+        """Run a command beside the loop, as a shell would."""
+        with trio.fail_after(10):
+            return await trio.to_thread.run_sync(
+                partial(main, [*argv, "--socket", str(self.socket)])
+            )
+
+
+@pytest.fixture
+async def process(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Process]:
+    one = Process(tmp_path)
+    await nursery.start(one.run)
+    yield one
+    one.stopped.cancel()
+
+
+async def test_calls_are_a_table(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await process.sbc("calls") == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["CALL", "STATE", "FROM", "TO", "A", "B", "AGE", "TALKING", "ROUTE"]
+    assert "phones 198.51.100.7:5060" in row
+    assert "inside 10.0.0.1:5060" in row
+    assert "0:01:02" in row
+
+
+async def test_calls_are_json_for_scripts(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("calls", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [CALL]
+
+
+async def test_a_call_is_told_with_its_ladder_and_its_media(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("calls", "--ladder", "c") == 0
+    assert process.asked == [("call", {"call": "c"})]
+    out = capsys.readouterr().out
+    assert out.startswith("c1  confirmed  100 -> 600\n")
+    assert "|-INVITE sip:600@x" in out
+    assert "(3 entries in the middle gave way to later ones)" in out
+    assert "198.51.100.7:4000 (signalled)" in out
+    assert "2 not_latched" in out
+    assert await process.sbc("calls", "--ladder", "c", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == STORY
+
+
+async def test_a_refusal_is_told_and_is_no_success(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process.answers["call"] = CommandRefused("no call 'x'")
+    process.answers["reload"] = CommandRefused("it has errors\nsbc.yaml:3:1: error: no")
+    assert await process.sbc("calls", "--ladder", "x") == 1
+    assert await process.sbc("reload") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "sbc: no call 'x'" in captured.err
+    assert "sbc.yaml:3:1: error: no" in captured.err
+
+
+async def test_registrations_are_a_table(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("registrations") == 0
+    assert "100@pbx" in capsys.readouterr().out
+    assert await process.sbc("registrations", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["aor"] == "100@pbx"
+
+
+async def test_the_status_is_flattened_for_people(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("status") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["calls", "1"], ["media.engine", "reference"], ["uptime_s", "1:00:00"]]
+
+
+async def test_a_reload_shows_what_changed_and_warnings_apart(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("reload") == 0
+    captured = capsys.readouterr()
+    assert captured.out == "reloaded\ntimers.no_answer: 60 -> 30\n"
+    assert captured.err == "x: warning: y\n"
+
+
+async def test_draining_waits_until_the_process_has_gone(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = iter([1, 1, 0])
+
+    def pass_time(seconds: float) -> None:
+        left = next(counts, None)
+        process.answers["status"] = {"calls": left}
+        if left is None:
+            trio.from_thread.run_sync(process.stopped.cancel)
+            while process.socket.exists():
+                trio.from_thread.run(trio.lowlevel.checkpoint)
+
+    arguments = parser().parse_args(["stop", "--drain", "--socket", str(process.socket)])
+    with trio.fail_after(10):
+        code = await trio.to_thread.run_sync(
+            partial(operate.stop, arguments, sleep=pass_time, clock=lambda: 0.0)
+        )
+    assert code == 0
+    assert process.asked[0] == ("stop", {"drain": True})
+    assert capsys.readouterr().out == "calls left: 1\ncalls left: 0\nstopped\n"
+
+
+async def test_a_process_that_does_not_go_is_a_problem(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = iter(range(0, 100, 10))
+    arguments = parser().parse_args(["stop", "--json", "--socket", str(process.socket)])
+    with trio.fail_after(10):
+        code = await trio.to_thread.run_sync(
+            partial(operate.stop, arguments, sleep=lambda _: None, clock=lambda: next(times))
+        )
+    assert code == 1
+    assert json.loads(capsys.readouterr().out) == {"state": "still running"}
+
+
+@pytest.mark.parametrize("command", ["calls", "registrations", "reload", "stop", "status"])
+def test_nobody_there_has_its_own_exit_code(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--socket", str(tmp_path / "control.sock")]) == 3
+    assert "not running" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["fly"], ["cdr", "--last", "0"], ["stop", "now"]])
+def test_misuse_has_its_own_exit_code(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    path = tmp_path / "cdr.sqlite"
+    file = CdrFile(path)
+    file.write([row_of(a_record("c1")), row_of(in_progress("c2", 1005.0))], 1010.0)
+    file.close()
+    return path
+
+
+def test_call_records_are_shown_without_a_process(
+    records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cdr", "--file", str(records)]) == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.startswith("CALL  STARTED")
+    assert "0:01:00" in first
+    assert "3/0" in first
+    assert "callee" in first
+    assert "in progress" in second
+
+
+def test_one_call_record_is_json_for_scripts(
+    records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cdr", "--file", str(records), "--call", "c1", "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["duration_s"] == 60.0
+    assert record["from_a"]["packets"] == 3000
+    assert record["ended_by"] == "callee"
+
+
+def test_no_such_call_record_is_no_success(
+    records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cdr", "--file", str(records), "--call", "zz"]) == 1
+    assert main(["cdr", "--file", str(records / "nowhere")]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+
+
+async def test_a_running_process_writes_its_records_before_they_are_shown(
+    process: Process, records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("cdr", "--last", "1") == 0
+    assert process.asked == [("flush", {})]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+GOOD = """\
+networks:
+  outside: {bind: 127.0.0.1, listen: [udp/5060], media_ports: 30000-30010}
+state_dir: run
+"""
+
+
+def test_a_good_file_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sbc.yaml"
+    path.write_text(GOOD)
+    assert main(["check", str(path)]) == 0
+    assert f"{path}: fine: 1 network, 0 peers, 0 routes" in capsys.readouterr().out
+
+
+def test_a_bad_file_is_told_with_line_and_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sbc.yaml"
+    path.write_text(GOOD + "nonsense: 1\n")
+    assert main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert f"{path}:4:1: error: nonsense" in out
+    assert "cannot be used: 1 error(s)" in out
+    assert main(["check", str(path), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["usable"] is False
+    assert {"line": 4, "column": 1}.items() <= answer["problems"][-1].items()
+
+
+def test_no_file_at_all_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SBC_CONFIG", raising=False)
+    monkeypatch.setattr("sbc.cli.places.SEARCHED", ())
+    assert main(["check"]) == 1
+    assert main(["run"]) == 1
+    assert "name a configuration file" in capsys.readouterr().err
+
+
+def test_the_schemas_are_json_schemas(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv, key in ((["schema"], "networks"), (["schema", "policy"], "rules")):
+        assert main(argv) == 0
+        schema = json.loads(capsys.readouterr().out)
+        assert key in schema["properties"]
+        assert schema["$schema"].startswith("https://json-schema.org/")
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out.startswith("sbc ")
+    assert main(["version", "--json"]) == 0
+    assert "version" in json.loads(capsys.readouterr().out)
