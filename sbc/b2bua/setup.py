@@ -44,7 +44,7 @@ def begin(call: Call) -> None:
     assert invite is not None
     answer(call, call.a, call.invite_key, invite, 100)
     places = ", ".join(c.peer or c.request_uri for c in call.candidates)
-    call.note("decision", f"route {call.route}: {places}")
+    call.note("decision", f"{call.route}: {places}")
     unmet = unsupported_requirements(invite)
     if unmet:
         text = f"the caller requires {', '.join(unmet)}, which is not supported here"
