@@ -67,6 +67,7 @@ class App:
             log=self._note,
             ids=SystemEntropy(),
             wall=time.time,
+            message_limits=configuration.message_limits,
         )
         self.loop = Loop(self.switchboard)
         self.transports = Transports(
@@ -75,6 +76,7 @@ class App:
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             limits=configuration.transport_limits,
+            message_limits=configuration.message_limits,
         )
         wire.send = self.transports.send
         self._addresses = PeerAddresses(

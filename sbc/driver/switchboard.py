@@ -43,7 +43,7 @@ from sbc.routing.facing import bracketed
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
-from sbc.sip.parser import parse_message_untrusted
+from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.layer import TransactionLayer
 
@@ -61,6 +61,7 @@ class Switchboard:
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
+        message_limits: Limits = DEFAULT,
     ) -> None:
         """Start without calls.
 
@@ -70,6 +71,7 @@ class Switchboard:
         """
         self.force = force
         self.tally = Tally()
+        self._message_limits = message_limits
         self._log = log
         self._ids = ids
         self._wire = wire
@@ -106,7 +108,7 @@ class Switchboard:
             self.tally.dropped_rate += 1
             return
         try:
-            message = parse_message_untrusted(data)
+            message = parse_message_untrusted(data, self._message_limits)
             if isinstance(message, Request) and not self.reception.may_enter(message, flow):
                 self.tally.dropped_policy += 1
                 return
