@@ -81,7 +81,7 @@ def _lanes(left: str, right: str, span: int) -> str:
 
 def _arrow(entry: Entry, text: str, span: int) -> str:
     to_the_right = (entry.side == "a") == (entry.direction == "in")
-    label = _cut(text, span - 5)
+    label = _cut(text, span - 3)
     shaft = f"-{label}".ljust(span - 1, "-")
     drawn = f"{shaft}>" if to_the_right else f"<{shaft}"
     return _lanes(drawn, "", span) if entry.side == "a" else _lanes("", drawn, span)
@@ -89,7 +89,7 @@ def _arrow(entry: Entry, text: str, span: int) -> str:
 
 def _note(entry: Entry, text: str, span: int) -> list[str]:
     who = f" ({entry.side})" if entry.side else ""
-    room = 2 * span - 3
+    room = 2 * span - 2
     wrapped = textwrap.wrap(f"* {entry.kind}{who}: {text}", room, subsequent_indent="    ")
     return [f"|  {line.ljust(2 * span - 1)}|" for line in wrapped]
 
