@@ -86,6 +86,10 @@ _TOLD_BY_PARTY: tuple[tuple[str, str], ...] = (
 """What the border may say the same way on both sides, but may not repeat after a party."""
 _READERS_OF_ALL = tuple((what, re.compile(pattern)) for what, pattern in _MADE_PER_SIDE)
 _READERS_OF_PARTY = tuple((what, re.compile(pattern)) for what, pattern in _TOLD_BY_PARTY)
+_DIGEST_URI = re.compile(rb'(?im)^((?:Proxy-)?Authorization[ \t]*:[^\r\n]*?)\buri="[^"]*"')
+"""What a phone says it asked for, inside its proof of a password. In a call that is our Contact on
+its side, and since the proof covers it, a border that does not know the password must pass it on.
+"""
 _AOR_USER = re.compile(r"(?im)^(?:From|To|f|t)[ \t]*:[^\r\n]*?sips?:([^@>;\s]+)@")
 
 
@@ -207,5 +211,6 @@ def _traffic(capture: Capture, side: Side) -> _Traffic:
     for item in crossing:
         if not side.holds(item.destination if item.sent else item.source):
             continue
-        (traffic.sent if item.sent else traffic.received).append(item.payload)
+        payload = _DIGEST_URI.sub(rb"\1", item.payload)
+        (traffic.sent if item.sent else traffic.received).append(payload)
     return traffic
