@@ -98,7 +98,8 @@ class AudioStream:
         self.played_at: float | None = None
         """When the first sample of the present playback left, in trio's time."""
         self._protection: Protection | None = None
-        self._playback: Sequence[int] = ()
+        self.playback: Sequence[int] = ()
+        """The samples that are, or were last, played."""
         self._looping = False
         self._position = 0
         self._ssrc = entropy.getrandbits(32)
@@ -123,7 +124,7 @@ class AudioStream:
 
     def play(self, samples: Sequence[int], loop: bool = False) -> None:
         """Play 16-bit samples from now on, once or for ever."""
-        self._playback, self._looping, self._position = samples, loop, 0
+        self.playback, self._looping, self._position = samples, loop, 0
         self.played_at = None
         self._finished = trio.Event()
 
@@ -202,15 +203,15 @@ class AudioStream:
             await trio.sleep_until(due)
 
     def _next_frame(self) -> Sequence[int] | None:
-        if self._position >= len(self._playback):
-            if not self._looping or not self._playback:
-                if self._playback:
+        if self._position >= len(self.playback):
+            if not self._looping or not self.playback:
+                if self.playback:
                     self._finished.set()
                 return None
             self._position = 0
         if self.played_at is None:
             self.played_at = trio.current_time()
-        frame = self._playback[self._position : self._position + FRAME_SAMPLES]
+        frame = self.playback[self._position : self._position + FRAME_SAMPLES]
         self._position += FRAME_SAMPLES
         return frame
 

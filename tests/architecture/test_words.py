@@ -11,7 +11,7 @@ NO_MODULE = {"utils", "util", "helpers", "helper", "common", "manager", "misc", 
 NO_PART_OF_A_NAME = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?|dialplan)(?:_|$)")
 NO_CLASS = re.compile(r"(?:Manager|Helper|Utils?|Dialplan|Conversation)")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
-# A silenced checker needs its reason on the same line.
+# A silenced checker needs its reason, on the same line or in a comment right above.
 SILENCED = re.compile(r"#\s*(?:noqa|type:\s*ignore)(?P<rest>.*)$")
 REASON = re.compile(r"\s-\s\S|#\s*\S+\s+\S+")
 
@@ -39,10 +39,14 @@ def test_functions_and_classes_use_the_house_words() -> None:
 def test_nothing_is_left_unfinished_or_silenced_without_a_reason() -> None:
     wrong = []
     for source in SOURCES:
+        reason_above = False
         for number, line in enumerate(source.read_text().splitlines(), start=1):
             silenced = SILENCED.search(line)
-            if UNFINISHED.search(line) or (silenced and not REASON.search(silenced["rest"])):
+            has_reason = reason_above or (silenced and REASON.search(silenced["rest"]))
+            if UNFINISHED.search(line) or (silenced and not has_reason):
                 wrong.append(f"{name_of(source)}:{number}: {line.strip()}")
+            # One comment may stand above several lines that are silenced for the same reason.
+            reason_above = line.lstrip().startswith("#") or (reason_above and bool(silenced))
     assert wrong == []
 
 
