@@ -93,6 +93,9 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")
     stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")
+    stop.add_argument(
+        "--timeout", type=_positive, metavar="S", help="with --drain: hang up what is left then"
+    )
     _add_whom(stop)
 
 

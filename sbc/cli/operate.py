@@ -1,6 +1,7 @@
 """Commands to the running process: each asks on the control socket and shows the answer."""
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -83,13 +84,19 @@ def registrations(arguments: Namespace) -> int:
 
 
 def reload(arguments: Namespace) -> int:
-    """``sbc reload``; a refusal, which changes nothing, is told by the caller of this."""
+    """``sbc reload``: 1 when nothing was changed because something is wrong."""
     answer = _mapping(ask(control_socket(arguments), "reload"))
+    applied = answer.get("applied") is True
     if arguments.json:
         show_json(answer)
-        return OK
+        return OK if applied else PROBLEM
     for problem in _texts(answer.get("problems")):
         print(problem, file=sys.stderr)
+    for change in _texts(answer.get("restart")):
+        print(f"needs a restart: {change}", file=sys.stderr)
+    if not applied:
+        print("nothing was changed", file=sys.stderr)
+        return PROBLEM
     changes = _texts(answer.get("changes"))
     print("\n".join(["reloaded", *changes]) if changes else "reloaded; nothing differs")
     return OK
@@ -103,13 +110,18 @@ def stop(
 ) -> int:
     """``sbc stop``: returns when the process has gone; 1 if it has not in time.
 
-    With ``--drain`` calls in progress may end by themselves first; how many are left is shown.
+    With ``--drain`` calls in progress may end by themselves first, how many are left is shown, and
+    only ``--timeout`` sets a limit, after which they are hung up.
     """
     path = control_socket(arguments)
     began = clock()
-    answer = _mapping(ask(path, "stop", {"drain": arguments.drain}))
+    wanted = {"drain": arguments.drain, "timeout_s": arguments.timeout}
+    answer = _mapping(ask(path, "stop", wanted))
+    patience = _STOP_S
+    if arguments.drain:
+        patience = math.inf if arguments.timeout is None else arguments.timeout + _STOP_S
     shown = None
-    while arguments.drain or clock() - began < _STOP_S:
+    while clock() - began < patience:
         left = answer.get("calls")
         if arguments.drain and left != shown and not arguments.json:
             print(f"calls left: {left}", flush=True)

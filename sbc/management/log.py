@@ -256,7 +256,9 @@ def _text(value: object) -> str:
 
 
 def _words(value: object) -> str:
-    """A value as text; an `Address` as ``host:port``."""
+    """A value as text: a list with commas, an `Address` as ``host:port``."""
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
     if isinstance(value, tuple) and len(value) == 2:
         host = f"[{value[0]}]" if ":" in str(value[0]) else value[0]
         return f"{host}:{value[1]}"

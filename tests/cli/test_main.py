@@ -64,7 +64,11 @@ class Process:
                 }
             ],
             "status": {"calls": 1, "media": {"engine": "reference"}, "uptime_s": 3600.0},
-            "reload": {"changes": ["timers.no_answer: 60 -> 30"], "problems": ["x: warning: y"]},
+            "reload": {
+                "applied": True,
+                "changes": ["timers.no_answer: 60 -> 30"],
+                "problems": ["x: warning: y"],
+            },
             "stop": {"calls": 1, "draining": True},
             "flush": None,
         }
@@ -138,13 +142,28 @@ async def test_a_refusal_is_told_and_is_no_success(
     process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process.answers["call"] = CommandRefused("no call 'x'")
-    process.answers["reload"] = CommandRefused("it has errors\nsbc.yaml:3:1: error: no")
     assert await process.sbc("calls", "--ladder", "x") == 1
-    assert await process.sbc("reload") == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "sbc: no call 'x'" in captured.err
-    assert "sbc.yaml:3:1: error: no" in captured.err
+
+
+async def test_a_reload_that_changes_nothing_because_of_an_error_is_no_success(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process.answers["reload"] = {
+        "applied": False,
+        "problems": ["sbc.yaml:3:1: error: no"],
+        "restart": ["networks.outside.listeners: 1 -> 2"],
+        "changes": [],
+    }
+    assert await process.sbc("reload") == 1
+    assert await process.sbc("reload", "--json") == 1
+    assert capsys.readouterr().err == (
+        "sbc.yaml:3:1: error: no\n"
+        "needs a restart: networks.outside.listeners: 1 -> 2\n"
+        "nothing was changed\n"
+    )
 
 
 async def test_registrations_are_a_table(
@@ -192,7 +211,7 @@ async def test_draining_waits_until_the_process_has_gone(
             partial(operate.stop, arguments, sleep=pass_time, clock=lambda: 0.0)
         )
     assert code == 0
-    assert process.asked[0] == ("stop", {"drain": True})
+    assert process.asked[0] == ("stop", {"drain": True, "timeout_s": None})
     assert capsys.readouterr().out == "calls left: 1\ncalls left: 0\nstopped\n"
 
 

@@ -59,6 +59,14 @@ def test_a_log_is_what_the_driver_asks_for() -> None:
     )
 
 
+def test_a_list_is_one_value() -> None:
+    written = Written()
+    written.log.info("ready", listeners=["lan=udp/0.0.0.0:5060", "lan=tcp/0.0.0.0:5060"], none=[])
+    assert written.text.endswith(
+        ' ready listeners="lan=udp/0.0.0.0:5060,lan=tcp/0.0.0.0:5060" none=""\n'
+    )
+
+
 def test_what_is_below_the_level_is_not_written() -> None:
     written = Written(level=Level.WARNING)
     written.log.info("call.begun")
