@@ -1,0 +1,79 @@
+import json
+
+from sbc.b2bua.causes import Ending
+from sbc.management.listing import call_story, calls_listing, registrations_listing
+from tests.management.a_call import a_binding, a_call
+
+
+def test_a_call_in_progress_is_one_row_that_json_can_carry() -> None:
+    call = a_call()
+    call.answered_at = 104.0
+    (row,) = calls_listing([call], now=110.0)
+    assert json.loads(json.dumps(row)) == {
+        "call": "c1",
+        "state": "calling",
+        "from": "100",
+        "to": "600",
+        "a": {
+            "peer": "phones",
+            "network": "outside",
+            "transport": "udp",
+            "address": "[2001:db8::7]:5062",
+            "call_id": "call-a",
+        },
+        "b": {
+            "peer": "",
+            "network": "inside",
+            "transport": "tcp",
+            "address": "10.0.0.1:5060",
+            "call_id": "call-b",
+        },
+        "route": "phones to the PBX",
+        "started_at": 1_700_000_000.0,
+        "age_s": 10.0,
+        "talking_s": 6.0,
+        "ended_by": None,
+        "reason": None,
+    }
+
+
+def test_an_ended_call_grows_no_older_and_says_why() -> None:
+    call = a_call()
+    call.ended_at = 103.0
+    call.ends(Ending(486, 17, "callee", "busy"))
+    (row,) = calls_listing([call], now=500.0)
+    assert (row["age_s"], row["talking_s"]) == (3.0, None)
+    assert (row["ended_by"], row["reason"]) == ("callee", "busy")
+
+
+def test_a_story_is_the_journal_with_times_from_the_start() -> None:
+    story = call_story(a_call(), now=101.0)
+    assert json.loads(json.dumps(story))["journal"] == [
+        {
+            "at": 0.0,
+            "kind": "sip",
+            "side": "a",
+            "direction": "in",
+            "summary": "INVITE sip:600@x",
+            "raw": "INVITE sip:600@x SIP/2.0\r\n\ufffd\r\n",
+        },
+        {
+            "at": 0.5,
+            "kind": "decision",
+            "side": "",
+            "direction": "",
+            "summary": "the rule chose pbx",
+            "raw": "",
+        },
+    ]
+    assert story["dropped"] == 0
+
+
+def test_registrations_are_sorted_and_say_why_a_nat_is_believed() -> None:
+    rows = registrations_listing([a_binding("200@pbx"), a_binding()], now=100.0)
+    assert [row["aor"] for row in rows] == ["100@pbx", "200@pbx"]
+    assert rows[0]["source"] == "[2001:db8::7]:5062"
+    assert rows[0]["expires_in_s"] == 60.0
+    assert rows[0]["behind_nat"] is True
+    assert "Contact is not the source" in str(rows[0]["nat"])
+    json.dumps(rows)
