@@ -12,8 +12,6 @@ from sbc.sip.message import Request
 
 _GOOD_S = 300.0
 _MOST = 1000
-_ALGORITHMS = ("SHA-256", "MD5")
-"""In our order of preference; phones that know no SHA-256 take MD5."""
 _HEADERS = {
     401: ("authorization", "WWW-Authenticate"),
     407: ("proxy-authorization", "Proxy-Authenticate"),
@@ -23,8 +21,16 @@ _HEADERS = {
 class Guard:
     """Knows the passwords, and the nonces that it gave out."""
 
-    def __init__(self, realm: str, passwords: dict[str, str]) -> None:
+    def __init__(self, realm: str, passwords: dict[str, str], *, sha256: bool = False) -> None:
+        """Nobody is known yet.
+
+        Args:
+            passwords: by user.
+            sha256: whether to offer SHA-256 before MD5. There are softphones that, offered
+                both, give up instead of taking MD5.
+        """
         self.realm, self.passwords = realm, passwords
+        self._algorithms = ("SHA-256", "MD5") if sha256 else ("MD5",)
         self._nonces: OrderedDict[str, tuple[float, int]] = OrderedDict()
         """When each was given out, and the highest count it came back with."""
 
@@ -57,7 +63,7 @@ class Guard:
         _, asks = _HEADERS[status]
         return tuple(
             (asks, str(Challenge(self.realm, nonce, algorithm=algorithm, stale=stale)))
-            for algorithm in _ALGORITHMS
+            for algorithm in self._algorithms
         )
 
     def _credentials_untrusted(self, request: Request, status: int) -> Credentials | None:

@@ -45,6 +45,7 @@ class Pbx:
         bind: Address,
         passwords: dict[str, str],
         *,
+        sha256: bool = False,
         log: Callable[[str], None] = lambda _line: None,
         entropy: Random | None = None,
     ) -> None:
@@ -54,6 +55,7 @@ class Pbx:
             bind: where to listen, UDP and TCP; port 0 takes a free one. No wildcard: the host
                 goes into the SDP.
             passwords: by user.
+            sha256: whether to ask for SHA-256 first, as `Guard` has it.
             log: told in one line of each registration and call.
         """
         self.entropy = entropy or Random()
@@ -63,7 +65,7 @@ class Pbx:
         """Whether the echo records what it hears and puts its calls into `echoes`."""
         self.echoes: trio.MemoryReceiveChannel[AudioCall]
         self._echoed, self.echoes = trio.open_memory_channel[AudioCall](16)
-        self._guard = Guard(REALM, passwords)
+        self._guard = Guard(REALM, passwords, sha256=sha256)
         self.agent = UserAgent(bind, user="pbx", product=PRODUCT, claims=None, entropy=self.entropy)
         self.agent.on_other = self._receive
         self.agent.on_invite = self._answer
@@ -227,7 +229,12 @@ def _credentials(text: str) -> tuple[str, str]:
 
 
 async def _main(arguments: argparse.Namespace) -> None:
-    pbx = Pbx(arguments.listen, dict(arguments.user), log=lambda line: print(line, flush=True))
+    pbx = Pbx(
+        arguments.listen,
+        dict(arguments.user),
+        sha256=arguments.sha256,
+        log=lambda line: print(line, flush=True),
+    )
     async with trio.open_nursery() as nursery:
         host, port = await nursery.start(pbx.run)
         print(f"PBX at {host} port {port}, UDP and TCP; {ECHO} echoes, {TONE} plays", flush=True)
@@ -247,6 +254,7 @@ def main() -> int:
         metavar="USER:PASSWORD",
         help="somebody who may register; may be given several times",
     )
+    parser.add_argument("--sha256", action="store_true", help="ask for SHA-256 before MD5")
     try:
         trio.run(_main, parser.parse_args())
     except KeyboardInterrupt:

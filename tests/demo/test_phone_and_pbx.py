@@ -55,8 +55,8 @@ class Office:
 
 
 @asynccontextmanager
-async def an_office(host: str = "127.0.0.1") -> AsyncIterator[Office]:
-    pbx = Pbx((host, 0), PASSWORDS, entropy=Random(600))
+async def an_office(host: str = "127.0.0.1", *, sha256: bool = False) -> AsyncIterator[Office]:
+    pbx = Pbx((host, 0), PASSWORDS, sha256=sha256, entropy=Random(600))
     async with trio.open_nursery() as nursery:
         address = await nursery.start(pbx.run)
         with trio.fail_after(1100):
@@ -128,6 +128,12 @@ async def test_a_wrong_password_is_refused_everywhere(clock: MockClock) -> None:
                 pass
         assert invitation.value.status == 407
         assert office.pbx.bindings.users(trio.current_time()) == []
+
+
+async def test_sha256_proves_the_password_too(clock: MockClock) -> None:
+    async with an_office(sha256=True) as office:
+        phone = await office.phone("1001")
+        assert await phone.register() == 300
 
 
 async def test_unregistering_removes_the_contact(clock: MockClock) -> None:
