@@ -5,6 +5,7 @@ Spec: RFC 8866 §5 and §9. Each place that takes more than the grammar says so 
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from sbc.sdp.attributes.direction import DIRECTIONS
 from sbc.sdp.attributes.ice import ICE_ATTRIBUTES
@@ -160,7 +161,25 @@ def _control_character(body: bytes) -> SdpError:
     return SdpError("a control character in the body")
 
 
+_USUAL_LENGTH = 48
+_PAYLOAD_TYPES = {str(number): str(number) for number in range(128)}
+"""One text for each, instead of one for each call."""
+
+
 def _attribute(value: str) -> Attribute:
+    """Read an `a=` line; the usual ones are kept, since all calls of a phone say the same.
+
+    What is kept is bounded in number and length, so strangers can only make it useless.
+    """
+    return _usual_attribute(value) if len(value) <= _USUAL_LENGTH else _read_attribute(value)
+
+
+@lru_cache(maxsize=1024)
+def _usual_attribute(value: str) -> Attribute:
+    return _read_attribute(value)
+
+
+def _read_attribute(value: str) -> Attribute:
     """Read an `a=` line.
 
     Names the product looks at are taken in any case, since some phones write `a=SENDRECV`;
@@ -256,6 +275,7 @@ def _media(value: str) -> MediaDescription:
         # Phones that reject a stream with a bare `m=video 0 RTP/AVP` mean well; the format that
         # the grammar wants there is ignored by everyone (RFC 3264 §6).
         formats = ["0"]
+    formats = [_PAYLOAD_TYPES.get(text, text) for text in formats]
     if len(formats) > MOST_FORMATS:
         raise SdpError(f"more than {MOST_FORMATS} formats")
     media = MediaDescription(kind.lower(), port, protocol, formats, port_count)
