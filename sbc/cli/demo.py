@@ -6,7 +6,6 @@ to it over sockets only, and what is shown of the call is what `sbc calls --ladd
 
 import shutil
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from sbc.demo.account import Account
 from sbc.demo.call import AudioCall
 from sbc.demo.pbx import ECHO, TONE, Pbx
 from sbc.demo.phone import Phone, Verdict, converse
-from sbc.demo.sound import Heard, compare
+from sbc.demo.sound import Heard, compare, melody, play_melody
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 from sbc.sdp.errors import SdpError
 from sbc.sip.errors import SipError
@@ -42,7 +41,7 @@ CLAIMED = "10.99.7.23"
 """The private address that the phone writes into its messages."""
 TALK_S = 4.0
 _CALL_S = 60.0
-_COLUMNS = 110
+_COLUMNS = 120
 _FAILURES = (
     BorderFailed,
     CommandRefused,
@@ -132,7 +131,7 @@ class Demo:
             if self._border is not None:
                 print(f"The end of the SBC's log:\n{log_tail(self._directory)}", flush=True)
             return False
-        width = max(_COLUMNS, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 120
+        width = shutil.get_terminal_size((_COLUMNS, 24)).columns
         print(f"\n{draw_story(outcome.story, width)}", flush=True)
         print("\n".join(verdict_lines(outcome)), flush=True)
         return outcome.good
@@ -150,8 +149,8 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
     user                  {USERS[1]} to {USERS[-1]}
     password              {PASSWORD}
 
-    dial {ECHO} to hear yourself, {TONE} for a tone, {OUR_USER} for the built-in phone,
-    or the number of another softphone.
+    dial {ECHO} to hear yourself, {TONE} for a tone, {OUR_USER} for the phone behind the NAT,
+    which plays a melody, or the number of another softphone.
 """
         )
         if self._border.lan is None:
@@ -184,7 +183,7 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
             )
             address = await self._nursery.start(phone.run)
             await self._nursery.start(phone.stay_registered)
-            self._nursery.start_soon(_echo_calls, phone)
+            self._nursery.start_soon(_play_to_callers, phone)
             progress.result(f"says {CLAIMED}:5060, is {address[0]}:{address[1]}")
         return border, phone
 
@@ -228,9 +227,11 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
             print(f"PBX: {line}", flush=True)
 
 
-async def _echo_calls(phone: Phone) -> None:
+async def _play_to_callers(phone: Phone) -> None:
+    # No echo here: behind a NAT nothing comes in before something went out.
+    tune = play_melody(melody())
     async for call in phone.calls:
-        call.stream.echo = True
+        call.stream.play(tune, loop=True)
 
 
 async def _name_of(border: Border) -> str:
