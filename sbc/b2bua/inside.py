@@ -144,6 +144,8 @@ def confirm(call: Call, event: Event) -> None:
         return
     del call.ack_waits[side]
     call.timers.pop(Timer.ACK_A if side is A else Timer.ACK_B, None)
+    if call.state is State.ANSWERED:
+        call.journal.pack()
     if wait.late_ref:
         _deliver_late_answer(call, side, wait.late_ref, event.request)
 
