@@ -399,19 +399,34 @@ class TestTheWayBack:
         assert layer.respond(key, final, 0.1) == [sent(final, key, UDP)]
 
     def test_without_rport_responses_go_to_the_source_address_and_the_sent_by_port(self):
-        options = a_request("OPTIONS", via_params="", sent_by="10.0.0.7:5070")
+        options = a_request("OPTIONS", via_params="", sent_by="198.51.100.7:5070")
         layer, key = arrived(options)
-        assert options.via.received == "198.51.100.7"
+        assert options.via.received is None
         final = answer(options, 200)
         back = UDP._replace(remote=("198.51.100.7", 5070))
         assert layer.respond(key, final, 0.1) == [sent(final, key, back)]
 
     def test_without_rport_and_port_they_go_to_5060(self):
-        options = a_request("OPTIONS", via_params="", sent_by="phone.example.com")
+        options = a_request("OPTIONS", via_params="", sent_by="198.51.100.7")
         layer, key = arrived(options)
-        assert options.via.received == "198.51.100.7"
         [transmit] = layer.respond(key, answer(options, 200), 0.1)
         assert transmit.flow.remote == ("198.51.100.7", 5060)
+
+    @pytest.mark.parametrize("sent_by", ["10.0.0.7:5070", "10.0.0.7", "phone.example.com", "[::7]"])
+    def test_a_sender_behind_a_nat_is_answered_at_its_source_port_without_asking(self, sent_by):
+        options = a_request("OPTIONS", via_params="", sent_by=sent_by)
+        layer, key = arrived(options)
+        assert (options.via.received, options.via.has_rport) == ("198.51.100.7", False)
+        [transmit] = layer.respond(key, answer(options, 200), 0.1)
+        assert transmit.flow == UDP
+
+    def test_ipv6_written_another_way_is_still_the_source(self):
+        flow = UDP._replace(remote=("2001:db8::7", 40000))
+        options = a_request("OPTIONS", via_params="", sent_by="[2001:DB8:0:0::0007]:5070")
+        layer, key = arrived(options, flow)
+        assert options.via.received is None
+        [transmit] = layer.respond(key, answer(options, 200), 0.1)
+        assert transmit.flow.remote == ("2001:db8::7", 5070)
 
     def test_a_true_sent_by_needs_no_received(self):
         options = a_request("OPTIONS", via_params="", sent_by="198.51.100.7")
@@ -441,7 +456,7 @@ class TestTheWayBack:
         options = a_request("OPTIONS", via_params=";maddr=203.0.113.9")
         layer, key = arrived(options)
         [transmit] = layer.respond(key, answer(options, 200), 0.1)
-        assert transmit.flow.remote == ("198.51.100.7", 5060)
+        assert transmit.flow == UDP
 
     def test_ipv6_is_written_without_brackets_in_received(self):
         flow = UDP._replace(remote=("2001:db8::7", 40000))
@@ -474,7 +489,9 @@ class TestTooMany:
 
     def test_the_refusal_names_where_the_response_goes(self):
         layer = self.full()
-        options = a_request("OPTIONS", branch="z9hG4bK-x", via_params="", sent_by="a.example:5070")
+        options = a_request(
+            "OPTIONS", branch="z9hG4bK-x", via_params="", sent_by="198.51.100.7:5070"
+        )
         [refused] = layer.receive(options, UDP, 0.1)
         assert refused.flow.remote == ("198.51.100.7", 5070)
 
