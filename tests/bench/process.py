@@ -51,8 +51,11 @@ def running(
     """Run a system that takes UDP on port `listens_on`, from when it does until the block ends.
 
     Raises:
-        RuntimeError: it ended before it listened, or did not listen in time.
+        RuntimeError: it ended before it listened, or did not listen in time, or somebody else
+            has the port.
     """
+    if bound(listens_on):
+        raise RuntimeError(f"UDP port {listens_on} is taken by somebody else")
     raise_descriptor_limit()
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -47,6 +47,23 @@ def test_a_phone_behind_a_nat_registers_and_hears_its_own_echo(
     scene.stop_sbc()
 
 
+def test_a_phone_that_quits_is_forgotten(lab: Lab, tmp_path: Path) -> None:
+    scene = Scene(lab, tmp_path)
+    scene.start_pbx("1001")
+    scene.start_sbc()
+    phone = _phone(scene, scene.home(NatKind.SYMMETRIC), "1001", "caller")
+    (binding,) = scene.ask_sbc("registrations")
+    assert binding["behind_nat"] is True
+    assert binding["reachable"] is True
+
+    phone.quit()
+    phone.program.wait(within_s=10)
+
+    assert scene.ask_sbc("registrations") == []
+    scene.nothing_leaks(known_to_both=[DOMAIN])
+    scene.stop_sbc()
+
+
 def test_the_tone_of_the_pbx_arrives_as_a_tone(lab: Lab, tmp_path: Path) -> None:
     scene = Scene(lab, tmp_path)
     scene.start_pbx("1001")
