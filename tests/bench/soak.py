@@ -86,9 +86,11 @@ def _number(status: dict[str, object], path: tuple[str, ...]) -> int:
         if not isinstance(value, dict):
             raise TypeError(f"the status has no {'.'.join(path)}")
         value = value[name]
-    if not isinstance(value, int):
+    # Some are told by network.
+    numbers = list(value.values()) if isinstance(value, dict) else [value]
+    if not all(isinstance(number, int) for number in numbers):
         raise TypeError(f"{'.'.join(path)} of the status is not a number: {value!r}")
-    return value
+    return sum(numbers)
 
 
 def call_records() -> int:
