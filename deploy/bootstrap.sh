@@ -67,7 +67,8 @@ if matches; then
 fi
 
 if ! python=$(find_python); then
-    say "Python 3.11 or later is needed (found: $(python3 --version 2>/dev/null || echo none))."
+    found=$(${PYTHON:-python3} --version 2>/dev/null || echo none)
+    say "Python 3.11 or later is needed (${PYTHON:-python3}: $found)."
     say "On Debian 12 or later:  apt-get install -y python3 python3-venv python3-dev gcc"
     say "An interpreter elsewhere is named with PYTHON=/path/to/python3."
     exit 1
