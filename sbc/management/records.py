@@ -12,6 +12,9 @@ from sbc.routing.facing import bracketed
 from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 
 
+CHALLENGES = frozenset({401, 407})
+
+
 class CallRecords:
     """Writes the record of a call when it is answered and again when it is over."""
 
@@ -23,8 +26,13 @@ class CallRecords:
         self._put(record_of(call))
 
     def call_ended(self, call: Call) -> None:
-        """The call is over; its record is complete."""
-        self._put(record_of(call))
+        """The call is over; its record is complete.
+
+        A challenge is a question, not the end of an attempt: the same caller asks again with
+        credentials, and that call has its record.
+        """
+        if call.ending is None or call.ending.status not in CHALLENGES:
+            self._put(record_of(call))
 
 
 def record_of(call: Call) -> CdrRecord:

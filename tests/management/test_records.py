@@ -47,3 +47,12 @@ def test_a_refused_call_has_the_status_that_the_caller_got() -> None:
 def test_every_word_for_an_end_is_a_word_of_the_record() -> None:
     words = "caller callee timeout policy media operator internal network crash"
     assert {word.value for word in EndedBy} == set(words.split())
+
+
+def test_a_challenge_is_no_attempt_and_has_no_record() -> None:
+    call = a_call()
+    call.ended_at = 100.5
+    call.ends(Ending(407, 21, "callee", "the callee answered 407"))
+    kept: list[CdrRecord] = []
+    CallRecords(kept.append).call_ended(call)
+    assert kept == []
