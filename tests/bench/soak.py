@@ -87,8 +87,9 @@ def _number(status: dict[str, object], path: tuple[str, ...]) -> int:
             raise TypeError(f"the status has no {'.'.join(path)}")
         value = value[name]
     # Some are told by network.
-    numbers = list(value.values()) if isinstance(value, dict) else [value]
-    if not all(isinstance(number, int) for number in numbers):
+    told = list(value.values()) if isinstance(value, dict) else [value]
+    numbers = [number for number in told if isinstance(number, int)]
+    if len(numbers) != len(told):
         raise TypeError(f"{'.'.join(path)} of the status is not a number: {value!r}")
     return sum(numbers)
 
@@ -187,9 +188,11 @@ def soak(rate: float, minutes: float, cores: tuple[int, int], log: Path) -> dict
         "memory_kb_before": before.usage.memory_kb,
         "memory_kb_peak": max((usage.memory_kb for usage in sampler.usages), default=0),
         "memory_kb_after": after.usage.memory_kb,
-        "descriptors": [before.usage.descriptors, after.usage.descriptors],
-        "threads": [before.usage.threads, after.usage.threads],
-        **{name: [count, after.counts[name]] for name, count in before.counts.items()},
+        "held_before_and_after": {
+            "descriptors": [before.usage.descriptors, after.usage.descriptors],
+            "threads": [before.usage.threads, after.usage.threads],
+            **{name: [count, after.counts[name]] for name, count in before.counts.items()},
+        },
         "wrong": wrong,
     }
 
