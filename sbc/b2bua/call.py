@@ -13,7 +13,7 @@ from sbc.b2bua.causes import Ending
 from sbc.b2bua.commands import Command
 from sbc.b2bua.context import Context
 from sbc.b2bua.journal import Journal
-from sbc.b2bua.leg import AckWait, Exchange, Leg
+from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg
 from sbc.b2bua.table import State
 from sbc.routing.model import MediaRules
 from sbc.sip.flow import Flow
@@ -35,6 +35,9 @@ class Timer(Enum):
     ACK_A = "2xx to A repeated"
     """When the next repetition of an unacknowledged 2xx is due."""
     ACK_B = "2xx to B repeated"
+    REINVITE = "no final response to a re-INVITE"
+    LINGER = "no final response to an INVITE that a BYE overtook"
+    """64*T1 after the BYE (RFC 3261 §15.1.2 wants a 487 to it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Call:
     """A leg's 2xx that is repeated until its ACK comes."""
     acks: dict[SideName, Request] = field(default_factory=dict)
     """The last ACK we sent on a leg, repeated when its 2xx is."""
+    forks: list[Fork] = field(default_factory=list)
     timers: dict[Timer, float] = field(default_factory=dict)
     lines: list[MediaLine] = field(default_factory=list)
     plan: MediaPlan | None = None

@@ -71,9 +71,22 @@ class Ending:
     """CDR word: ``caller callee timeout policy media operator internal network crash``."""
     text: str
     """One sentence for the person who must act."""
+    said: str = ""
+    """What the legs are told instead, where `text` names what only we or one leg may know."""
+
+    @property
+    def public(self) -> str:
+        """The sentence that may leave to either leg."""
+        return self.said or self.text
 
     @property
     def reason(self) -> str:
         """The Reason header value (RFC 3326 §2)."""
-        quoted = self.text.replace("\\", "").replace('"', "'")
-        return f'Q.850;cause={self.q850};text="{quoted}"'
+        return f'Q.850;cause={self.q850};text="{plain(self.public)}"'
+
+
+def plain(text: str) -> str:
+    """A text that can stand between quotes in a header: printable, short, without quotes."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text[:200]
+    return "".join(c if c.isprintable() and c not in '"\\' else "'" for c in text)[:200]

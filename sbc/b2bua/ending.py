@@ -1,35 +1,37 @@
-"""Ending a call: BYE in all its directions, CANCEL toward B, and giving everything back.
+"""Ending a call: BYE in all its directions, CANCEL, and giving everything back.
 
 Spec: RFC 3261 §15, §9.1, RFC 3326 (Reason), RFC 5407 §3.2 (crossing BYEs).
 """
 
 from media.types import SideName
+from sbc.b2bua import lines
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
-from sbc.b2bua.commands import ApplyMedia, Ended, ReleasePorts
+from sbc.b2bua.commands import ApplyMedia, Ended
 from sbc.b2bua.events import Event, GaveUp, RequestReceived
 from sbc.b2bua.leg import Exchange, Leg, LegState
-from sbc.b2bua.messages import answer, request_in_dialog
+from sbc.b2bua.messages import acknowledge, answer, reason_given, request_in_dialog
 from sbc.b2bua.table import State
 from sbc.sip.headers import Headers
-from sbc.sip.message import Request
-from sbc.sip.user import SendRequest
+from sbc.sip.message import Request, Response
+from sbc.sip.timers import T1
+from sbc.sip.user import Abandon, Respond, SendRequest
 
-_WORD = {A: "caller", B: "callee"}
+WORD = {A: "caller", B: "callee"}
+ACK_TIMER = {A: Timer.ACK_A, B: Timer.ACK_B}
 
 
 def bye_received(call: Call, event: Event) -> State | None:
     """A leg hangs up: 200 to it, BYE to the other, media closed now."""
     assert isinstance(event, RequestReceived)
     leg, other = call.leg(event.side), call.other(event.side)
-    word = _WORD[event.side]
+    word = WORD[event.side]
     call.ends(Ending(200, NORMAL_CLEARING, word, f"the {word} hung up"))
     answer(call, leg, event.key, event.request, 200)
     leg.state = LegState.DONE
-    _forget_ack_wait(call, leg.side)
     _close(call)
-    reason = event.request.headers.first("reason")
-    hang_up(call, other, reason)
+    forget_ack_wait(call, leg.side)
+    hang_up(call, other, reason_given(leg, event.request))
     return settled(call)
 
 
@@ -41,7 +43,7 @@ def answer_bye(call: Call, event: Event) -> State | None:
     if call.state is not State.ENDING:
         return None
     leg.state = LegState.DONE
-    _forget_ack_wait(call, leg.side)
+    forget_ack_wait(call, leg.side)
     return settled(call)
 
 
@@ -74,7 +76,7 @@ def hang_up(call: Call, leg: Leg, reason: str | None = None) -> None:
     call.out.append(SendRequest(ref, leg.flow, bye, leg.side.value))
 
 
-def send_deferred_bye(call: Call, event: Event) -> None:
+def send_deferred_bye(call: Call, event: Event | None = None) -> None:
     """The ACK came, or will never come: the BYE that waited for it goes out."""
     del event
     for leg in (call.a, call.b):
@@ -84,11 +86,26 @@ def send_deferred_bye(call: Call, event: Event) -> None:
 
 
 def settled(call: Call) -> State | None:
-    """ENDED, after finishing, when both legs are done; None while one is not."""
-    if call.a.state is LegState.DONE and call.b.state is LegState.DONE:
-        finish(call)
-        return State.ENDED
-    return None
+    """ENDED, after finishing, when nothing is expected of either leg; None while something is."""
+    if not is_settled(call):
+        return None
+    finish(call)
+    return State.ENDED
+
+
+def is_settled(call: Call) -> bool:
+    """Whether both legs are done and every INVITE of ours has its final response."""
+    if call.a.state is not LegState.DONE or call.b.state is not LegState.DONE:
+        return False
+    return not open_invites(call)
+
+
+def open_invites(call: Call) -> list[Exchange]:
+    """Our INVITEs inside the dialogs that still wait for a final response."""
+    exchanges = call.exchanges.values()
+    return [
+        exchange for exchange in exchanges if exchange.method == "INVITE" and not exchange.final
+    ]
 
 
 def finish(call: Call, event: Event | None = None) -> None:
@@ -103,27 +120,84 @@ def finish(call: Call, event: Event | None = None) -> None:
     call.out.append(Ended())
 
 
-def cancel(call: Call, exchange: Exchange) -> None:
-    """CANCEL an INVITE of ours, now or once a provisional response allows it (RFC 3261 §9.1)."""
+def abandon(call: Call, event: Event) -> None:
+    """Whoever still owes something had long enough: stop waiting."""
+    del event
+    if call.setup is not None and not call.setup.final:
+        call.out.append(Abandon(call.setup.ref))
+    for exchange in open_invites(call):
+        call.out.append(Abandon(exchange.ref))
+    for leg in (call.a, call.b):
+        call.ack_waits.pop(leg.side, None)
+    send_deferred_bye(call)
+    finish(call)
+
+
+def cancel(call: Call, exchange: Exchange, reason: str | None = None) -> None:
+    """CANCEL an INVITE of ours, now or once a provisional response allows it (RFC 3261 §9.1).
+
+    Args:
+        reason: The Reason header of whoever gave up; a later one does not replace it.
+    """
     exchange.cancel_wanted = True
+    exchange.cancel_reason = exchange.cancel_reason or reason
     invite = exchange.sent
-    if not exchange.provisional or exchange.cancel_sent or invite is None:
+    if not exchange.provisional or exchange.cancel_sent or exchange.final or invite is None:
         return
     exchange.cancel_sent = True
     source = invite.headers
     headers = Headers()
     headers.append("Via", source.first("via") or "")
     headers.append("Max-Forwards", str(call.max_forwards))
-    for name in ("From", "To", "Call-ID"):
-        headers.append(name, source.first(name.lower()) or "")
+    for name, key in _COPIED:
+        value = source.first(key)
+        if value is not None:
+            headers.append(name, value)
     headers.append("CSeq", f"{exchange.cseq} CANCEL")
     for route in source.all("route"):
         headers.append("Route", route)
-    if call.ending is not None:
-        headers.append("Reason", call.ending.reason)
+    reason = exchange.cancel_reason or (call.ending.reason if call.ending is not None else None)
+    if reason is not None:
+        headers.append("Reason", reason)
     leg = call.leg(exchange.to)
     request = Request("CANCEL", invite.uri_text, headers)
+    # 64*T1 from the CANCEL, not from when it was wanted (RFC 3261 §9.1).
+    timer = Timer.CANCEL if exchange is call.setup else Timer.REINVITE
+    call.timers[timer] = call.now + 64 * T1
     call.out.append(SendRequest(exchange.ref, leg.flow, request, leg.side.value))
+
+
+def withdraw_answer(call: Call) -> None:
+    """The relay refused the plan that a 2xx announces, so that 2xx of this moment never left.
+
+    The leg gets a failure in its place. If that 2xx was to answer the call, it was not answered.
+    """
+    for side, wait in list(call.ack_waits.items()):
+        if wait.next_at != call.now + T1 or wait.interval_s != T1:
+            continue
+        forget_ack_wait(call, side)
+        call.out.append(Respond(wait.key, _failure_instead(wait.response), side.value))
+        if wait.key == call.invite_key:
+            call.leg(side).state = LegState.DONE
+            call.answered_at = None
+
+
+def forget_ack_wait(call: Call, side: SideName) -> None:
+    """Nothing is expected of an ACK any more: stop repeating our 2xx.
+
+    If that ACK was to bring the answer to the other leg's offer, that leg is told without it.
+    """
+    wait = call.ack_waits.pop(side, None)
+    call.timers.pop(ACK_TIMER[side], None)
+    if wait is not None and wait.late_ref:
+        _acknowledge_unanswered(call, call.other(side), wait.late_ref)
+
+
+def offering_exchange(call: Call, ref: str) -> Exchange | None:
+    """The INVITE of ours whose 2xx brought an offer."""
+    if call.setup is not None and call.setup.ref == ref:
+        return call.setup
+    return call.exchanges.get(ref)
 
 
 def release_media(call: Call) -> None:
@@ -131,22 +205,31 @@ def release_media(call: Call) -> None:
     if call.plan is not None:
         call.plan = None
         call.out.append(ApplyMedia(None))
-    ports: dict[tuple[str, int], None] = {}
-    for line in call.lines:
-        for port in (line.a, line.b):
-            if port.port:
-                ports[port.network, port.port] = None
-                port.port = 0
-    if ports:
-        call.out.append(ReleasePorts(tuple(ports)))
+    lines.release_all(call)
+
+
+_COPIED = (
+    ("From", "from"),
+    ("To", "to"),
+    ("Call-ID", "call-id"),
+    ("Session-ID", "session-id"),
+)
+"""What a CANCEL has as its INVITE had it."""
 
 
 def _close(call: Call) -> None:
     """What every end of an answered call does at once."""
     call.ended_at = call.now
     call.timers.pop(Timer.MAX_DURATION, None)
+    call.timers.pop(Timer.REINVITE, None)
     release_media(call)
     _answer_pending(call)
+    for side, wait in call.ack_waits.items():
+        if wait.late_ref:
+            _acknowledge_unanswered(call, call.other(side), wait.late_ref)
+            wait.late_ref = ""
+    if open_invites(call):
+        call.timers[Timer.LINGER] = call.now + 64 * T1
 
 
 def _answer_pending(call: Call) -> None:
@@ -159,7 +242,15 @@ def _answer_pending(call: Call) -> None:
             exchange.request = None
 
 
-def _forget_ack_wait(call: Call, side: SideName) -> None:
-    """Who says BYE has what it needed of our 2xx: stop repeating it."""
-    call.ack_waits.pop(side, None)
-    call.timers.pop(Timer.ACK_A if side is A else Timer.ACK_B, None)
+def _acknowledge_unanswered(call: Call, offerer: Leg, ref: str) -> None:
+    """A leg's 2xx brought an offer that nobody will answer: it still gets its ACK."""
+    exchange = offering_exchange(call, ref)
+    if exchange is not None:
+        acknowledge(call, offerer, exchange.cseq)
+
+
+def _failure_instead(response: Response) -> Response:
+    """A 503 for a transaction whose 2xx is not sent after all."""
+    kept = ("via", "from", "to", "call-id", "cseq", "session-id", "server")
+    headers = Headers((n, v) for n, v in response.headers.items() if n.lower() in kept)
+    return Response(503, "Service Unavailable", headers)

@@ -58,13 +58,14 @@ class Leg:
         yield self.flow.remote[0]
         yield self.sent_by.rpartition(":")[0].strip("[]")
         yield self.their_host
+        yield self.local_tag
         if self.dialog is not None:
             yield self.dialog.remote_tag
-        described = self.negotiation.remote
-        if described is not None:
-            yield described.origin.address
-            for media in described.media:
-                yield described.address_of(media)
+        for described in (self.negotiation.remote, self.negotiation.pending_offer):
+            if described is not None:
+                yield described.origin.address
+                for media in described.media:
+                    yield described.address_of(media)
 
 
 @dataclass(slots=True)
@@ -88,8 +89,12 @@ class Exchange:
     """An INVITE without offer: the 2xx brings it and the ACK answers it."""
     provisional: bool = False
     """Whether a provisional response came, so that CANCEL is allowed (RFC 3261 §9.1)."""
+    final: bool = False
+    """Whether a final response came, or none ever will."""
     cancel_wanted: bool = False
     cancel_sent: bool = False
+    cancel_reason: str | None = None
+    """Reason header of the CANCEL: why whoever gave up did so (RFC 3326)."""
     sent: Request | None = None
     """Our INVITE, kept while it can be cancelled: CANCEL copies from it."""
 
@@ -106,3 +111,11 @@ class AckWait:
     give_up_at: float
     late_ref: str = ""
     """For a late offer: the exchange on the other leg whose ACK carries the answer."""
+
+
+@dataclass(slots=True)
+class Fork:
+    """Another 2xx to our first INVITE, from another UAS: acknowledged and ended (§13.2.2.4)."""
+
+    remote_tag: str
+    ack: Request

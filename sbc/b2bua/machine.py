@@ -8,7 +8,7 @@ raises for what the network did.
 
 from collections.abc import Callable
 
-from sbc.b2bua import ending, inside, setup
+from sbc.b2bua import answering, ending, inside, refusing, replies, setup
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NO_ANSWER, RECOVERY_ON_TIMER_EXPIRY, TEMPORARY_FAILURE, Ending
 from sbc.b2bua.commands import Command
@@ -80,7 +80,7 @@ def _weigh(call: Call, event: Event) -> tuple[Happening, Event]:
     if isinstance(event, RequestReceived):
         return (Happening.BYE if event.request.method == "BYE" else Happening.REQUEST), event
     if isinstance(event, AckReceived):
-        inside.confirm(call, event)
+        replies.confirm(call, event)
         return Happening.ACK, event
     if isinstance(event, CancelReceived):
         if event.invite_key == call.invite_key and call.invite is not None:
@@ -90,10 +90,18 @@ def _weigh(call: Call, event: Event) -> tuple[Happening, Event]:
     if isinstance(event, MediaNoted):
         call.note("media", event.text, event.side)
         return Happening.NOTE, event
+    return _weigh_trouble(call, event)
+
+
+def _weigh_trouble(call: Call, event: Event) -> tuple[Happening, Event]:
     if isinstance(event, MediaSilent):
         return Happening.GIVE_UP, GaveUp(_silence(event))
     if isinstance(event, MediaRefused):
         return Happening.GIVE_UP, _refused_media(call, event)
+    assert isinstance(event, GaveUp)
+    if event.ending.by == "internal" and call.state in (State.CANCELLING, State.ENDING):
+        # An error of ours while the call ends: what is left cannot be trusted to finish it.
+        return Happening.EXPIRED, event
     return Happening.GIVE_UP, event
 
 
@@ -108,9 +116,10 @@ def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
         return Happening.NOTE
     if status < 200:
         call.setup.provisional = True
-        if status == 100 and call.state is not State.CANCELLING:
+        if status in _NOT_TOLD and call.state is not State.CANCELLING:
             return Happening.NOTE
         return Happening.PROGRESS
+    call.setup.final = True
     if status < 300:
         return Happening.ANSWER
     return _refused_or_retry(call, status in setup.HUNTING_STATUSES)
@@ -122,8 +131,9 @@ def _weigh_failure(call: Call, event: RequestFailed) -> Happening:
         if exchange.method == "BYE":
             return _leg_done(call, event.ref)
         return Happening.REPLY
-    if call.setup is None or event.ref != call.setup.ref or call.answered_at is not None:
+    if call.setup is None or event.ref != call.setup.ref or call.setup.final:
         return Happening.NOTE
+    call.setup.final = True
     return _refused_or_retry(call, True)
 
 
@@ -136,9 +146,11 @@ def _refused_or_retry(call: Call, hunting: bool) -> Happening:
 def _leg_done(call: Call, ref: str) -> Happening:
     exchange = call.exchanges.pop(ref)
     call.leg(exchange.to).state = LegState.DONE
-    if call.a.state is LegState.DONE and call.b.state is LegState.DONE:
-        return Happening.ALL_DONE
-    return Happening.LEG_DONE
+    return Happening.ALL_DONE if ending.is_settled(call) else Happening.LEG_DONE
+
+
+_NOT_TOLD = frozenset({100, 199})
+"""100 is hop by hop; 199 says that a fork of B ended, which is no dialog of A (RFC 6228)."""
 
 
 def _silence(event: MediaSilent) -> Ending:
@@ -150,8 +162,10 @@ def _silence(event: MediaSilent) -> Ending:
 def _refused_media(call: Call, event: MediaRefused) -> Event:
     if call.answered_at is None:
         return event
+    ending.withdraw_answer(call)
+    said = "no media can be relayed now"
     text = f"the media relay refused the call: {event.reason}"
-    return GaveUp(Ending(503, TEMPORARY_FAILURE, "internal", text))
+    return GaveUp(Ending(503, TEMPORARY_FAILURE, "internal", text, said))
 
 
 def _fire(call: Call, timer: Timer) -> None:
@@ -159,18 +173,22 @@ def _fire(call: Call, timer: Timer) -> None:
         _repeat_answer(call, timer)
         return
     call.note("timer", timer.value)
-    if timer is Timer.RING:
-        _give_up(call, Ending(504, RECOVERY_ON_TIMER_EXPIRY, "timeout", timer.value))
-    elif timer is Timer.NO_ANSWER:
-        _give_up(call, Ending(480, NO_ANSWER, "timeout", timer.value))
-    elif timer is Timer.MAX_DURATION:
-        _give_up(call, Ending(200, RECOVERY_ON_TIMER_EXPIRY, "timeout", timer.value))
-    else:
-        _give_up(call, Ending(487, RECOVERY_ON_TIMER_EXPIRY, "timeout", timer.value))
+    if timer is Timer.REINVITE:
+        inside.give_up_reinvite(call)
+        return
+    status, cause, happening = _WHEN_FIRED[timer]
+    why = GaveUp(Ending(status, cause, "timeout", timer.value))
+    _happen(call, happening, why)
 
 
-def _give_up(call: Call, why: Ending) -> None:
-    _happen(call, Happening.GIVE_UP, GaveUp(why))
+_WHEN_FIRED: dict[Timer, tuple[int, int, Happening]] = {
+    Timer.RING: (504, RECOVERY_ON_TIMER_EXPIRY, Happening.GIVE_UP),
+    Timer.NO_ANSWER: (480, NO_ANSWER, Happening.GIVE_UP),
+    Timer.MAX_DURATION: (200, RECOVERY_ON_TIMER_EXPIRY, Happening.GIVE_UP),
+    Timer.CANCEL: (487, RECOVERY_ON_TIMER_EXPIRY, Happening.EXPIRED),
+    Timer.LINGER: (200, RECOVERY_ON_TIMER_EXPIRY, Happening.EXPIRED),
+}
+"""SIP status, Q.850 cause, and what it means to the call."""
 
 
 def _repeat_answer(call: Call, timer: Timer) -> None:
@@ -180,13 +198,14 @@ def _repeat_answer(call: Call, timer: Timer) -> None:
     if wait is None:
         return
     if call.now >= wait.give_up_at:
-        del call.ack_waits[side]
         text = f"the {side.value} leg never acknowledged our 2xx"
         call.note("timer", text)
+        ending.forget_ack_wait(call, side)
         if call.state is State.ENDING:
-            ending.send_deferred_bye(call, GaveUp(Ending(408, 102, "timeout", text)))
+            ending.send_deferred_bye(call)
         else:
-            _give_up(call, Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text))
+            why = Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text)
+            _happen(call, Happening.GIVE_UP, GaveUp(why))
         return
     wait.interval_s = min(2 * wait.interval_s, T2)
     wait.next_at = min(call.now + wait.interval_s, wait.give_up_at)
@@ -200,10 +219,10 @@ def _nothing(call: Call, event: Event) -> None:
 
 _ACTIONS: dict[Action, Callable[[Call, Event], State | None]] = {
     Action.RELAY_PROGRESS: setup.relay_progress,
-    Action.RELAY_ANSWER: setup.relay_answer,
-    Action.ACK_AGAIN: setup.acknowledge_again,
-    Action.DROP_ANSWER: setup.drop_answer,
-    Action.RELAY_REFUSAL: setup.relay_refusal,
+    Action.RELAY_ANSWER: answering.relay_answer,
+    Action.ACK_AGAIN: answering.acknowledge_again,
+    Action.DROP_ANSWER: answering.drop_answer,
+    Action.RELAY_REFUSAL: refusing.relay_refusal,
     Action.TRY_NEXT: setup.try_next,
     Action.CANCEL_SETUP: setup.cancel_setup,
     Action.CANCEL_B: setup.cancel_b,
@@ -215,10 +234,10 @@ _ACTIONS: dict[Action, Callable[[Call, Event], State | None]] = {
     Action.ANSWER_BYE: ending.answer_bye,
     Action.RELAY_REQUEST: inside.relay_request,
     Action.REFUSE_REQUEST: inside.refuse_request,
-    Action.RELAY_REPLY: inside.relay_reply,
-    Action.ACK_STRAY: inside.acknowledge_stray,
+    Action.RELAY_REPLY: replies.relay_reply,
+    Action.ACK_STRAY: replies.acknowledge_stray,
     Action.SEND_DEFERRED_BYE: ending.send_deferred_bye,
     Action.FINISH: ending.finish,
-    Action.ABANDON: setup.abandon,
+    Action.ABANDON: ending.abandon,
     Action.NOTHING: _nothing,
 }

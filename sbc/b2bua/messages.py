@@ -1,10 +1,19 @@
 """Building what a call says: requests in a leg's dialog and answers to a leg's requests."""
 
 from sbc.b2bua.call import Call
+from sbc.b2bua.causes import plain
 from sbc.b2bua.leg import Leg
-from sbc.policy.topology import carry, session_id, session_uuid
+from sbc.policy.topology import (
+    NIL_UUID,
+    carry,
+    may_say,
+    session_id,
+    session_uuid,
+    uuid_of,
+)
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Request, Response, make_response
+from sbc.sip.reasons import reason_of
 from sbc.sip.user import Respond, SendAck
 
 SDP_TYPE = "application/sdp"
@@ -15,6 +24,9 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY"
 CONTACT_METHODS = frozenset({"INVITE", "UPDATE"})
 """Target refresh requests: they and their 2xx carry Contact (RFC 3261 §12.2)."""
 
+Extra = tuple[tuple[str, str], ...]
+"""Headers that only one message has, by name and value."""
+
 
 def answer(
     call: Call,
@@ -22,11 +34,10 @@ def answer(
     key: str,
     request: Request,
     status: int,
-    reason: str | None = None,
     *,
     source: Response | None = None,
     sdp: bytes | None = None,
-    extra: tuple[tuple[str, str], ...] = (),
+    extra: Extra = (),
 ) -> Response:
     """Queue a response to a request that came from `leg`.
 
@@ -34,20 +45,25 @@ def answer(
         source: The other leg's response it stands for; what may pass of it is carried.
         sdp: Our description for the leg; replaces whatever body `source` had.
     """
-    tag = leg.local_tag if status > 100 else None
-    response = make_response(request, status, reason, tag)
+    if status == 100:
+        response = make_response(request, status)
+        call.out.append(Respond(key, response, leg.side.value))
+        return response
+    # RFC 3261 §12.1.1: what sets a dialog up brings the proxies on the leg's own way back to it.
+    joins = status < 300 and request.method == "INVITE"
+    reason = _reason(call, leg, source) if source is not None else None
+    response = make_response(request, status, reason, leg.local_tag, record_route=joins)
     headers = response.headers
-    if status > 100:
-        if status < 300 and request.method in CONTACT_METHODS:
-            headers.append("Contact", leg.contact)
-        if source is not None:
-            _carry(call, source, headers, leg)
-        for name, value in extra:
-            headers.append(name, value)
-        headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
-        if call.context.settings.server_header:
-            headers.append("Server", call.context.settings.server_header)
-        _attach_body(response, source, sdp)
+    if status < 300 and request.method in CONTACT_METHODS:
+        headers.append("Contact", leg.contact)
+    if source is not None:
+        _carry(call, source, headers, leg)
+    for name, value in extra:
+        headers.append(name, value)
+    headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
+    if call.context.settings.server_header:
+        headers.append("Server", call.context.settings.server_header)
+    _attach_body(response, source, sdp)
     call.out.append(Respond(key, response, leg.side.value))
     return response
 
@@ -95,15 +111,56 @@ def acknowledge(call: Call, leg: Leg, cseq: int, sdp: bytes | None = None) -> No
 
 
 def has_sdp(message: Message) -> bool:
-    """Whether the body is a session description."""
-    return bool(message.body) and message.content_type == SDP_TYPE
+    """Whether the body is a session description that we can read."""
+    return (
+        bool(message.body)
+        and message.content_type == SDP_TYPE
+        and not message.headers.has("content-encoding")
+    )
 
 
-def learn_uuid(leg: Leg, message: Message) -> None:
-    """Take the Session-ID that the leg's endpoint gave, if it gave one."""
+def body_kind(message: Message) -> str:
+    """What a body is that is no readable session description, in words for Warning."""
+    encoding = message.headers.first("content-encoding")
+    kind = message.content_type or "of no stated type"
+    return f"{kind}, encoded as {encoding}" if encoding is not None else kind
+
+
+def learn_uuid(call: Call, leg: Leg, message: Message) -> None:
+    """Take the Session-ID of the leg's endpoint, or make one for it that says none (RFC 7989)."""
     uuid = session_uuid(message)
     if uuid is not None:
         leg.uuid = uuid
+    elif leg.uuid == NIL_UUID:
+        ids = call.context.ids
+        leg.uuid = uuid_of(ids.token() + ids.token())
+
+
+def warning(leg: Leg, text: str) -> tuple[str, str]:
+    """A Warning header for a leg (RFC 3261 §20.43)."""
+    return ("Warning", f'399 {leg.sent_by} "{plain(text)}"')
+
+
+def retry_after(call: Call) -> tuple[str, str]:
+    """Retry-After of 0 to 10 seconds at random (RFC 3261 §14.2, RFC 3311 §5.2)."""
+    return ("Retry-After", str(int(call.context.ids.token(), 16) % 11))
+
+
+def reason_given(leg: Leg, message: Message) -> str | None:
+    """The Reason (RFC 3326) that a leg gave for ending, if the other leg may know it."""
+    values = message.headers.all("reason")
+    if not values:
+        return None
+    text = ", ".join(values)
+    return text if may_say(text, message, leg) else None
+
+
+def _reason(call: Call, receiver: Leg, source: Response) -> str | None:
+    """The reason phrase to repeat; None for the registered one."""
+    reason = source.reason
+    if reason == reason_of(source.status) or may_say(reason, source, call.other(receiver.side)):
+        return reason
+    return None
 
 
 def _carry(call: Call, source: Message, headers: Headers, receiver: Leg) -> None:
@@ -117,7 +174,7 @@ def _attach_body(message: Message, source: Message | None, sdp: bytes | None) ->
     if sdp is not None:
         message.headers.append("Content-Type", SDP_TYPE)
         message.body = sdp
-    elif source is not None and source.body and not has_sdp(source):
+    elif source is not None and source.body and source.content_type != SDP_TYPE:
         content_type = source.headers.first("content-type")
         if content_type is not None:
             message.headers.append("Content-Type", content_type)

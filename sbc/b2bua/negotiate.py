@@ -1,27 +1,20 @@
-"""Offer/answer of two legs, and the media plan that comes of it.
+"""Offer/answer of two legs: what one leg describes is described anew to the other.
 
 Each leg has its own negotiation with us. What one leg offers is offered to the other with our
-addresses, our ports and our keys; nothing of a description is copied but what `sdp_policy`
-allows. The plan is always computed whole from what both legs said last.
+addresses, our ports and our keys; nothing of a description is copied but what
+`sbc.policy.description` allows.
 
 Spec: RFC 3264, RFC 6337, RFC 4568 (SDES), RFC 5761 (rtcp-mux), RFC 5853 §3.2 and §3.3.
 """
 
-from media.plan import MediaPlan, MediaSide, MediaStream
-from media.types import Endpoint, SideName, SrtpKeys, SrtpSuite
-from sbc.b2bua.call import Call, MediaLine, MediaPort
-from sbc.b2bua.commands import ApplyMedia, ReleasePorts
+from media.types import SideName
+from sbc.b2bua import crypto, lines
+from sbc.b2bua.call import Call, MediaPort
+from sbc.b2bua.commands import ApplyMedia
 from sbc.b2bua.leg import Leg
-from sbc.policy.description import (
-    carried_attributes,
-    offered_protocol,
-    relayable,
-    usable_crypto,
-)
-from sbc.routing.facing import family_of, is_unroutable
-from sbc.routing.model import NetworkAddress
-from sbc.sdp.attributes.crypto import CryptoAttribute, MasterKey, valid_crypto_untrusted
-from sbc.sdp.attributes.direction import Direction
+from sbc.b2bua.plan import plan_of
+from sbc.policy.description import carried_attributes, offered_protocol, relayable
+from sbc.sdp.attributes.direction import Direction, answer_direction
 from sbc.sdp.attributes.rtcp import RTCP_MUX
 from sbc.sdp.description import Connection, MediaDescription, Origin, SessionDescription
 from sbc.sdp.errors import OfferAnswerError, SdpError
@@ -33,7 +26,10 @@ MAX_LINES = 8
 
 
 class Unacceptable(Exception):
-    """A description that cannot be used; the text names the line or the rule."""
+    """A description that cannot be used; the text names the line or the rule.
+
+    The text may quote the leg that described, so it is for that leg and the journal only.
+    """
 
     def __init__(self, status: int, text: str, *, retry: bool = False) -> None:
         super().__init__(text)
@@ -55,16 +51,15 @@ def offer_received(call: Call, side: SideName, body: bytes) -> None:
     if len(offer.media) > MAX_LINES:
         raise Unacceptable(488, f"{len(offer.media)} m-lines; at most {MAX_LINES} are relayed")
     reasons = [relayable(media, leg.rules) for media in offer.media]
-    if offer.media and all(reason is not None for reason in reasons):
-        raise Unacceptable(488, "; ".join(sorted({r for r in reasons if r is not None})))
+    _check_something_is_left(offer, reasons)
     try:
         leg.negotiation.offer_received(offer)
     except OfferAnswerError as error:
         raise Unacceptable(error.status, error.reason, retry=error.retry_after) from None
     for index, (media, reason) in enumerate(zip(offer.media, reasons, strict=True)):
         if reason is None:
-            _line(call, index, media.kind)
-        else:
+            lines.reserve(call, side, index, media.kind)
+        elif not media.rejected:
             call.note("decision", f"m-line {index + 1} not relayed: {reason}", side)
 
 
@@ -83,8 +78,7 @@ def offer_to(call: Call, side: SideName) -> bytes:
         if relayable(theirs, other.rules) is not None:
             media.append(_rejected(theirs))
             continue
-        port = _line(call, index, theirs.kind).port(side)
-        _place(call, leg, port)
+        port = lines.reserve(call, side, index, theirs.kind).port(side)
         media.append(_offered_media(call, leg, index, port, theirs, source))
     description = _description(call, leg, media)
     try:
@@ -102,10 +96,18 @@ def answer_received(call: Call, side: SideName, body: bytes, *, early: bool = Fa
     """
     leg = call.leg(side)
     answer = _parsed(body)
-    for media in answer.media:
-        reason = None if media.rejected else relayable(media, leg.rules)
+    offer = leg.negotiation.pending_offer
+    for index, media in enumerate(answer.media):
+        if media.rejected:
+            continue
+        reason = relayable(media, leg.rules)
         if reason is not None:
             raise Unacceptable(488, f"the answer cannot be used: {reason}")
+        if "SAVP" not in media.protocol or offer is None or index >= len(offer.media):
+            continue
+        if crypto.pair_of(offer.media[index], media) is None:
+            text = f"m-line {index + 1} answers with a crypto tag or suite that was not offered"
+            raise Unacceptable(488, text)
     try:
         leg.negotiation.answer_received(answer, early=early)
     except OfferAnswerError as error:
@@ -136,11 +138,13 @@ def answer_to(call: Call, side: SideName, *, early: bool = False) -> bytes:
         raise Unacceptable(500, "there is no offer that this answers")
     media = []
     for index, (asked, theirs) in enumerate(zip(offer.media, source.media, strict=True)):
-        if theirs.rejected or relayable(asked, leg.rules) is not None:
+        line = lines.line_at(call, index)
+        if line is None or theirs.rejected or relayable(asked, leg.rules) is not None:
             media.append(_rejected(asked))
             continue
-        port = _line(call, index, asked.kind).port(side)
-        media.append(_answered_media(call, leg, index, port, asked, theirs, source))
+        wanted = source.effective_direction(theirs)
+        direction = answer_direction(asked.direction(offer), wanted)
+        media.append(_answered_media(call, leg, line.port(side), index, asked, theirs, direction))
     description = _description(call, leg, media)
     try:
         leg.negotiation.answer_sent(description, early=early)
@@ -155,98 +159,28 @@ def expect_late_offer(call: Call) -> None:
     Raises:
         PortsExhausted: no port is left on a network.
     """
-    _place(call, call.b, _line(call, 0, "audio").b)
+    lines.reserve(call, SideName.B, 0, "audio")
 
 
 def roll_back(call: Call) -> None:
     """A re-offer failed: both legs keep what they had (RFC 3261 §14.1)."""
     for leg in (call.a, call.b):
         leg.negotiation.rollback()
+    lines.put_back(call)
+
+
+def settle(call: Call) -> None:
+    """Have the relay do what both legs agree on, if that changed, and drop what nobody uses."""
+    apply_plan(call)
+    lines.drop_unused(call)
 
 
 def apply_plan(call: Call) -> None:
-    """Have the relay do what both legs agreed on, if that changed."""
+    """Have the relay do what both legs said so far, if that changed."""
     plan = plan_of(call)
     if plan != call.plan:
         call.plan = plan
         call.out.append(ApplyMedia(plan))
-
-
-def plan_of(call: Call) -> MediaPlan:
-    """The whole plan from what both legs said last."""
-    streams = []
-    for line in call.lines:
-        if not line.a.port or not line.b.port:
-            continue
-        known = [m for m in (_known(call.a, line.index), _known(call.b, line.index)) if m]
-        if any(media.rejected for media in known):
-            continue
-        streams.append(
-            MediaStream(
-                index=line.index,
-                kind=line.kind,
-                clock_hz=_clock(known[0]) if known else 8000,
-                a=_side(call, call.a, line),
-                b=_side(call, call.b, line),
-            )
-        )
-    # Before the answer nobody has to send: a caller that listens to ringing is no fault.
-    answered = call.answered_at is not None
-    inactivity = call.context.settings.timers.inactivity_s if answered else 0.0
-    return MediaPlan(call.name, tuple(streams), inactivity or None)
-
-
-# -- lines and ports ------------------------------------------------------------------------
-
-
-def _line(call: Call, index: int, kind: str) -> MediaLine:
-    """The call's m-line of that index, with a port pair on each leg's network."""
-    for line in call.lines:
-        if line.index == index:
-            line.kind = kind
-            return line
-    line = MediaLine(index, kind, _new_port(call, call.a), MediaPort(0, "", "", ""))
-    call.lines.append(line)
-    _place(call, call.b, line.b)
-    return line
-
-
-def _new_port(call: Call, leg: Leg) -> MediaPort:
-    port = MediaPort(0, "", "", "")
-    _place(call, leg, port)
-    return port
-
-
-def _place(call: Call, leg: Leg, port: MediaPort) -> None:
-    """Give a line's end a port on the leg's network, if it has none there."""
-    network = leg.flow.network
-    if port.port and port.network == network:
-        return
-    if port.port:
-        call.out.append(ReleasePorts(((port.network, port.port),)))
-        port.port = 0
-    address = _address_for(call, leg)
-    port.port = call.context.ports.take(network, call.now)
-    port.network = network
-    port.host = address.bind
-    port.advertise = address.advertise
-
-
-def _address_for(call: Call, leg: Leg) -> NetworkAddress:
-    """Our media address toward a leg: of the family it described, else of its signalling."""
-    network = call.context.networks[leg.flow.network]
-    described = _last_heard(leg)
-    if described is not None:
-        for media in described.media:
-            connection = described.connection_of(media)
-            if connection is not None:
-                address = network.media_address(6 if connection.address_type == "IP6" else 4)
-                if address is not None:
-                    return address
-    return network.media_address(family_of(leg.flow.remote[0])) or network.media[0]
-
-
-# -- descriptions ---------------------------------------------------------------------------
 
 
 def _parsed(body: bytes) -> SessionDescription:
@@ -254,6 +188,15 @@ def _parsed(body: bytes) -> SessionDescription:
         return parse_sdp_untrusted(body)
     except SdpError as error:
         raise Unacceptable(error.status, str(error)) from None
+
+
+def _check_something_is_left(offer: SessionDescription, reasons: list[str | None]) -> None:
+    """Refuse an offer of which nothing can be relayed; one that wants nothing is no fault."""
+    if any(reason is None for reason in reasons) or all(media.rejected for media in offer.media):
+        return
+    wanted = zip(offer.media, reasons, strict=True)
+    told = {reason for media, reason in wanted if reason is not None and not media.rejected}
+    raise Unacceptable(488, "; ".join(sorted(told)))
 
 
 def _description(call: Call, leg: Leg, media: list[MediaDescription]) -> SessionDescription:
@@ -282,7 +225,7 @@ def _said_address(call: Call, leg: Leg) -> str:
         port = line.port(leg.side)
         if port.port and port.network == leg.flow.network:
             return port.advertise
-    return _address_for(call, leg).advertise
+    return lines.address_for(call, leg).advertise
 
 
 def _rejected(media: MediaDescription) -> MediaDescription:
@@ -297,24 +240,30 @@ def _offered_media(
     theirs: MediaDescription,
     source: SessionDescription,
 ) -> MediaDescription:
-    protocol = offered_protocol(theirs.protocol, leg.rules)
+    agreed = _agreed_media(leg, index, theirs.kind)
     media = MediaDescription(
-        theirs.kind, port.port, protocol, list(theirs.formats), bandwidth=list(theirs.bandwidth)
+        theirs.kind,
+        port.port,
+        offered_protocol(theirs.protocol, leg.rules, agreed),
+        list(theirs.formats),
+        bandwidth=list(theirs.bandwidth),
     )
     media.attributes = carried_attributes(theirs)
-    if "SAVP" in protocol:
-        media.attributes += [("crypto", str(c)) for c in _crypto_to_offer(call, leg, index)]
-    return _finished(media, theirs, leg, source.effective_direction(theirs))
+    if "SAVP" in media.protocol:
+        offered = crypto.to_offer(call.context.ids, leg, index)
+        media.attributes += [("crypto", str(line)) for line in offered]
+    muxes = theirs.has(RTCP_MUX) if agreed is None else leg.negotiation.agreed_rtcp_mux(index)
+    return _finished(media, leg, muxes, source.effective_direction(theirs))
 
 
 def _answered_media(
     call: Call,
     leg: Leg,
-    index: int,
     port: MediaPort,
+    index: int,
     asked: MediaDescription,
     theirs: MediaDescription,
-    source: SessionDescription,
+    direction: Direction,
 ) -> MediaDescription:
     media = MediaDescription(
         asked.kind,
@@ -325,160 +274,27 @@ def _answered_media(
     )
     media.attributes = carried_attributes(theirs)
     if "SAVP" in asked.protocol:
-        media.attributes.append(("crypto", str(_crypto_to_answer(call, leg, index, asked))))
-    return _finished(media, asked, leg, source.effective_direction(theirs))
+        line = crypto.to_answer(call.context.ids, leg, index, asked)
+        media.attributes.append(("crypto", str(line)))
+    return _finished(media, leg, asked.has(RTCP_MUX), direction)
 
 
 def _finished(
-    media: MediaDescription, like: MediaDescription, leg: Leg, direction: Direction
+    media: MediaDescription, leg: Leg, muxes: bool, direction: Direction
 ) -> MediaDescription:
-    """Add what every live m-line of ours ends with: rtcp-mux as in `like`, and the direction."""
-    if like.has(RTCP_MUX) and leg.rules.rtcp_mux:
+    """Add what every live m-line of ours ends with: rtcp-mux, and the direction."""
+    if muxes and leg.rules.rtcp_mux:
         media.attributes.append((RTCP_MUX, None))
     media.attributes.append((direction.value, None))
     return media
 
 
-# -- keys -----------------------------------------------------------------------------------
-
-
-def _crypto_to_offer(call: Call, leg: Leg, index: int) -> list[CryptoAttribute]:
-    """Our crypto lines for an offer: what is agreed stays, so that media goes on unbroken."""
-    agreed = _agreed_crypto(leg, index)
-    if agreed is not None:
-        return [agreed[0]]
-    return [_new_crypto(call, tag, SrtpSuite(name)) for tag, name in enumerate(leg.rules.suites, 1)]
-
-
-def _crypto_to_answer(call: Call, leg: Leg, index: int, asked: MediaDescription) -> CryptoAttribute:
-    """Our crypto line for an answer: the first offered one that we serve (RFC 4568 §5.1.2)."""
-    chosen = usable_crypto(asked, leg.rules)
-    assert chosen is not None, "relayable() has looked for one"
-    local = leg.negotiation.local
-    if local is not None and index < len(local.media):
-        for ours in valid_crypto_untrusted(local.media[index].attributes):
-            if ours.suite == chosen.suite:
-                return CryptoAttribute(chosen.tag, ours.suite, ours.keys)
-    return _new_crypto(call, chosen.tag, SrtpSuite(chosen.suite))
-
-
-def _new_crypto(call: Call, tag: int, suite: SrtpSuite) -> CryptoAttribute:
-    key = MasterKey(call.context.ids.key(suite.key_length))
-    return CryptoAttribute(tag, suite.value, (key,))
-
-
-def _agreed_crypto(leg: Leg, index: int) -> tuple[CryptoAttribute, CryptoAttribute] | None:
-    """Our line and the leg's that belong together: the same tag and suite (RFC 4568 §5.1.3).
-
-    Whoever answered has one line only, so there is at most one such pair.
-    """
-    local, remote = leg.negotiation.local, leg.negotiation.remote
-    if local is None or remote is None:
-        return None
-    if index >= len(local.media) or "SAVP" not in remote.media[index].protocol:
-        return None
-    ours = {c.tag: c for c in valid_crypto_untrusted(local.media[index].attributes)}
-    for theirs in valid_crypto_untrusted(remote.media[index].attributes):
-        mine = ours.get(theirs.tag)
-        if mine is not None and mine.suite == theirs.suite and theirs.is_plain:
-            return mine, theirs
-    return None
-
-
-def _keys(crypto: CryptoAttribute) -> SrtpKeys:
-    return SrtpKeys(SrtpSuite(crypto.suite), crypto.keys[0].key_and_salt)
-
-
-# -- the plan -------------------------------------------------------------------------------
-
-
-def _last_heard(leg: Leg) -> SessionDescription | None:
-    """The last description the leg sent, agreed or not."""
+def _agreed_media(leg: Leg, index: int, kind: str) -> MediaDescription | None:
+    """An m-line as the leg agreed on it, if it lives and is of that kind."""
     negotiation = leg.negotiation
-    if negotiation.state in (
-        NegotiationState.OFFER_RECEIVED,
-        NegotiationState.EARLY_ANSWER_SENT,
-    ):
-        return negotiation.pending_offer
-    return negotiation.remote
-
-
-def _known(leg: Leg, index: int) -> MediaDescription | None:
-    """An m-line as the leg described it: what is agreed, else what it offers."""
-    description = leg.negotiation.remote or _last_heard(leg)
-    if description is None or index >= len(description.media):
+    if negotiation.state is not NegotiationState.STABLE or negotiation.agreed_remote is None:
         return None
-    return description.media[index]
-
-
-def _side(call: Call, leg: Leg, line: MediaLine) -> MediaSide:
-    """A line's end toward a leg; silent until offer and answer of the leg are both known.
-
-    A leg that has only offered gets nothing and teaches nothing: before the answer there are no
-    keys, and relaying without them would send in clear what must be encrypted.
-    """
-    port = line.port(leg.side)
-    network = call.context.networks[port.network]
-    local, local_rtcp = Endpoint(port.host, port.port), Endpoint(port.host, port.port + 1)
-    description = leg.negotiation.remote
-    agreed = _agreed_crypto(leg, line.index)
-    media = _known(leg, line.index)
-    if description is None or media is None or ("SAVP" in media.protocol and agreed is None):
-        return MediaSide(
-            network=port.network,
-            local=local,
-            local_rtcp=local_rtcp,
-            sending=False,
-            receiving=False,
-            dscp=network.media_dscp,
-        )
-    direction = description.effective_direction(media)
-    muxed = leg.negotiation.agreed_rtcp_mux(line.index)
-    remote = _numeric(description.rtp_endpoint(media))
-    return MediaSide(
-        network=port.network,
-        local=local,
-        local_rtcp=local_rtcp,
-        remote=remote,
-        remote_rtcp=None if muxed else _numeric(description.rtcp_endpoint(media)),
-        rtcp_mux=muxed,
-        receive_keys=_keys(agreed[1]) if agreed is not None else None,
-        send_keys=_keys(agreed[0]) if agreed is not None else None,
-        signalling_host=leg.flow.remote[0],
-        learn_any=not network.trusted and remote is not None and _unreachable(remote, leg),
-        sending=direction.sends and _wants(call.other(leg.side), line.index),
-        receiving=direction.receives,
-        dscp=network.media_dscp,
-        max_kbps=leg.rules.max_kbps,
-    )
-
-
-def _wants(leg: Leg, index: int) -> bool:
-    """Whether a leg wants media of a line: silence of the other is a fault only then."""
-    description = leg.negotiation.remote
-    if description is None or index >= len(description.media):
-        return False
-    return description.effective_direction(description.media[index]).receives
-
-
-def _unreachable(remote: Endpoint, leg: Leg) -> bool:
-    """Whether an SDP address cannot be where the leg's media comes from: far-end NAT."""
-    source = leg.flow.remote[0]
-    return remote.host != source and is_unroutable(remote.host) and not is_unroutable(source)
-
-
-def _numeric(place: tuple[str, int] | None) -> Endpoint | None:
-    """An endpoint of a numeric host. A host name (RFC 8866 §5.7 allows one) is not resolved
-    here: the leg's media is learned from its signalling host instead."""
-    if place is None or not _is_numeric(place[0]):
+    if index >= len(negotiation.agreed_remote.media):
         return None
-    return Endpoint(*place)
-
-
-def _is_numeric(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
-
-
-def _clock(media: MediaDescription) -> int:
-    codec = media.codec(media.formats[0]) if media.formats else None
-    return codec.clock_hz if codec is not None else 8000
+    media = negotiation.agreed_remote.media[index]
+    return None if media.rejected or media.kind != kind else media

@@ -40,6 +40,7 @@ class Happening(Enum):
     REQUEST = "another request in a dialog"
     REPLY = "a response to a request we relayed"
     GIVE_UP = "we end the call"
+    EXPIRED = "waited long enough for the rest"
     LEG_DONE = "one leg is done, the other not yet"
     ALL_DONE = "both legs are done"
     NOTE = "something to remember"
@@ -63,12 +64,12 @@ class Action(Enum):
     BYE_BOTH = "BYE both legs"
     ANSWER_BYE = "200 to the BYE"
     RELAY_REQUEST = "pass to the other leg"
-    REFUSE_REQUEST = "481, or 491 while early"
+    REFUSE_REQUEST = "481, or try again while early"
     RELAY_REPLY = "pass to the leg that asked"
-    ACK_STRAY = "ACK a late 2xx"
+    ACK_STRAY = "ACK a late 2xx, end if it was the last"
     SEND_DEFERRED_BYE = "BYE the leg whose ACK came"
     FINISH = "write the CDR"
-    ABANDON = "stop waiting for B"
+    ABANDON = "stop waiting for what is left"
     NOTHING = "note it"
 
 
@@ -99,7 +100,7 @@ TABLE: dict[tuple[State, Happening], tuple[State, Action]] = {
     (_S.CANCELLING, _H.RETRY): (_S.ENDED, _A.FINISH),
     (_S.CANCELLING, _H.BYE): (_S.CANCELLING, _A.ANSWER_BYE),
     (_S.CANCELLING, _H.REQUEST): (_S.CANCELLING, _A.REFUSE_REQUEST),
-    (_S.CANCELLING, _H.GIVE_UP): (_S.ENDED, _A.ABANDON),
+    (_S.CANCELLING, _H.EXPIRED): (_S.ENDED, _A.ABANDON),
     (_S.ANSWERED, _H.ANSWER): (_S.ANSWERED, _A.ACK_AGAIN),
     (_S.ANSWERED, _H.ACK): (_S.CONFIRMED, _A.CONFIRM),
     (_S.ANSWERED, _H.BYE): (_S.ENDING, _A.HANG_UP),
@@ -117,6 +118,7 @@ TABLE: dict[tuple[State, Happening], tuple[State, Action]] = {
     (_S.ENDING, _H.BYE): (_S.ENDING, _A.ANSWER_BYE),
     (_S.ENDING, _H.REQUEST): (_S.ENDING, _A.REFUSE_REQUEST),
     (_S.ENDING, _H.REPLY): (_S.ENDING, _A.ACK_STRAY),
+    (_S.ENDING, _H.EXPIRED): (_S.ENDED, _A.ABANDON),
     (_S.ENDING, _H.LEG_DONE): (_S.ENDING, _A.NOTHING),
     (_S.ENDING, _H.ALL_DONE): (_S.ENDED, _A.FINISH),
 }

@@ -34,11 +34,17 @@ def carried_attributes(media: MediaDescription) -> list[Attribute]:
     return [item for item in media.attributes if item[0].lower() in _CARRIED]
 
 
-def offered_protocol(protocol: str, rules: MediaRules) -> str:
-    """The profile we offer to a leg for one that the other leg offered (RFC 3551, 4585, 3711)."""
+def offered_protocol(protocol: str, rules: MediaRules, agreed: MediaDescription | None) -> str:
+    """The profile we offer to a leg for one that the other leg offered (RFC 3551, 4585, 3711).
+
+    Args:
+        agreed: The m-line as the leg has it now, if it has one: what is secured stays secured, and
+            what is not is not put at risk by asking for more.
+    """
     feedback = "F" if protocol.endswith("F") else ""
-    secure = "S" if rules.srtp in ("prefer", "require") else ""
-    return f"RTP/{secure}AVP{feedback}"
+    wanted = rules.srtp in ("prefer", "require")
+    secure = wanted if agreed is None else "SAVP" in agreed.protocol
+    return f"RTP/{'S' if secure else ''}AVP{feedback}"
 
 
 def relayable(media: MediaDescription, rules: MediaRules) -> str | None:
@@ -55,14 +61,15 @@ def relayable(media: MediaDescription, rules: MediaRules) -> str | None:
         return f"{media.kind} over {media.protocol}: SRTP is off for this peer"
     if not secure and rules.srtp == "require":
         return f"{media.kind} over {media.protocol}: this peer must use SRTP"
-    if secure and usable_crypto(media, rules) is None:
+    if secure and not usable_cryptos(media, rules):
         return f"{media.kind} over {media.protocol} has no a=crypto line that can be served"
     return None
 
 
-def usable_crypto(media: MediaDescription, rules: MediaRules) -> CryptoAttribute | None:
-    """The first crypto line of an m-line that the relay can serve under a peer's rules."""
-    for crypto in valid_crypto_untrusted(media.attributes):
-        if crypto.is_plain and crypto.suite in rules.suites:
-            return crypto
-    return None
+def usable_cryptos(media: MediaDescription, rules: MediaRules) -> list[CryptoAttribute]:
+    """The crypto lines of an m-line that the relay can serve under a peer's rules, in order."""
+    return [
+        crypto
+        for crypto in valid_crypto_untrusted(media.attributes)
+        if crypto.is_plain and crypto.suite in rules.suites
+    ]

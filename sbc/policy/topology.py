@@ -7,6 +7,7 @@ only if they name nothing of the leg they come from.
 Spec: RFC 5853 §3.1, RFC 7092 §3.1.3 (SDP-modifying signalling B2BUA).
 """
 
+import re
 from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Protocol
@@ -20,6 +21,11 @@ from sbc.sip.message import Message, Request
 
 NIL_UUID = "0" * 32
 """RFC 7989 §5: the null UUID, for an end that has not said its own."""
+
+ANONYMOUS_HOST = "anonymous.invalid"
+
+_SHORTEST_SECRET = 4
+"""Shorter words turn up in any text by chance; no address or host that matters is shorter."""
 
 TRANSPARENT_OPTIONS = frozenset({"timer", "answermode"})
 """Option tags (RFC 3261 §19.2) that work end to end without our help."""
@@ -48,7 +54,7 @@ class Facing(Protocol):
 
 
 class Fate(Enum):
-    """What becomes of a header."""
+    """What becomes of a header. One without a fate passes if it names no place."""
 
     MADE_ANEW = auto()
     CARRIED = auto()
@@ -58,9 +64,18 @@ class Fate(Enum):
     WARNING = auto()
 
 
+_PLACE = re.compile(
+    r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])"  # an IPv4 address
+    r"|\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]"  # an IPv6 address as URIs have it
+    r"|\bsips?:",
+    re.IGNORECASE,
+)
+"""What no free text from one side may say to the other, whether we know the place or not."""
+
+
 _MADE_ANEW = """via v from f to t call-id i cseq contact m max-forwards route record-route path
 service-route content-length l content-type c user-agent server session-id replaces join
-target-dialog in-reply-to timestamp rack rseq proxy-require require p-charging-vector
+target-dialog in-reply-to timestamp rack rseq proxy-require p-charging-vector
 p-charging-function-addresses p-access-network-info p-visited-network-id p-called-party-id
 p-served-user security-client security-server security-verify history-info refer-to r
 referred-by b refer-sub flow-timer encryption response-key organization"""
@@ -69,7 +84,7 @@ _CARRIED = """accept accept-encoding accept-language accept-contact a reject-con
 request-disposition d answer-mode priv-answer-mode authorization proxy-authorization
 www-authenticate proxy-authenticate authentication-info proxy-authentication-info
 content-disposition content-encoding e content-language date event o expires min-expires min-se
-session-expires x mime-version priority privacy reason retry-after subject s unsupported
+session-expires x mime-version priority privacy retry-after unsupported
 user-to-user p-early-media resource-priority accept-resource-priority info-package recv-info
 subscription-state allow-events u identity y"""
 
@@ -81,6 +96,7 @@ _FATES: dict[str, Fate] = {
     **dict.fromkeys(_IDENTITIES.split(), Fate.IDENTITY),
     "supported": Fate.OPTIONS,
     "k": Fate.OPTIONS,
+    "require": Fate.OPTIONS,
     "allow": Fate.METHODS,
     "warning": Fate.WARNING,
 }
@@ -93,6 +109,7 @@ def carry(source: Message, target: Headers, origin: Facing, receiver: Facing) ->
         The names of headers that were held back because they named something of `origin`.
     """
     withheld: list[str] = []
+    secrets: tuple[str, ...] | None = None
     for name, value in source.headers.items():
         fate = _FATES.get(name.lower())
         if fate is Fate.CARRIED:
@@ -100,14 +117,26 @@ def carry(source: Message, target: Headers, origin: Facing, receiver: Facing) ->
         elif fate is Fate.MADE_ANEW:
             continue
         elif fate is None:
-            if _names_something_of(origin, source, value):
+            if secrets is None:
+                secrets = _secrets(origin, source)
+            if _names_a_place(value, secrets):
                 withheld.append(name)
             else:
                 target.append(name, value)
         else:
-            for edited in _edited(fate, value, origin, receiver):
+            if fate is Fate.WARNING and secrets is None:
+                secrets = _secrets(origin, source)
+            for edited in _edited(fate, value, origin, receiver, secrets or ()):
                 target.append(name, edited)
     return withheld
+
+
+def may_say(text: str, source: Message, origin: Facing) -> bool:
+    """Whether a free text of a leg's message, as its reason phrase, may be repeated to the other.
+
+    It may not when it names an address, host or identifier of the leg.
+    """
+    return not _names_a_place(text, _secrets(origin, source))
 
 
 def unsupported_requirements(request: Request) -> list[str]:
@@ -122,12 +151,16 @@ def unsupported_requirements(request: Request) -> list[str]:
 def identity(value: str, host: str, tag: str | None) -> str:
     """A From or To value with display name and user kept, host replaced, and our tag.
 
+    The host of somebody anonymous says nothing and stays (RFC 3323 §4.1.1.3).
+
     Raises:
         ParseError: the value is no name-addr (400).
     """
     address = parse_name_addr_untrusted(value)
     uri = address.uri
     user = uri.user
+    if uri.host == ANONYMOUS_HOST:
+        host = ANONYMOUS_HOST
     parameters = ";user=phone" if uri.scheme == "tel" or uri.param("user") == "phone" else ""
     person = f"{user}@" if user else ""
     display = f"{quote(address.display)} " if address.display else ""
@@ -138,6 +171,11 @@ def identity(value: str, host: str, tag: str | None) -> str:
 def session_id(ours: str, theirs: str) -> str:
     """The Session-ID value: the sender's end first (RFC 7989 §5)."""
     return f"{ours};remote={theirs}"
+
+
+def uuid_of(random: str) -> str:
+    """A version 4 UUID as Session-ID writes it, of 32 random hexadecimal digits (RFC 7989 §4)."""
+    return f"{random[:12]}4{random[13:16]}a{random[17:32]}"
 
 
 def session_uuid(message: Message) -> str | None:
@@ -151,16 +189,18 @@ def session_uuid(message: Message) -> str | None:
     return uuid
 
 
-def _edited(fate: Fate, value: str, origin: Facing, receiver: Facing) -> list[str]:
+def _edited(
+    fate: Fate, value: str, origin: Facing, receiver: Facing, secrets: Iterable[str]
+) -> list[str]:
     """What may pass of a value: nothing, or one value."""
     if fate is Fate.OPTIONS:
-        return _joined(o for o in _split(value) if o in TRANSPARENT_OPTIONS)
+        return _joined(o for o in _split(value) if o.lower() in TRANSPARENT_OPTIONS)
     if fate is Fate.METHODS:
         return _joined(m for m in _split(value) if m not in REFUSED_METHODS)
     if fate is Fate.WARNING:
         code, _, rest = value.partition(" ")
         text = rest.partition(" ")[2]
-        usable = code.isdigit() and text.startswith('"')
+        usable = code.isdigit() and text.startswith('"') and not _names_a_place(text, secrets)
         return [f"{code} {receiver.sent_by} {text}"] if usable else []
     if origin.trusted and receiver.trusted:
         return _joined(_identities(value, receiver.our_host))
@@ -186,17 +226,22 @@ def _identities(value: str, host: str) -> list[str]:
     return result
 
 
-def _names_something_of(leg: Facing, message: Message, value: str) -> bool:
-    """Whether a header value holds an address, host or identifier of the leg it comes from."""
-    return any(secret and secret in value for secret in _secrets(leg, message))
+def _names_a_place(text: str, secrets: Iterable[str]) -> bool:
+    """Whether a text holds an address, a host, or an identifier of the leg it comes from."""
+    if _PLACE.search(text):
+        return True
+    lowered = text.lower()
+    return any(secret in lowered for secret in secrets)
 
 
-def _secrets(leg: Facing, message: Message) -> Iterable[str]:
-    yield from leg.secrets()
-    yield message.call_id
+def _secrets(leg: Facing, message: Message) -> tuple[str, ...]:
+    """What a text may not name, in lower case."""
+    found = {secret.lower() for secret in leg.secrets()}
+    found.add(message.call_id.lower())
     for name in ("via", "contact", "record-route"):
         for value in message.headers.values(name):
-            yield from _hosts_in(value)
+            found.update(host.lower() for host in _hosts_in(value))
+    return tuple(secret for secret in found if len(secret) >= _SHORTEST_SECRET)
 
 
 def _hosts_in(value: str) -> Iterable[str]:

@@ -1,0 +1,84 @@
+"""Ending a call that was not answered: A's final response, and what the statuses become.
+
+Spec: RFC 3261 §16.7 (mapping of failures), §21.5.4 (503), RFC 3326 (Reason).
+"""
+
+from sbc.b2bua.call import Call
+from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
+from sbc.b2bua.ending import finish
+from sbc.b2bua.events import Event, ReplyReceived, RequestFailed
+from sbc.b2bua.leg import LegState
+from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
+from sbc.b2bua.table import State
+from sbc.routing.facing import bracketed
+from sbc.sip.message import Response
+
+
+def relay_refusal(call: Call, event: Event) -> None:
+    """Nobody is left to try: A gets B's final response, mapped."""
+    if isinstance(event, ReplyReceived):
+        response = event.response
+        learn_uuid(call, call.b, response)
+        status, text = _mapped(response)
+        ending = Ending(status, q850_of(status), "callee", text)
+        final_to_caller(call, ending, response if status == response.status else None)
+    else:
+        final_to_caller(call, _failure_ending(event))
+    finish(call)
+
+
+def refuse(call: Call, ending: Ending, extra: Extra = ()) -> None:
+    """Refuse the call before B was asked."""
+    final_to_caller(call, ending, None, extra)
+    call.state = State.ENDED
+    finish(call)
+
+
+def final_to_caller(
+    call: Call, ending: Ending, source: Response | None = None, extra: Extra = ()
+) -> None:
+    """Give A the final response to its INVITE, once."""
+    call.ends(ending)
+    call.a.state = LegState.DONE
+    invite = call.invite
+    if invite is None:
+        return
+    if source is None:
+        extra = (*extra, ("Reason", ending.reason))
+        if ending.by != "caller":
+            extra = (*extra, warning(call.a, ending.public))
+    answer(call, call.a, call.invite_key, invite, ending.status, source=source, extra=extra)
+    call.invite = None
+
+
+def policy_ending(status: int, text: str, said: str = "") -> Ending:
+    """An ending that our rules or means decide."""
+    return Ending(status, q850_of(status), "policy", text, said)
+
+
+def failure_text(call: Call, event: Event) -> str:
+    """How the candidate being tried failed, for the journal."""
+    place = call.candidate.peer or bracketed(call.candidate.flow.remote[0])
+    if isinstance(event, ReplyReceived):
+        return f"{place} answered {event.response.status} {event.response.reason}"
+    assert isinstance(event, RequestFailed)
+    return f"{place}: {event.why}"
+
+
+def _mapped(response: Response) -> tuple[int, str]:
+    """A's status for B's final failure, and the sentence for it."""
+    status = response.status
+    if 300 <= status < 400:
+        # Contact of a redirect names the far side, and following it is a decision of routing.
+        return 480, f"the callee redirects ({status}), which this route does not follow"
+    if status == 503:
+        # §16.7 step 6: 503 would say of us what B said of itself, and A would avoid us.
+        return 500, "the callee answered 503"
+    return status, f"the callee answered {status} {response.reason}"
+
+
+def _failure_ending(event: Event) -> Ending:
+    assert isinstance(event, RequestFailed)
+    if event.why == "timeout":
+        return Ending(504, q850_of(504), "timeout", "the next hop did not answer the INVITE")
+    return Ending(503, TEMPORARY_FAILURE, "network", "the INVITE could not be sent to the next hop")
