@@ -12,11 +12,8 @@ cd "$(dirname "$0")/.."
 
 readonly kind=${1:?run or dev}
 readonly venv=.venv
-case $kind in
-    run) readonly lock=requirements.lock ;;
-    dev) readonly lock=requirements-dev.lock ;;
-    *) echo "bootstrap: '$kind' is neither run nor dev" >&2; exit 2 ;;
-esac
+declare -rA locks=([run]=requirements.lock [dev]=requirements-dev.lock)
+readonly lock=${locks[$kind]:?run or dev}
 
 say() { echo "set-up: $*" >&2; }
 
@@ -52,14 +49,21 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     fi
 }
 
+# What an environment of a kind was made from, the place of the tree included: console scripts
+# carry it.
 fingerprint() {
-    cat deploy/bootstrap.sh requirements-build.lock "$lock" pyproject.toml | sha256sum
+    cat deploy/bootstrap.sh requirements-build.lock "${locks[$1]}" pyproject.toml | sha256sum
     "$venv/bin/python" -c 'import sys; print(sys.version, sys.prefix)'
 }
 
+# An environment for development serves to run, too.
 matches() {
-    [[ -x $venv/bin/python ]] && "$venv/bin/python" -c 'import pip' 2>/dev/null &&
-        [[ $(cat "$venv/.matches-$kind" 2>/dev/null) == "$(fingerprint)" ]]
+    local made
+    [[ -x $venv/bin/python ]] && "$venv/bin/python" -c 'import pip' 2>/dev/null || return 1
+    for made in "$kind" dev; do
+        [[ $(cat "$venv/.matches-$made" 2>/dev/null) == "$(fingerprint "$made")" ]] && return 0
+    done
+    return 1
 }
 
 if matches; then
@@ -85,11 +89,10 @@ if ! { [[ -x $venv/bin/python ]] && new_enough "$venv/bin/python" &&
     say "making $venv with $("$python" --version) ($python)"
     "$python" -m venv --clear "$venv"
 fi
-# Console scripts carry the path they were made for: a moved tree makes them anew.
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install)
 say "installing what $lock lists (a minute the first time)"
 "${pip[@]}" --require-hashes -r requirements-build.lock
 "${pip[@]}" --require-hashes --no-build-isolation --use-pep517 -r "$lock"
 "${pip[@]}" --no-deps --no-build-isolation --editable .
-fingerprint > "$venv/.matches-$kind"
+fingerprint "$kind" > "$venv/.matches-$kind"
 say "ready"

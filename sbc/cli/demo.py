@@ -83,11 +83,15 @@ async def _demo(once: bool) -> int:
             nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
             demo = Demo(Path(directory), nursery)
             async with AsyncExitStack() as stack:
-                if await demo.show(stack, once):
-                    status = OK
-                    if not once:
-                        demo.invite()
-                        await trio.sleep_forever()
+                with demo.as_long_as_the_border_runs:
+                    if await demo.show(stack, once):
+                        status = OK
+                        if not once:
+                            demo.invite()
+                            await trio.sleep_forever()
+                if demo.as_long_as_the_border_runs.cancelled_caught:
+                    status = PROBLEM
+                    demo.fail("The SBC ended.")
             nursery.cancel_scope.cancel()
     return status
 
@@ -114,6 +118,7 @@ class Demo:
             entropy=self._entropy,
         )
         self._border: Border | None = None
+        self.as_long_as_the_border_runs = trio.CancelScope()
 
     async def show(self, stack: AsyncExitStack, once: bool) -> bool:
         """Start everybody, make the call, print what came of it; whether it was good.
@@ -127,14 +132,18 @@ class Demo:
             with trio.fail_after(_CALL_S):
                 outcome = await self._call(border, phone)
         except _FAILURES as error:
-            print(f"\nVERDICT: FAILED. {str(error) or 'It took too long.'}", flush=True)
-            if self._border is not None:
-                print(f"The end of the SBC's log:\n{log_tail(self._directory)}", flush=True)
+            self.fail(str(error) or "It took too long.")
             return False
         width = shutil.get_terminal_size((_COLUMNS, 24)).columns
         print(f"\n{draw_story(outcome.story, width)}", flush=True)
         print("\n".join(verdict_lines(outcome)), flush=True)
         return outcome.good
+
+    def fail(self, why: str) -> None:
+        """Say that it did not work, and what the SBC has to say of it."""
+        print(f"\nVERDICT: FAILED. {why}", flush=True)
+        if self._border is not None:
+            print(f"The SBC's log:\n{log_tail(self._directory)}", flush=True)
 
     def invite(self) -> None:
         """Tell how to come in with a softphone, and say from now on who does."""
@@ -170,6 +179,7 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
                 running_border(self._directory, pbx, self._entropy, only_this_machine=once)
             )
             self._border = border
+            self._nursery.start_soon(self._watch, border)
             where = (border.outside, border.lan) if border.lan else (border.outside,)
             progress.result(" and ".join(f"{host}:{port}" for host, port in where))
         with progress.step(f"phone {OUR_USER} registers"):
@@ -221,6 +231,10 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
         while True:
             self._progress.share(call.stream.sent_packets / (50 * TALK_S))
             await trio.sleep(0.2)
+
+    async def _watch(self, border: Border) -> None:
+        await border.process.wait()
+        self.as_long_as_the_border_runs.cancel()
 
     def _narrate(self, line: str) -> None:
         if self._narrates:

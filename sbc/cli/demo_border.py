@@ -1,6 +1,7 @@
 """A real SBC for the demo: its configuration on this machine's free addresses, and its process."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import trio
 
 import sbc
 from sbc.config.machine import ThisMachine
-from sbc.management.control import ControlFailed, NotRunning, ask
+from sbc.management.control import ask
 from sbc.sip.flow import Address
 
 LOOPBACK = "127.0.0.1"
@@ -29,7 +30,9 @@ _USUAL_PORT = 5060
 _MEDIA_PORTS = 400
 _START_S = 30.0
 _STOP_S = 10.0
-_POLL_S = 0.1
+_POLL_S = 0.05
+_ATTEMPTS = 3
+_READY = re.compile(r" info ready ")
 _TAIL_LINES = 15
 
 CONFIGURATION = """\
@@ -69,6 +72,10 @@ class BorderFailed(Exception):
     """The SBC did not start, or ended; the text has the end of its log."""
 
 
+class _EndedEarly(Exception):
+    """The SBC ended before it served."""
+
+
 @dataclass(frozen=True, slots=True)
 class Border:
     """A running SBC."""
@@ -79,6 +86,7 @@ class Border:
     """Where other machines' phones find it; None on a machine without an address of its own."""
     directory: Path
     """Where its configuration, log and call records are."""
+    process: trio.Process
 
     async def ask(self, command: str, **arguments: object) -> object:
         """Give it a command on its control socket.
@@ -160,7 +168,7 @@ def _bindable(host: str, port: int) -> int:
 async def running_border(
     directory: Path, pbx: Address, entropy: Random, *, only_this_machine: bool
 ) -> AsyncIterator[Border]:
-    """Start ``sbc run`` as a process of its own, wait until it answers, and stop it at the end.
+    """Start ``sbc run`` as a process of its own, wait until it serves, and stop it at the end.
 
     Args:
         only_this_machine: whether to stay on loopback, out of other machines' reach.
@@ -168,17 +176,46 @@ async def running_border(
     Raises:
         BorderFailed: it did not start in time.
     """
+    attempts = 0
+    while True:
+        attempts += 1
+        fronts = _written(directory, pbx, entropy, only_this_machine=only_this_machine)
+        process = await _started(directory)
+        border = Border(fronts["outside"], fronts.get("lan"), directory, process)
+        try:
+            await _until_it_serves(directory, process)
+        except _EndedEarly as ended:
+            # Between looking and binding another program may have taken a port.
+            if attempts == _ATTEMPTS:
+                raise BorderFailed(str(ended)) from ended
+            continue
+        except BaseException:
+            await _stop(process)
+            raise
+        try:
+            yield border
+            return
+        finally:
+            await _stop(process)
+
+
+def _written(
+    directory: Path, pbx: Address, entropy: Random, *, only_this_machine: bool
+) -> dict[str, Address]:
+    """Write the configuration; where phones will find the SBC, by network."""
     fronts = {"outside": (LOOPBACK, free_port(LOOPBACK))}
     lan = None if only_this_machine else lan_address()
     if lan is not None:
         fronts["lan"] = (lan, free_port(lan))
-    path = directory / "sbc.yaml"
-    path.write_text(configuration(fronts, pbx, entropy))
-    border = Border(fronts["outside"], fronts.get("lan"), directory)
+    (directory / "sbc.yaml").write_text(configuration(fronts, pbx, entropy))
+    return fronts
+
+
+async def _started(directory: Path) -> trio.Process:
     search = os.pathsep.join([str(_SOURCE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     with (directory / "sbc.log").open("wb") as log:
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "sbc", "run", str(path)],
+        return await trio.lowlevel.open_process(
+            [sys.executable, "-m", "sbc", "run", str(directory / "sbc.yaml")],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -186,35 +223,29 @@ async def running_border(
             # Ctrl-C is ours to handle: the SBC is stopped in its turn.
             start_new_session=True,
         )
-    try:
-        await _until_it_answers(border, process)
-        yield border
-    finally:
-        with trio.CancelScope(shield=True):
-            await _stop(process)
 
 
-async def _until_it_answers(border: Border, process: trio.Process) -> None:
+async def _until_it_serves(directory: Path, process: trio.Process) -> None:
+    """Wait for the log line that says all listeners are open; the control socket is up before."""
+    log = directory / "sbc.log"
     with trio.move_on_after(_START_S):
         while process.poll() is None:
-            try:
-                await border.ask("status")
-            except (NotRunning, ControlFailed):
-                await trio.sleep(_POLL_S)
-            else:
+            if _READY.search(log.read_text(errors="replace")):
                 return
-    why = "did not start in time" if process.poll() is None else "ended"
-    raise BorderFailed(f"the SBC {why}; the end of its log:\n{log_tail(border.directory)}")
+            await trio.sleep(_POLL_S)
+        raise _EndedEarly(f"the SBC ended; its log:\n{log_tail(directory)}")
+    raise BorderFailed(f"the SBC did not start in {_START_S:g} s; its log:\n{log_tail(directory)}")
 
 
 async def _stop(process: trio.Process) -> None:
-    if process.poll() is None:
-        process.terminate()
-        with trio.move_on_after(_STOP_S):
+    with trio.CancelScope(shield=True):
+        if process.poll() is None:
+            process.terminate()
+            with trio.move_on_after(_STOP_S):
+                await process.wait()
+                return
+            process.kill()
             await process.wait()
-            return
-        process.kill()
-        await process.wait()
 
 
 def log_tail(directory: Path) -> str:
