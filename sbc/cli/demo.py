@@ -6,6 +6,7 @@ to it over sockets only, and what is shown of the call is what `sbc calls --ladd
 
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -165,7 +166,8 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
         if self._border.lan is None:
             print("This machine has no other address, so the softphone must run on it too.\n")
         print(f"The SBC's configuration and log are in {self._directory}. To look inside:\n")
-        print(f"    sbc calls --config {self._directory}/sbc.yaml\n")
+        command = Path(sys.executable).with_name("sbc")
+        print(f"    {command} calls --config {self._directory}/sbc.yaml\n")
         print("Ctrl-C stops everything.\n", flush=True)
         self._narrates = True
 
