@@ -17,6 +17,12 @@ CORES = [
     "sbc.b2bua",
     "sbc.registrar",
     "sbc.routing",
+    # Policies are read by pydantic, which drags in what it likes; deciding knows nothing of it.
+    "sbc.policy.access",
+    "sbc.policy.admission",
+    "sbc.policy.caps",
+    "sbc.policy.model",
+    "sbc.policy.topology",
     "sbc.prefixes",
     "media.types",
     "media.errors",
