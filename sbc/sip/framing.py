@@ -11,7 +11,7 @@ from sbc.sip.errors import ParseError
 from sbc.sip.grammar import is_token, read_decimal
 from sbc.sip.parser import DEFAULT, Limits, salvage_request
 
-_CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:((?:[^\r\n]++|\r\n[ \t])*+)")
+_CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:((?>(?:[^\r\n]++|\r\n[ \t])*))")
 
 
 class Keepalive(Enum):

@@ -20,23 +20,23 @@ TCHARS = r"A-Za-z0-9\-.!%*_+`'~"
 WSP = r"[ \t]*+"
 """Optional white space; folding was undone before."""
 
-QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+QUOTED = r'"(?>(?:[^"\\]++|\\.)*)"'
 """quoted-string, with its quotes."""
 
-HOST = r"\[[0-9A-Fa-f:.]++\]|(?:[A-Za-z0-9_\-]++\.?+)++"
+HOST = r"\[[0-9A-Fa-f:.]++\]|(?>(?:[A-Za-z0-9_\-]++\.?+)+)"
 """host. A label may hold digits anywhere and, as names in private networks do, ``_``; whether
 the inside of brackets is an IPv6 address is for `read_host`."""
 
 PARAMS = (
-    rf"(?:{WSP};{WSP}[{TCHARS}]++"
-    rf'(?:{WSP}={WSP}(?:{QUOTED}|[^\x00-\x20\x7f";,<>]++))?+)*+'
+    rf"(?>(?:{WSP};{WSP}[{TCHARS}]++"
+    rf'(?:{WSP}={WSP}(?:{QUOTED}|[^\x00-\x20\x7f";,<>]++))?)*)'
 )
 """*( SEMI generic-param ). A value may hold more than token and host allow, as long as it cannot
 be taken for a delimiter: real tags end in ``==``."""
 
 _TOKEN = re.compile(rf"[{TCHARS}]++")
-_QUOTED_OR_SEMICOLON = re.compile(rf"(?:[^\";]++|{QUOTED})*+", re.DOTALL)
-_ELEMENT = re.compile(rf'(?:[^",<]++|{QUOTED}|<[^>]*+>)*+', re.DOTALL)
+_QUOTED_OR_SEMICOLON = re.compile(rf"(?>(?:[^\";]++|{QUOTED})*)", re.DOTALL)
+_ELEMENT = re.compile(rf'(?>(?:[^",<]++|{QUOTED}|<[^>]*+>)*)', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_PAIR = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 _BREAKS = str.maketrans("\r\n", "  ")

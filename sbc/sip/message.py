@@ -31,7 +31,7 @@ __all__ = [
     "top_value",
 ]
 
-BAD_NUL = re.compile(r"(?<!\\)(?:\\\\)*+\x00")
+BAD_NUL = re.compile(r"(?<!\\)(?>(?:\\\\)*)\x00")
 """Finds a NUL that is not half of a quoted-pair; in one it is legal (RFC 3261 §25.1)."""
 
 

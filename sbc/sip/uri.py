@@ -24,11 +24,11 @@ from sbc.sip.grammar import (
 # two separates the host.
 _USER_CHARS = r"A-Za-z0-9\-_.!~*'()&=+$,%#^{}|`\x80-\U0010ffff"
 _SIP_URI = re.compile(
-    rf"(?:([{_USER_CHARS};?/]++)(?::([{_USER_CHARS}]*+))?+@)?+"
+    rf"(?>(?:([{_USER_CHARS};?/]++)(?::([{_USER_CHARS}]*+))?@)?)"
     rf"({HOST})"
-    r"(?::([0-9]++))?+"
-    r'((?:;[^\x00-\x20\x7f;?<>"@=]++(?:=[^\x00-\x20\x7f;?<>"@]*+)?+)*+)'
-    r'(?:\?([^\x00-\x20\x7f<>"@]++))?+'
+    r"(?>(?::([0-9]++))?)"
+    r'((?>(?:;[^\x00-\x20\x7f;?<>"@=]++(?:=[^\x00-\x20\x7f;?<>"@]*+)?)*))'
+    r'(?>(?:\?([^\x00-\x20\x7f<>"@]++))?)'
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
 _OPAQUE = re.compile(r'[^\x00-\x20\x7f<>"]++')

@@ -23,7 +23,7 @@ from sbc.sip.grammar import (
 
 _VIA = re.compile(
     rf"([{TCHARS}]++){WSP}/{WSP}([{TCHARS}]++){WSP}/{WSP}([{TCHARS}]++)[ \t]++"
-    rf"({HOST})(?:{WSP}:{WSP}([0-9]++))?+({PARAMS}){WSP}",
+    rf"({HOST})(?>(?:{WSP}:{WSP}([0-9]++))?)({PARAMS}){WSP}",
     re.DOTALL,
 )
 
