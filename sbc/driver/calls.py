@@ -1,47 +1,60 @@
 """The live calls: found by dialog, woken by deadline, told what happens, written down at the end.
 
-The one place where an unexpected error is caught is here: it ends the call it happened in, and
-nothing else.
+An unexpected error in a call ends that call and nothing else, and leaves nothing of it behind.
 """
 
-import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from media.types import SideName
 from sbc.b2bua import machine
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
-from sbc.b2bua.commands import Answered, Command, Ended, ReleasePorts
-from sbc.b2bua.ending import release_media
-from sbc.b2bua.events import Event, GaveUp, MediaRefused, ReplyReceived
+from sbc.b2bua.commands import Answered, Command, Ended
+from sbc.b2bua.events import Event, GaveUp, MediaRefused, ReplyReceived, RequestFailed
 from sbc.b2bua.table import State
+from sbc.driver.boundary import contained
 from sbc.driver.edges import Log, Records
 from sbc.driver.outbox import Outbox
+from sbc.driver.ports import NetworkPorts
+from sbc.driver.recent import RecentCalls
+from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
-from sbc.sip.message import Message
+from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
+from sbc.sip.user import SendRequest
 
-RECENT_CALLS = 200
-"""Ended calls that are kept for the operator's questions."""
+_Identity = tuple[str, str, int]
+"""Call-ID, From tag and CSeq: the same for an INVITE that comes by two ways (§8.2.2.2)."""
 
 
 class Calls:
     """All calls of the process, by name and by dialog."""
 
-    def __init__(self, outbox: Outbox, caps: PeerCaps, records: Records, log: Log) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        caps: PeerCaps,
+        ports: NetworkPorts,
+        records: Records,
+        log: Log,
+        tally: Tally,
+    ) -> None:
         self._outbox = outbox
         self._caps = caps
+        self._ports = ports
         self._records = records
         self._log = log
+        self._tally = tally
         self._live: dict[str, Call] = {}
         self._dialogs: dict[str, tuple[Call, SideName]] = {}
         self._tags: dict[str, list[str]] = {}
         self._invites: dict[str, Call] = {}
+        self._identities: dict[str, _Identity] = {}
+        self._known: set[_Identity] = set()
         self._deadlines: Deadlines[str] = Deadlines()
         self._due: dict[str, float] = {}
-        self.recent: deque[Call] = deque(maxlen=RECENT_CALLS)
-        """Ended calls, oldest first."""
+        self.recent = RecentCalls()
         self.total = 0
         """Calls begun since the start."""
 
@@ -79,10 +92,18 @@ class Calls:
         leg = call.leg(side)
         if message.call_id != leg.call_id:
             return None
-        remote_tag = leg.dialog.remote_tag if leg.dialog is not None else None
-        if remote_tag is not None and remote_tag != (message.from_tag or ""):
-            return None
-        return found
+        if leg.dialog is not None:
+            remote_tag = leg.dialog.remote_tag
+        elif side is SideName.A and call.invite is not None:
+            remote_tag = call.invite.from_tag or ""
+        else:
+            # The callee has not said its tag yet.
+            return found
+        return found if remote_tag == (message.from_tag or "") else None
+
+    def has_twin(self, invite: Request) -> bool:
+        """Whether this very INVITE came by another way already (RFC 3261 §8.2.2.2)."""
+        return _identity(invite) in self._known
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""
@@ -93,6 +114,9 @@ class Calls:
         self.total += 1
         self._live[call.name] = call
         self._invites[call.invite_key] = call
+        if call.invite is not None:
+            identity = self._identities[call.name] = _identity(call.invite)
+            self._known.add(identity)
         self._index(call.a.local_tag, call, SideName.A)
         self._log(
             "info",
@@ -103,12 +127,13 @@ class Calls:
             source=call.a.flow.remote,
             route=call.route,
         )
-        self._run(call, lambda: machine.begin(call, now), now)
+        self._run(call, partial(machine.begin, call, now), now)
 
-    def tell(self, call: Call, event: Event, now: float) -> None:
-        """Tell a call something."""
-        if call.name in self._live:
-            self._run(call, lambda: machine.receive(call, event, now), now)
+    def tell(self, call: Call, event: Event, now: float) -> bool:
+        """Tell a call something; false when it broke over it, and what it was told is undone."""
+        if call.name not in self._live:
+            return True
+        return self._run(call, partial(machine.receive, call, event, now), now)
 
     def tell_named(self, name: str, event: Event, now: float) -> None:
         """Tell the call of that name, if it still lives."""
@@ -135,19 +160,42 @@ class Calls:
             self._due.pop(name, None)
             call = self._live.get(name)
             if call is not None:
-                self._run(call, lambda call=call: machine.handle_timeout(call, now), now)  # type: ignore[misc]
+                self._run(call, partial(machine.handle_timeout, call, now), now)
 
     def drop_all(self, ending: Ending, now: float) -> None:
         """Forget every call without another word, with its record: the process is ending."""
         for call in self:
             self._drop(call, ending, now)
 
-    def _run(self, call: Call, work: Callable[[], Sequence[Command]], now: float) -> None:
-        try:
-            self._execute(call, work(), now)
-        except Exception:  # noqa: BLE001 - the call boundary: one call's fault stays its own
-            self._failed(call, now)
+    def _run(self, call: Call, work: Callable[[], Sequence[Command]], now: float) -> bool:
+        """Let a call do something and carry it out; whether that went well."""
+        self._ports.serving = call.name
+        fault = contained(partial(self._turn, call, work, now))
+        if fault is None:
+            return True
+        self._failed(call, fault, now)
+        return False
+
+    def _turn(self, call: Call, work: Callable[[], Sequence[Command]], now: float) -> None:
+        commands = work()
+        ref = ""
+        if call.position and call.b.local_tag not in self._dialogs:
+            ref, commands = self._within_caps(call, commands, now)
+        self._execute(call, commands, now)
         self._settle(call)
+        if ref:
+            self.tell(call, RequestFailed(ref, "transport"), now)
+
+    def _within_caps(
+        self, call: Call, commands: Sequence[Command], now: float
+    ) -> tuple[str, Sequence[Command]]:
+        """Hold the INVITE to another candidate back if its peer may have no more calls."""
+        decision = self._caps.begin(call.b.peer, call.name, now)
+        if decision.allowed or call.setup is None:
+            return "", commands
+        call.note("decision", decision.explanation)
+        ref = call.setup.ref
+        return ref, [c for c in commands if not (isinstance(c, SendRequest) and c.ref == ref)]
 
     def _execute(self, call: Call, commands: Sequence[Command], now: float) -> None:
         self._outbox.for_call(
@@ -155,7 +203,7 @@ class Calls:
             commands,
             now,
             refused=lambda reason: machine.receive(call, MediaRefused(reason), now),
-            told=lambda command: self._told(call, command),
+            told=lambda command: self._told(call, command, now),
         )
 
     def _settle(self, call: Call) -> None:
@@ -178,12 +226,14 @@ class Calls:
         self._dialogs[tag] = (call, side)
         self._tags.setdefault(call.name, []).append(tag)
 
-    def _told(self, call: Call, command: Answered | Ended) -> None:
+    def _told(self, call: Call, command: Answered | Ended, now: float) -> None:
         if isinstance(command, Answered):
             self._log("info", "call answered", call=call.name)
             self._records.call_answered(call)
-            return
-        self._remove(call)
+        elif self._remove(call, now):
+            self._write_end(call)
+
+    def _write_end(self, call: Call) -> None:
         ending = call.ending
         if ending is not None:
             self._log(
@@ -196,37 +246,56 @@ class Calls:
             )
         self._records.call_ended(call)
 
-    def _remove(self, call: Call) -> None:
+    def _remove(self, call: Call, now: float) -> bool:
+        """Forget a call and everything it held; false when that was done before."""
         if self._live.pop(call.name, None) is None:
-            return
+            return False
         self._invites.pop(call.invite_key, None)
         for tag in self._tags.pop(call.name, ()):
             del self._dialogs[tag]
+        identity = self._identities.pop(call.name, None)
+        if identity is not None:
+            self._known.discard(identity)
         self._due.pop(call.name, None)
         self._deadlines.cancel(call.name)
-        self._outbox.forget_call(call.name)
+        self._outbox.forget_call(call, now)
+        left = self._ports.give_back_all(call.name, now)
+        if left:
+            self._log("error", "ports left behind", call=call.name, ports=left)
         for peer in {call.a.peer, *(candidate.peer for candidate in call.candidates)}:
             self._caps.end(peer, call.name)
         self.recent.append(call)
+        return True
 
-    def _failed(self, call: Call, now: float) -> None:
+    def _failed(self, call: Call, fault: str, now: float) -> None:
         """An error of ours: log it once, end this call on both legs, write its record."""
-        self._log("error", "internal error", call=call.name, traceback=traceback.format_exc())
+        self._tally.faults += 1
+        self._log("error", "internal error", call=call.name, traceback=fault)
+        if call.name not in self._live:
+            return
         ending = Ending(500, TEMPORARY_FAILURE, "internal", "an internal error ended the call")
         call.out.clear()
-        call.note("error", traceback.format_exc(limit=-3))
-        try:
-            self._execute(call, machine.receive(call, GaveUp(ending), now), now)
-        except Exception:  # noqa: BLE001 - second fault: drop the call without another word
+        call.note("error", fault.strip().rpartition("\n")[2])
+        fault_again = contained(lambda: self._give_up(call, ending, now))
+        if fault_again is not None:
+            self._log("error", "internal error at the end", call=call.name, traceback=fault_again)
             self._drop(call, ending, now)
 
+    def _give_up(self, call: Call, ending: Ending, now: float) -> None:
+        self._execute(call, machine.receive(call, GaveUp(ending), now), now)
+        self._settle(call)
+
     def _drop(self, call: Call, ending: Ending, now: float) -> None:
+        """Forget a call without asking it: each step whatever became of the one before."""
         call.out.clear()
-        call.ends(ending)
         call.state = State.ENDED
+        call.ends(ending)
         call.ended_at = now
-        self._outbox.close_media(call)
-        release_media(call)
-        ports = [command for command in call.out if isinstance(command, ReleasePorts)]
-        call.out.clear()
-        self._execute(call, [*ports, Ended()], now)
+        contained(lambda: self._outbox.refuse_invite(call, ending.status, now))
+        contained(lambda: self._outbox.close_media(call))
+        if self._remove(call, now):
+            contained(lambda: self._write_end(call))
+
+
+def _identity(invite: Request) -> _Identity:
+    return invite.call_id, invite.from_tag or "", invite.cseq.number

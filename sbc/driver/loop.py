@@ -1,4 +1,4 @@
-"""The loop: what trio's edges bring goes into the switchboard with the time, and one timer wakes it.
+"""The loop: what trio's edges bring goes into the switchboard with the time; one timer wakes it.
 
 No task, channel or sleep belongs to a call: a batch of messages is handled in the task that read
 it, and the earliest of all deadlines is the only one anybody sleeps for.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from media.errors import MediaError
 from media.errors import MediaRefused as RelayRefused
 from media.plan import CloseStream, MediaPlan, RelayCommand, diff
 from media.types import SideName
@@ -10,13 +11,16 @@ from sbc.b2bua.call import Call, MediaCounters
 from sbc.driver.edges import Log, MediaRelay, Wire
 from sbc.driver.ports import NetworkPorts
 from sbc.registrar import commands as registrar_commands
-from sbc.registrar.binding import Binding
+from sbc.sip.message import make_response
 from sbc.sip.transaction.events import Output, Transmit
 from sbc.sip.transaction.layer import TransactionLayer
 from sbc.sip.user import Abandon, Respond, SendAck, SendRequest
 
 REGISTRAR = "registrar"
 """The owner of client transactions that no call owns."""
+
+MANY_OWNED = 32
+"""Client transactions of one call above which those that ran out are looked for."""
 
 
 class Outbox:
@@ -86,7 +90,7 @@ class Outbox:
         self,
         commands: Sequence[registrar_commands.Command],
         now: float,
-        changed: Callable[[str, Binding], None],
+        changed: Callable[[registrar_commands.BindingChanged], None],
     ) -> None:
         """Carry out the registrar's commands."""
         for command in commands:
@@ -97,7 +101,7 @@ class Outbox:
             elif isinstance(command, registrar_commands.Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
             else:
-                changed(command.what, command.binding)
+                changed(command)
 
     def transmit(self, outputs: Sequence[Output]) -> None:
         """Send what the transaction layer wants sent."""
@@ -114,14 +118,26 @@ class Outbox:
                 if not refs:
                     del self._refs[owner]
 
-    def forget_call(self, call: str) -> None:
-        """A call is over: nothing that still comes concerns it."""
-        for key in self._refs.pop(call, {}):
+    def forget_call(self, call: Call, now: float) -> None:
+        """A call is over: nothing that still comes concerns it, and nothing of it stays.
+
+        A transaction that waits for somebody to end it would wait for ever.
+        """
+        for key in self._refs.pop(call.name, {}):
             self._owners.pop(key, None)
+            self._layer.abandon(key, now)
+        self._layer.abandon(call.invite_key, now)
+        self._plans.pop(call.name, None)
 
     def close_media(self, call: Call) -> None:
-        """Close whatever media a call has; never fails."""
+        """Close whatever media a call has."""
         self._apply_media(call, None)
+
+    def refuse_invite(self, call: Call, status: int, now: float) -> None:
+        """Answer the caller's INVITE, if it waits for an answer, without asking the call."""
+        if call.invite is not None:
+            response = make_response(call.invite, status, None, call.a.local_tag)
+            self.transmit(self._layer.respond(call.invite_key, response, now))
 
     def _speak(
         self, call: Call, command: Respond | SendRequest | SendAck | Abandon, now: float
@@ -142,8 +158,16 @@ class Outbox:
         if command.request.method != "CANCEL":
             # A CANCEL shares the branch of its INVITE, and nobody waits for its answer.
             self._owners[key] = (owner, command.ref)
-            self._refs.setdefault(owner, {})[key] = command.ref
+            refs = self._refs.setdefault(owner, {})
+            refs[key] = command.ref
+            if len(refs) > MANY_OWNED and owner != REGISTRAR:
+                self._forget_ended(owner, refs)
         return outputs
+
+    def _forget_ended(self, owner: str, refs: dict[str, str]) -> None:
+        """Forget a long call's transactions whose retransmissions nobody waits for any more."""
+        for key in [key for key in refs if not self._layer.has(key)]:
+            self.forget(owner, key)
 
     def _transmit(self, call: Call, outputs: Sequence[Output], side: str) -> None:
         for output in outputs:
@@ -181,7 +205,11 @@ class Outbox:
         clocks = {stream.index: stream.clock_hz for stream in before.streams}
         for command in commands:
             if isinstance(command, CloseStream):
-                counted = self._relay.counters(command.stream_id)
+                try:
+                    counted = self._relay.counters(command.stream_id)
+                except MediaError:
+                    # The engine failed, and took its counters along.
+                    continue
                 index = command.stream_id[1]
                 call.counters.append(
                     MediaCounters(index, clocks[index], counted[SideName.A], counted[SideName.B])

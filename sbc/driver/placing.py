@@ -14,14 +14,19 @@ from sbc.b2bua.call import Candidate
 from sbc.policy.access import decide
 from sbc.policy.model import Decision, Facts, PolicySet
 from sbc.registrar.binding import Binding
-from sbc.registrar.registrar import Registrar, Upstream
+from sbc.registrar.grants import user_of
+from sbc.registrar.registrar import Registrar
+from sbc.registrar.relaying import Upstream
 from sbc.routing.facing import bracketed, family_of, listener_of
 from sbc.routing.model import MediaRules, Network, Peer, Settings, Target
 from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
+from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
+_VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
+"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only."""
 
 
 @dataclass(slots=True)
@@ -59,10 +64,14 @@ class Refusal:
 
 
 def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow) -> Caller:
-    """Classify the source of a request outside any dialog, and decide on it."""
+    """Classify the source of a request outside any dialog, and decide on it.
+
+    Raises:
+        ParseError: a header that says who sends it is malformed (400).
+    """
     network = force.networks[flow.network]
     peer = force.table.classify(flow.network, flow.remote[0])
-    binding = registrar.by_flow(flow)
+    binding = _registered(registrar, request, flow)
     facts = Facts(
         network=flow.network,
         trusted=network.trusted,
@@ -72,8 +81,11 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         registered=binding is not None,
         user_agent=request.headers.first("user-agent"),
     )
-    if peer is None and (binding is not None or request.method == "REGISTER"):
-        peer = force.table.endpoints(flow.network, binding.host if binding is not None else None)
+    if peer is None:
+        if request.method == "REGISTER":
+            peer = force.table.endpoints(flow.network, request.to.uri.host)
+        elif binding is not None:
+            peer = force.table.endpoints(flow.network, binding.host)
     return Caller(
         peer=peer.name if peer is not None else "",
         rules=peer.media if peer is not None else _ANY_MEDIA,
@@ -91,28 +103,30 @@ def candidates_for(
         ParseError: the Request-URI is malformed (400).
     """
     uri = request.uri
-    if uri.scheme not in ("sip", "tel"):
-        return Refusal(416, f"a {uri.scheme}: Request-URI is not served")
-    trusted = force.networks[flow.network].trusted
-    if trusted and uri.user is not None:
+    # A token stands for a phone without further questions, so only the side that was told it may
+    # use it.
+    if force.networks[flow.network].trusted and uri.user is not None:
         called = registrar.by_token(uri.user)
         if called is not None:
             if not called.reachable:
                 return Refusal(480, f"the phone of {called.aor} does not answer keep-alives")
             return f"binding of {called.aor}", [_to_binding(force, called)]
-    choice = force.table.choose(caller.peer or None, flow.network, uri.user, uri.host)
+    choice = force.table.choose(caller.peer or None, flow.network, number_of(uri), uri.host)
     if choice.route is None:
         return Refusal(404, choice.why)
     found: list[Candidate] = []
+    missing: list[str] = []
     for peer in choice.peers:
-        if peer.kind == "endpoints":
-            binding = registrar.by_user(uri.user or "", peer.network)
-            if binding is not None:
-                found.append(_to_binding(force, binding))
-        else:
-            found += to_peer(force, peer, request)
+        places = (
+            _to_phones(force, registrar, peer, uri, flow)
+            if peer.kind == "endpoints"
+            else _to_peer(force, peer, uri)
+        )
+        found += places
+        if not places:
+            missing.append(_why_unreachable(force, peer, uri))
     if not found:
-        return Refusal(480, f"{choice.why}: no place to send the call to is known")
+        return Refusal(480, f"{choice.why}: {'; '.join(missing)}")
     return choice.why, found
 
 
@@ -126,22 +140,76 @@ def upstream_for(
     """
     to = request.to.uri
     choice = force.table.choose(
-        caller.peer or None, flow.network, to.user, to.host, method="REGISTER"
+        caller.peer or None, flow.network, user_of(to), to.host, method="REGISTER"
     )
+    if choice.route is None:
+        return Refusal(404, choice.why)
+    missing: list[str] = []
     for peer in choice.peers:
         for target in peer.targets:
             for target_flow in flows_to(force, peer, target):
                 host = peer.domain or target_flow.remote[0]
                 port = None if peer.domain or target.port == 5060 else target.port
                 return Upstream(peer.name, target_flow, host, port)
-    return Refusal(404, choice.why if choice.route is None else "no registrar address is known")
+        missing.append(_why_unreachable(force, peer, to))
+    return Refusal(503, f"{choice.why}: {'; '.join(missing)}")
 
 
-def to_peer(force: InForce, peer: Peer, request: Request) -> list[Candidate]:
+def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
+    """The flows to a target: one per numeric address that a listener of ours can reach."""
+    network = force.networks[peer.network]
+    found = []
+    for host in _hosts_of(force, target):
+        listener = network.listener(target.transport, family_of(host))
+        if listener is not None:
+            local = (listener.bind, listener.port)
+            found.append(Flow(peer.network, target.transport, local, (host, target.port)))
+    return found
+
+
+def number_of(uri: Uri) -> str:
+    """What routes compare: the user part without escapes.
+
+    Of a telephone number its parameters and visual separators are left out too, so that no way
+    of writing a number leads around a route (RFC 3966 §5.1.1, RFC 3261 §19.1.6).
+    """
+    user = user_of(uri)
+    if uri.scheme == "tel" or uri.param("user") == "phone":
+        return user.partition(";")[0].translate(_VISUAL_SEPARATORS)
+    return user
+
+
+def loop_mark(request: Request, flow: Flow) -> str:
+    """What makes an INVITE the same one when it comes again (RFC 5393 §4.2)."""
+    # From and Call-ID change at every passage through a B2BUA; where it came in and what it asks
+    # for do not.
+    text = f"{flow.network}\0{request.uri_text}"
+    return blake2s(text.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+
+
+def is_loop(request: Request, instance: str, mark: str) -> bool:
+    """Whether a Via of ours says that this very request passed here before."""
+    if instance not in "".join(request.headers.all("via")):
+        return False
+    return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
+
+
+def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
+    """The binding that a request comes from; of the lines of one phone that of its From."""
+    bindings = registrar.by_flow(flow)
+    if len(bindings) < 2:
+        return bindings[0] if bindings else None
+    user = user_of(request.from_.uri)
+    for binding in reversed(bindings):
+        if binding.user == user:
+            return binding
+    return bindings[-1]
+
+
+def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
     """One candidate for each address of each target of a peer."""
-    user = request.uri.user
-    person = f"{user}@" if user else ""
-    phone = request.uri.scheme == "tel" or request.uri.param("user") == "phone"
+    person = f"{uri.user}@" if uri.user else ""
+    phone = uri.scheme == "tel" or uri.param("user") == "phone"
     found = []
     for target in peer.targets:
         for flow in flows_to(force, peer, target):
@@ -165,38 +233,21 @@ def to_peer(force: InForce, peer: Peer, request: Request) -> list[Candidate]:
     return found
 
 
-def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
-    """The flows to a target: one per numeric address that a listener of ours can reach."""
-    network = force.networks[peer.network]
-    hosts = (target.host,) if _is_numeric(target.host) else force.addresses.get(target.host, ())
-    found = []
-    for host in hosts:
-        listener = network.listener(target.transport, family_of(host))
-        if listener is not None:
-            local = (listener.bind, listener.port)
-            found.append(Flow(peer.network, target.transport, local, (host, target.port)))
-    return found
-
-
-def loop_mark(request: Request, flow: Flow) -> str:
-    """What makes an INVITE the same one when it comes again (RFC 5393 §4.2)."""
-    # From and Call-ID change at every passage through a B2BUA; where it came in and what it asks
-    # for do not.
-    text = f"{flow.network}\0{request.uri_text}"
-    return blake2s(text.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-
-
-def is_loop(request: Request, instance: str, mark: str) -> bool:
-    """Whether a Via of ours says that this very request passed here before."""
-    if instance not in "".join(request.headers.all("via")):
-        return False
-    return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
+def _to_phones(
+    force: InForce, registrar: Registrar, peer: Peer, uri: Uri, flow: Flow
+) -> list[Candidate]:
+    """The phones of the called user, newest registration first; never the phone that calls."""
+    return [
+        _to_binding(force, binding)
+        for binding in registrar.by_user(user_of(uri), peer.network)
+        if binding.flow != flow and force.table.endpoints(peer.network, binding.host) is peer
+    ]
 
 
 def _to_binding(force: InForce, binding: Binding) -> Candidate:
-    peer = force.table.peer(binding.endpoints)
+    peer = force.table.endpoints(binding.flow.network, binding.host)
     return Candidate(
-        peer=binding.endpoints,
+        peer=peer.name if peer is not None else "",
         flow=binding.flow,
         request_uri=binding.contact,
         our_host=binding.host,
@@ -204,6 +255,30 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
         rules=peer.media if peer is not None else _ANY_MEDIA,
         trusted=force.networks[binding.flow.network].trusted,
     )
+
+
+def _why_unreachable(force: InForce, peer: Peer, uri: Uri) -> str:
+    """Why there is no way to a peer, in words that an operator can act on."""
+    if peer.kind == "endpoints":
+        user = user_of(uri) or "nobody"
+        return f"{user} has no reachable registration on network {peer.network!r}"
+    reasons = []
+    for target in peer.targets:
+        hosts = _hosts_of(force, target)
+        if not hosts:
+            reasons.append(f"{target.host} has no known address")
+        else:
+            families = "/".join(sorted({f"IPv{family_of(host)}" for host in hosts}))
+            reasons.append(
+                f"network {peer.network!r} has no {target.transport} listener for {families}"
+            )
+    return f"peer {peer.name!r}: " + (", ".join(reasons) or "it has no address")
+
+
+def _hosts_of(force: InForce, target: Target) -> tuple[str, ...]:
+    if _is_numeric(target.host):
+        return (target.host,)
+    return force.addresses.get(target.host, ())
 
 
 def _is_numeric(host: str) -> bool:

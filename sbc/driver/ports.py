@@ -8,17 +8,28 @@ from sbc.routing.model import Network
 QUARANTINE_S = 10.0
 """How long a port rests after a call, so that its late packets die with it."""
 
+Port = tuple[str, int]
+"""Network and even port."""
+
 
 class NetworkPorts:
-    """One pool per network; pools keep their ports in use over a reload."""
+    """One pool per network; pools keep their ports in use over a reload.
 
-    __slots__ = ("_pools",)
+    Every port is held in the name of the call that was being served when it was taken, so that
+    what a call leaves behind, by a fault of ours, is found when it ends.
+    """
+
+    __slots__ = ("_held", "_owners", "_pools", "_seed", "serving")
 
     def __init__(self, networks: Iterable[Network], seed: int) -> None:
+        self._seed = seed
         self._pools: dict[str, PortPool] = {}
-        for number, network in enumerate(networks):
-            low, high = network.media_ports
-            self._pools[network.name] = PortPool(low, high, QUARANTINE_S, seed + number)
+        self._held: dict[str, dict[Port, None]] = {}
+        self._owners: dict[Port, str] = {}
+        self.serving = ""
+        """The call that takes ports now."""
+        for network in networks:
+            self._add(network)
 
     def take(self, network: str, now: float) -> int:
         """An even port of the network; the one above it is its RTCP port.
@@ -26,18 +37,51 @@ class NetworkPorts:
         Raises:
             PortsExhausted: none is free.
         """
-        return self._pools[network].take(now)
+        port = self._pools[network].take(now)
+        place = (network, port)
+        self._owners[place] = self.serving
+        self._held.setdefault(self.serving, {})[place] = None
+        return port
 
     def give_back(self, network: str, port: int, now: float) -> None:
-        """Let a port rest, then be taken again."""
+        """Let a port rest, then be taken again.
+
+        Raises:
+            KeyError: the port is not taken; a bug of the caller.
+        """
+        place = (network, port)
+        owner = self._owners.pop(place)
+        held = self._held[owner]
+        del held[place]
+        if not held:
+            del self._held[owner]
         self._pools[network].give_back(port, now)
 
+    def give_back_all(self, call: str, now: float) -> int:
+        """Give back whatever a call still holds, and say how many ports that was."""
+        places = list(self._held.get(call, ()))
+        for network, port in places:
+            self.give_back(network, port, now)
+        return len(places)
+
     def resize(self, networks: Iterable[Network], now: float) -> None:
-        """Put the ranges of a new configuration in force."""
+        """Put the ranges of a new configuration in force.
+
+        The pool of a network that is no more stays, for the calls that still hold ports of it.
+        """
         for network in networks:
-            low, high = network.media_ports
-            self._pools[network.name].resize(low, high, now)
+            pool = self._pools.get(network.name)
+            if pool is None:
+                self._add(network)
+            else:
+                low, high = network.media_ports
+                pool.resize(low, high, now)
 
     def in_use(self) -> dict[str, int]:
         """Ports taken, by network."""
         return {name: pool.in_use for name, pool in self._pools.items()}
+
+    def _add(self, network: Network) -> None:
+        low, high = network.media_ports
+        seed = self._seed + len(self._pools)
+        self._pools[network.name] = PortPool(low, high, QUARANTINE_S, seed)

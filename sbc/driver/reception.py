@@ -1,10 +1,9 @@
-"""Reception of requests outside any dialog: new calls, registrations, probes, and refusals.
+"""Reception of requests outside any dialog that came in: new calls, registrations, probes.
 
 Spec: RFC 3261 §8.2, §10.3, §11, §16.3; RFC 5853 §3.5.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from media.types import SideName
 from sbc.b2bua.call import Call, Candidate
@@ -13,41 +12,42 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.calls import Calls
-from sbc.driver.edges import Log, Wire
+from sbc.driver.door import explain
+from sbc.driver.edges import Log
 from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce, Refusal
 from sbc.driver.ports import NetworkPorts
+from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
-from sbc.policy.topology import session_uuid
-from sbc.registrar.binding import Binding
+from sbc.policy.model import Decision
+from sbc.policy.topology import session_uuid, unsupported_requirements
+from sbc.registrar.commands import BindingChanged
 from sbc.registrar.registrar import Registrar
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
-from sbc.sip.message import Request, Response, make_response, serialize
+from sbc.sip.message import Request, Response, make_response
+from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGISTER"
-RETRY_AFTER_S = 5
+"""What is served at all, as OPTIONS tells."""
+ALLOW_OUTSIDE = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"
+"""What is served outside calls, as 405 tells."""
 
+_SCHEMES = {
+    "INVITE": frozenset({"sip", "tel"}),
+    "OPTIONS": frozenset({"sip", "sips", "tel"}),
+    "REGISTER": frozenset({"sip", "sips"}),
+}
+"""The methods served outside calls, and the Request-URIs that each is served for."""
 
-@dataclass(slots=True)
-class Tally:
-    """What was counted on the way in; each is a metric."""
-
-    received: int = 0
-    dropped_rate: int = 0
-    """By a rate limit, before parsing."""
-    malformed: int = 0
-    dropped_policy: int = 0
-    refused: int = 0
-    """Requests answered with a final failure of our own."""
-    stray: int = 0
-    """Responses and ACKs that nobody waits for."""
+_IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
+"""Methods that only a dialog, or a subscription, gives a meaning."""
 
 
 class Reception:
-    """Who stands at the door: decides on every request that belongs to nothing yet."""
+    """Takes every request that belongs to nothing yet, and was let in."""
 
     def __init__(
         self,
@@ -60,7 +60,6 @@ class Reception:
         admission: Admission,
         caps: PeerCaps,
         ports: NetworkPorts,
-        wire: Wire,
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
@@ -73,7 +72,6 @@ class Reception:
         self._admission = admission
         self._caps = caps
         self._ports = ports
-        self._wire = wire
         self._log = log
         self._ids = ids
         self._wall = wall
@@ -95,61 +93,53 @@ class Reception:
             instance=self._instance,
         )
 
-    def may_enter(self, request: Request, flow: Flow) -> bool:
-        """Whether a request outside any dialog may cost us a transaction (S14)."""
-        if request.method in ("ACK", "CANCEL") or request.to_tag is not None:
-            return True
-        caller = placing.identify(self._force, self._registrar, request, flow)
-        if caller.decision.outcome != "drop":
-            return True
-        self._log(
-            "info",
-            "request dropped",
-            method=request.method,
-            source=flow.remote,
-            network=flow.network,
-            why=caller.decision.explanation,
-        )
-        return False
+    def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
+        """Serve a request outside any dialog, or say why not.
 
-    def answer_statelessly(self, request: Request, flow: Flow, status: int, text: str) -> None:
-        response = make_response(request, status, None, self._ids.token())
-        listener = listener_of(self._force.networks[flow.network], flow)
-        response.headers.append("Warning", _warning(sent_by(listener), text))
-        if status == 503:
-            response.headers.append("Retry-After", str(RETRY_AFTER_S))
-        self._tally.refused += 1
-        try:
-            self._wire.send(flow, serialize(response))
-        except ValueError:
-            # What it echoes of a malformed request cannot be said legally: then nothing is.
+        Raises:
+            ParseError: a header that must be understood is malformed (400).
+        """
+        if self._objects(key, request, flow, now):
             return
+        if request.method == "INVITE":
+            self._invite(key, request, flow, caller, now)
+        elif request.method == "REGISTER":
+            self._register(key, request, flow, caller, now)
+        else:
+            self._options(key, request, flow, now)
 
     def refuse(
-        self, key: str, request: Request, flow: Flow, status: int, text: str, now: float
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        status: int,
+        text: str,
+        now: float,
+        *extra: tuple[str, str],
     ) -> None:
         """Answer a request with a final response of our own, and say why in Warning."""
         response = make_response(request, status, None, self._ids.token())
-        if text:
-            listener = listener_of(self._force.networks[flow.network], flow)
-            response.headers.append("Warning", _warning(sent_by(listener), text))
-        if status == 503:
-            response.headers.append("Retry-After", str(RETRY_AFTER_S))
+        explain(response, sent_by(listener_of(self._force.networks[flow.network], flow)), text)
+        for name, value in extra:
+            response.headers.append(name, value)
         if status >= 300:
             self._tally.refused += 1
         self._respond(key, response, now)
 
-    def binding_changed(self, what: str, binding: Binding) -> None:
+    def binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
+        binding, previous = change.binding, change.previous
         network, host = binding.flow.network, binding.flow.remote[0]
-        if what in ("registered", "moved"):
+        if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(network, host)
-        elif what in ("unregistered", "expired"):
-            self._admission.withdraw(network, host)
-        level = "debug" if what == "refreshed" else "info"
+        elif change.what not in ("reachable", "unreachable"):
+            previous = binding.flow
+        if previous is not None and not self._registrar.has_source(previous):
+            self._admission.withdraw(previous.network, previous.remote[0])
         self._log(
-            level,
-            f"phone {what}",
+            "debug" if change.what == "refreshed" else "info",
+            f"phone {change.what}",
             aor=binding.aor,
             source=binding.flow.remote,
             network=network,
@@ -160,40 +150,70 @@ class Reception:
         """A fresh branch for a request that belongs to no call."""
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
-    def receive(self, key: str, request: Request, flow: Flow, now: float) -> None:
-        caller = placing.identify(self._force, self._registrar, request, flow)
-        decision = caller.decision
-        if not decision.allowed:
-            self._log("info", "request refused", source=flow.remote, why=decision.explanation)
-            text = decision.text or "refused by policy"
-            self.refuse(key, request, flow, decision.status or 403, text, now)
-        elif request.max_forwards == 0 and request.method != "OPTIONS":
+    def _objects(self, key: str, request: Request, flow: Flow, now: float) -> bool:
+        """Inspect method, Request-URI and headers (RFC 3261 §8.2.1, §8.2.2); whether that ended it.
+
+        Raises:
+            ParseError: one of them is malformed.
+        """
+        method = request.method
+        schemes = _SCHEMES.get(method)
+        if schemes is None:
+            if method in _IN_DIALOG:
+                self.refuse(key, request, flow, 481, f"{method} outside a call", now)
+            else:
+                status = 405 if method in METHODS else 501
+                text = f"{method} is not served outside a call"
+                self.refuse(key, request, flow, status, text, now, ("Allow", ALLOW_OUTSIDE))
+            return True
+        if request.uri.scheme not in schemes:
+            text = f"a {request.uri.scheme}: Request-URI is not served"
+            self.refuse(key, request, flow, 416, text, now)
+            return True
+        # OPTIONS ends here, so it needs no further hop.
+        if request.max_forwards == 0 and method != "OPTIONS":
             self.refuse(key, request, flow, 483, "Max-Forwards is used up", now)
-        elif request.method == "INVITE":
-            self._invite(key, request, flow, caller, now)
-        elif request.method == "REGISTER":
-            self._register(key, request, flow, caller, now)
-        elif request.method == "OPTIONS":
-            response = make_response(request, 200, None, self._ids.token())
-            response.headers.append("Allow", ALLOW)
-            response.headers.append("Accept", "application/sdp")
-            self._respond(key, response, now)
+            return True
+        unmet = [] if method == "INVITE" else unsupported_requirements(request)
+        if unmet:
+            options = ", ".join(unmet)
+            text = f"{options} is required, but not supported here"
+            self.refuse(key, request, flow, 420, text, now, ("Unsupported", options))
+            return True
+        return False
+
+    def _options(self, key: str, request: Request, flow: Flow, now: float) -> None:
+        """Answer as an INVITE to the same place would be (RFC 3261 §11.2), as far as we know."""
+        trusted = self._force.networks[flow.network].trusted
+        asked = self._registrar.by_token(request.uri.user or "") if trusted else None
+        if self.draining:
+            self.refuse(key, request, flow, 503, "this border is draining", now)
+        elif asked is not None and not asked.reachable:
+            text = f"the phone of {asked.aor} does not answer keep-alives"
+            self.refuse(key, request, flow, 480, text, now)
         else:
-            self.refuse(key, request, flow, 405, f"{request.method} outside a call", now)
+            extra = (("Allow", ALLOW), ("Accept", "application/sdp"))
+            self.refuse(key, request, flow, 200, "", now, *extra)
 
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
+        if placing.is_loop(request, self._instance, "-"):
+            self.refuse(key, request, flow, 482, "this REGISTER passed here before", now)
+            return
         upstream = placing.upstream_for(self._force, caller, request, flow)
         if isinstance(upstream, Refusal):
             self.refuse(key, request, flow, upstream.status, upstream.text, now)
             return
         commands = self._registrar.register(
-            key, request, flow, upstream, endpoints=caller.peer, ref=self.branch()
+            key, request, flow, upstream, endpoints=caller.peer, ref=self.branch(), now=now
         )
         self._outbox.for_registrar(commands, now, self.binding_changed)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         if self.draining:
             self.refuse(key, request, flow, 503, "this border is draining", now)
+            return
+        if self._calls.has_twin(request):
+            self.refuse(key, request, flow, 482, "this INVITE came another way already", now)
             return
         mark = placing.loop_mark(request, flow)
         if placing.is_loop(request, self._instance, mark):
@@ -204,29 +224,42 @@ class Reception:
             self.refuse(key, request, flow, placed.status, placed.text, now)
             return
         route, candidates = placed
-        name = self._ids.token()
-        for peer in {caller.peer, candidates[0].peer} - {""}:
-            decision = self._caps.begin(peer, name, now)
-            if not decision.allowed:
-                for begun in {caller.peer, candidates[0].peer}:
-                    self._caps.end(begun, name)
-                self._log("info", "call refused", source=flow.remote, why=decision.explanation)
-                self.refuse(key, request, flow, decision.status, decision.explanation, now)
-                return
-        call = self._new_call(name, key, request, flow, caller, candidates)
+        call = self._new_call(key, request, flow, caller, candidates)
+        allowed = self._within_caps(call.name, caller.peer, candidates, now)
+        if isinstance(allowed, Decision):
+            self._log("info", "call refused", source=flow.remote, why=allowed.explanation)
+            self.refuse(key, request, flow, allowed.status, allowed.explanation, now)
+            return
+        if len(allowed) < len(candidates):
+            call.candidates = tuple(allowed)
+            call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
         self._calls.begin(call, now)
 
+    def _within_caps(
+        self, name: str, caller: str, candidates: list[Candidate], now: float
+    ) -> list[Candidate] | Decision:
+        """Count a call for its peers: the candidates from the first on that has room for it."""
+        if caller:
+            decision = self._caps.begin(caller, name, now)
+            if not decision.allowed:
+                return decision
+        refusal: Decision | None = None
+        for number, candidate in enumerate(candidates):
+            if not candidate.peer:
+                return candidates[number:]
+            decision = self._caps.begin(candidate.peer, name, now)
+            if decision.allowed:
+                return candidates[number:]
+            refusal = refusal or decision
+        self._caps.end(caller, name)
+        assert refusal is not None, "there is always a candidate"
+        return refusal
+
     def _new_call(
-        self,
-        name: str,
-        key: str,
-        request: Request,
-        flow: Flow,
-        caller: Caller,
-        candidates: list[Candidate],
+        self, key: str, request: Request, flow: Flow, caller: Caller, candidates: list[Candidate]
     ) -> Call:
         network = self._force.networks[flow.network]
         listener = listener_of(network, flow)
@@ -246,7 +279,7 @@ class Reception:
             trusted=network.trusted,
         )
         return Call(
-            name=name,
+            name=self._ids.token(),
             context=self._context,
             a=a,
             b=callee_leg(self._context, candidates[0]),
@@ -277,9 +310,3 @@ def call_limits(force: InForce) -> dict[str, CallLimits]:
         )
         for peer in force.settings.peers
     }
-
-
-def _warning(agent: str, text: str) -> str:
-    """A Warning value (RFC 3261 §20.43); the text may quote what a stranger sent."""
-    plain = "".join(c if c.isprintable() and c not in '"\\' else "?" for c in text)
-    return f'399 {agent} "{plain[:200]}"'

@@ -6,7 +6,8 @@ out what the cores answer.
 Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from media.events import (
     EngineFailed,
@@ -30,19 +31,23 @@ from sbc.b2bua.events import (
     RequestFailed,
     RequestReceived,
 )
+from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
+from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
 from sbc.driver.outbox import REGISTRAR, Outbox
 from sbc.driver.placing import InForce
 from sbc.driver.ports import NetworkPorts
-from sbc.driver.reception import Reception, Tally, call_limits
+from sbc.driver.reception import Reception, call_limits
+from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import PeerCaps
+from sbc.registrar.commands import Command
 from sbc.registrar.registrar import Registrar
 from sbc.routing.facing import bracketed
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
-from sbc.sip.message import Request
+from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.layer import TransactionLayer
@@ -80,9 +85,19 @@ class Switchboard:
         self.layer = TransactionLayer()
         self.outbox = Outbox(self.layer, wire, relay, self.ports, log)
         caps = PeerCaps(call_limits(force))
-        self.calls = Calls(self.outbox, caps, records, log)
+        self.calls = Calls(self.outbox, caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(force.policy, _trust(force), self._known_peer)
+        self.door = Door(
+            force,
+            layer=self.layer,
+            calls=self.calls,
+            registrar=self.registrar,
+            wire=wire,
+            log=log,
+            secret=ids.key(32),
+            tally=self.tally,
+        )
         self.reception = Reception(
             force,
             layer=self.layer,
@@ -92,7 +107,6 @@ class Switchboard:
             admission=self.admission,
             caps=caps,
             ports=self.ports,
-            wire=wire,
             log=log,
             ids=ids,
             wall=wall,
@@ -102,30 +116,15 @@ class Switchboard:
     # -- inputs -----------------------------------------------------------------------------
 
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
-        """Take one message from the wire."""
+        """Take one message from the wire; whatever it is, it does not raise."""
         self.tally.received += 1
-        if not self.admission.admit(flow.network, flow.remote[0], now).admitted:
-            self.tally.dropped_rate += 1
-            return
-        try:
-            message = parse_message_untrusted(data, self._message_limits)
-            if isinstance(message, Request) and not self.reception.may_enter(message, flow):
-                self.tally.dropped_policy += 1
-                return
-            outputs = self.layer.receive(message, flow, now)
-        except ParseError as error:
-            self._malformed(error, flow, now)
-            return
-        self._dispatch(outputs, now)
+        self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
         """Let everything happen whose time has come."""
-        self._dispatch(self.layer.handle_timeout(now), now)
-        self.calls.handle_timeout(now)
-        due = self.registrar.next_timeout()
-        if due is not None and due <= now:
-            commands = self.registrar.handle_timeout(now, iter(self.reception.branch, ""))
-            self.outbox.for_registrar(commands, now, self.reception.binding_changed)
+        self._contain(partial(self._wake_layer, now))
+        self._contain(partial(self.calls.handle_timeout, now))
+        self._contain(partial(self._wake_registrar, now))
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is wanted next."""
@@ -143,16 +142,18 @@ class Switchboard:
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
-        self._dispatch(self.layer.transport_failed(flow, now), now)
+        self._contain(partial(self._fail_transactions, flow, now))
 
     def flow_closed(self, flow: Flow, now: float) -> None:
         """A connection is gone."""
-        self._dispatch(self.layer.transport_failed(flow, now), now)
-        commands = self.registrar.flow_closed(flow)
-        self.outbox.for_registrar(commands, now, self.reception.binding_changed)
+        self._contain(partial(self._fail_transactions, flow, now))
+        self._contain(partial(self._cut_off, flow, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
+        self._contain(partial(self._media_event, event, now))
+
+    def _media_event(self, event: MediaEvent, now: float) -> None:
         if isinstance(event, EngineFailed):
             self._log("error", "media engine failed", reason=event.reason)
             text = f"the media engine failed: {event.reason}"
@@ -169,19 +170,23 @@ class Switchboard:
 
     def configure(self, force: InForce, now: float) -> None:
         """Put a new configuration in force; calls keep the one they began with."""
-        self.force = force
-        self.reception.configure(force)
-        self.registrar.configure(force.settings)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self._judge_by(force)
         self.ports.resize(force.settings.networks, now)
+        self._for_registrar(self.registrar.configure(force.settings, now), now)
 
     def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Use newly resolved addresses of the peers' host names."""
         force = self.force
         table = force.table.with_addresses(addresses)
-        self.force = InForce(force.settings, table, force.policy, dict(addresses))
-        self.reception.configure(self.force)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
+
+    def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
+        """Take over bindings that `registrar.export` gave.
+
+        Raises:
+            ValueError: they are no such export.
+        """
+        self._for_registrar(self.registrar.restore(bindings, now), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""
@@ -190,64 +195,101 @@ class Switchboard:
 
     # -- on the way in ----------------------------------------------------------------------
 
+    def _take(self, flow: Flow, data: bytes, now: float) -> None:
+        if not self.admission.admit(flow.network, flow.remote[0], now).admitted:
+            self.tally.dropped_rate += 1
+            return
+        message: Request | Response | None = None
+        try:
+            message = parse_message_untrusted(data, self._message_limits)
+            if isinstance(message, Request) and not self.door.enter(message, flow):
+                return
+        except ParseError as error:
+            if isinstance(message, Request):
+                error.answerable = message
+            self._malformed(error, flow, now)
+            return
+        self._dispatch(self.layer.receive(message, flow, now), now)
+
     def _malformed(self, error: ParseError, flow: Flow, now: float) -> None:
         self.tally.malformed += 1
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
         request = error.answerable
-        if request is None or request.method == "ACK":
+        if request is None or request.method == "ACK" or flow.network not in self.force.networks:
             return
         if self.admission.may_answer(flow.remote[0], now):
-            self.reception.answer_statelessly(request, flow, error.status, error.reason)
+            self.door.answer(request, flow, error.status, error.reason)
 
     def _dispatch(self, outputs: list[tx.Output], now: float) -> None:
         for output in outputs:
-            if isinstance(output, tx.Transmit):
+            if type(output) is tx.Transmit:
                 self._wire.send(output.flow, output.data)
-            elif isinstance(output, tx.ResponseArrived):
-                self._response(output, now)
-            elif isinstance(output, tx.RequestArrived):
-                try:
-                    self._request(output, now)
-                except ParseError as error:
-                    self.reception.refuse(
-                        output.key, output.request, output.flow, 400, error.reason, now
-                    )
-            elif isinstance(output, tx.AckArrived):
-                self._ack(output, now)
-            elif isinstance(output, tx.RequestFailed):
-                self._failed(output, now)
-            elif isinstance(output, tx.RequestRefused):
-                self.reception.answer_statelessly(
-                    output.request, output.flow, 503, "too many transactions under way"
-                )
-            else:
-                self.tally.stray += 1
+                continue
+            well = self._contain(partial(self._handle, output, now))
+            if not well and isinstance(output, tx.RequestArrived):
+                self._answer_for_fault(output, now)
 
-    def _response(self, output: tx.ResponseArrived, now: float) -> None:
-        owner = self.outbox.owner_of(output.key)
-        if owner is None:
-            return
-        name, ref = owner
-        response = output.response
-        if name == REGISTRAR:
-            if response.status >= 200:
-                self.outbox.forget(REGISTRAR, output.key)
-            commands = self.registrar.reply(ref, response, now)
-            self.outbox.for_registrar(commands, now, self.reception.binding_changed)
-            return
-        self.calls.tell_reply(name, ReplyReceived(ref, response, output.flow), now)
-
-    def _failed(self, output: tx.RequestFailed, now: float) -> None:
-        owner = self.outbox.owner_of(output.key)
-        if owner is None:
-            return
-        name, ref = owner
-        self.outbox.forget(name, output.key)
-        if name == REGISTRAR:
-            commands = self.registrar.failed(ref, output.why)
-            self.outbox.for_registrar(commands, now, self.reception.binding_changed)
+    def _handle(self, output: tx.Output, now: float) -> None:
+        if isinstance(output, tx.ResponseArrived):
+            self._response(output, now)
+        elif isinstance(output, tx.RequestArrived):
+            self._request(output, now)
+        elif isinstance(output, tx.AckArrived):
+            self._ack(output, now)
+        elif isinstance(output, tx.RequestFailed):
+            self._failed(output, now)
+        elif isinstance(output, tx.RequestRefused):
+            self.door.answer(output.request, output.flow, 503, "too many transactions under way")
+        elif isinstance(output, tx.ResponseUnacknowledged):
+            self.tally.unacknowledged += 1
         else:
-            self.calls.tell_named(name, RequestFailed(ref, output.why), now)
+            self.tally.stray += 1
+
+    def _request(self, output: tx.RequestArrived, now: float) -> None:
+        key, request, flow = output.key, output.request, output.flow
+        try:
+            if request.method == "CANCEL":
+                well = self._cancel(output, now)
+            elif request.to_tag is not None:
+                well = self._in_dialog(output, now)
+            else:
+                caller, self.door.caller = self.door.caller, None
+                assert caller is not None, "the door lets nobody in unseen"
+                self.reception.receive(key, request, flow, caller, now)
+                return
+        except ParseError as error:
+            self.reception.refuse(key, request, flow, error.status, error.reason, now)
+            return
+        if not well:
+            # The call broke over it and is gone; what it may have said stands.
+            self._answer_for_fault(output, now)
+
+    def _in_dialog(self, output: tx.RequestArrived, now: float) -> bool:
+        key, request, flow = output.key, output.request, output.flow
+        found = self.calls.by_dialog(request)
+        if found is None:
+            self.reception.refuse(key, request, flow, 481, "no such dialog", now)
+            return True
+        call, side = found
+        call.journal.note(now, "sip", "", side.value, "in", request.raw)
+        return self.calls.tell(call, RequestReceived(side, key, request, flow), now)
+
+    def _cancel(self, output: tx.RequestArrived, now: float) -> bool:
+        invite = output.cancels or ""
+        call = self.calls.by_invite(invite)
+        side = None
+        if call is not None:
+            side = call.a.side
+        elif invite:
+            found = self.calls.by_dialog(output.request) if output.request.to_tag else None
+            if found is not None:
+                call, side = found
+        if call is None or side is None:
+            status, text = (200, "") if invite else (481, "no such transaction")
+            self.reception.refuse(output.key, output.request, output.flow, status, text, now)
+            return True
+        call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
+        return self.calls.tell(call, CancelReceived(side, output.key, output.request, invite), now)
 
     def _ack(self, output: tx.AckArrived, now: float) -> None:
         try:
@@ -261,37 +303,75 @@ class Switchboard:
         call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
         self.calls.tell(call, AckReceived(side, output.request, output.flow), now)
 
-    def _request(self, output: tx.RequestArrived, now: float) -> None:
-        key, request, flow = output.key, output.request, output.flow
-        if request.method == "CANCEL":
-            self._cancel(output, now)
-        elif request.to_tag is not None:
-            found = self.calls.by_dialog(request)
-            if found is None:
-                self.reception.refuse(key, request, flow, 481, "no such dialog", now)
-                return
-            call, side = found
-            call.journal.note(now, "sip", "", side.value, "in", request.raw)
-            self.calls.tell(call, RequestReceived(side, key, request, flow), now)
-        else:
-            self.reception.receive(key, request, flow, now)
-
-    def _cancel(self, output: tx.RequestArrived, now: float) -> None:
-        invite = output.cancels or ""
-        call = self.calls.by_invite(invite)
-        side = None
-        if call is not None:
-            side = call.a.side
-        elif invite:
-            found = self.calls.by_dialog(output.request) if output.request.to_tag else None
-            if found is not None:
-                call, side = found
-        if call is None or side is None:
-            status = 200 if invite else 481
-            self.reception.refuse(output.key, output.request, output.flow, status, "", now)
+    def _response(self, output: tx.ResponseArrived, now: float) -> None:
+        owner = self.outbox.owner_of(output.key)
+        if owner is None:
             return
-        call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
-        self.calls.tell(call, CancelReceived(side, output.key, output.request, invite), now)
+        name, ref = owner
+        response = output.response
+        if name == REGISTRAR:
+            if response.status >= 200:
+                self.outbox.forget(REGISTRAR, output.key)
+            self._for_registrar(self.registrar.reply(ref, response, now), now)
+            return
+        self.calls.tell_reply(name, ReplyReceived(ref, response, output.flow), now)
+        # Only a 2xx to INVITE comes again and again, until its ACK arrives.
+        if response.status >= 300 or (response.status >= 200 and response.cseq.method != "INVITE"):
+            self.outbox.forget(name, output.key)
+
+    def _failed(self, output: tx.RequestFailed, now: float) -> None:
+        owner = self.outbox.owner_of(output.key)
+        if owner is None:
+            return
+        name, ref = owner
+        self.outbox.forget(name, output.key)
+        if name == REGISTRAR:
+            self._for_registrar(self.registrar.failed(ref, output.why), now)
+        else:
+            self.calls.tell_named(name, RequestFailed(ref, output.why), now)
+
+    # -- deadlines, faults, configuration ---------------------------------------------------
+
+    def _wake_layer(self, now: float) -> None:
+        self._dispatch(self.layer.handle_timeout(now), now)
+
+    def _fail_transactions(self, flow: Flow, now: float) -> None:
+        self._dispatch(self.layer.transport_failed(flow, now), now)
+
+    def _cut_off(self, flow: Flow, now: float) -> None:
+        self._for_registrar(self.registrar.flow_closed(flow), now)
+
+    def _wake_registrar(self, now: float) -> None:
+        due = self.registrar.next_timeout()
+        if due is not None and due <= now:
+            branches = iter(self.reception.branch, "")
+            self._for_registrar(self.registrar.handle_timeout(now, branches), now)
+
+    def _for_registrar(self, commands: Sequence[Command], now: float) -> None:
+        self.outbox.for_registrar(commands, now, self.reception.binding_changed)
+
+    def _contain(self, work: Callable[[], None], **where: object) -> bool:
+        """Do some work; false, after logging it, when an error of ours ended it."""
+        fault = contained(work)
+        if fault is None:
+            return True
+        self.tally.faults += 1
+        self._log("error", "internal error", traceback=fault, **where)
+        return False
+
+    def _answer_for_fault(self, output: tx.RequestArrived, now: float) -> None:
+        """Leave no transaction behind that nobody will answer; one that was answered stays so."""
+        key, request, flow = output.key, output.request, output.flow
+        self._contain(
+            partial(self.reception.refuse, key, request, flow, 500, "internal error", now)
+        )
+        self.layer.abandon(output.key, now)
+
+    def _judge_by(self, force: InForce) -> None:
+        self.force = force
+        self.door.configure(force)
+        self.reception.configure(force)
+        self.admission.apply(force.policy, _trust(force), self._known_peer)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         peer = self.force.table.classify(network, host)

@@ -3,12 +3,14 @@
 Spec: RFC 3261 §10, RFC 5853 §3.4, RFC 3581.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from sbc.routing.facing import is_unroutable
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
+from sbc.sip.transaction.response_path import DEFAULT_PORT, is_same_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,11 @@ class Binding:
     token: str
     """User part of the Contact that the registrar has for it."""
     aor: str
-    """``user@host`` as the phone wrote it."""
+    """Canonical ``sip:user@host`` of the To that the phone registered."""
+    user: str
+    """Its unescaped user part."""
+    host: str
+    """Its domain, the one the phone believes in; IPv6 without brackets."""
     contact: str
     """The phone's own Contact URI: the Request-URI of calls to it."""
     flow: Flow
@@ -64,26 +70,18 @@ class Binding:
     missed: int = 0
     """Keep-alives in a row without an answer."""
 
-    @property
-    def user(self) -> str:
-        """User part of the address-of-record."""
-        return self.aor.partition("@")[0]
-
-    @property
-    def host(self) -> str:
-        """The domain the phone believes in."""
-        return self.aor.partition("@")[2]
-
-    def to_data(self) -> dict[str, object]:
-        """The binding as plain data that JSON can carry."""
+    def to_data(self, now: float) -> dict[str, object]:
+        """The binding as plain data that JSON can carry; its life as seconds left at `now`."""
         return {
             "token": self.token,
             "aor": self.aor,
+            "user": self.user,
+            "host": self.host,
             "contact": self.contact,
             "flow": [*self.flow[:2], list(self.flow.local), list(self.flow.remote), self.flow[4]],
             "endpoints": self.endpoints,
             "registrar": self.registrar,
-            "expires_at": self.expires_at,
+            "expires_in_s": self.expires_at - now,
             "nat": [self.nat.contact_differs, self.nat.private_contact, self.nat.via_differs],
             "user_agent": self.user_agent,
             "reachable": self.reachable,
@@ -91,34 +89,38 @@ class Binding:
         }
 
     @classmethod
-    def from_data(cls, data: dict[str, object]) -> Self:
-        """The binding that `to_data` exported.
+    def from_data(cls, data: Mapping[str, object], now: float) -> Self:
+        """The binding that `to_data` exported, whatever clock it had there.
 
         Raises:
-            ValueError, KeyError, TypeError: the data is no such export.
+            ValueError: the data is no such export.
         """
-        values = dict(data)
-        network, transport, local, remote, connection = _items(values.pop("flow"), 5)
-        contact_differs, private_contact, via_differs = _items(values.pop("nat"), 3)
-        return cls(
-            token=str(values["token"]),
-            aor=str(values["aor"]),
-            contact=str(values["contact"]),
-            flow=Flow(
-                str(network),
-                str(transport),
-                _address(local),
-                _address(remote),
-                int(str(connection)),
-            ),
-            endpoints=str(values["endpoints"]),
-            registrar=str(values["registrar"]),
-            expires_at=float(str(values["expires_at"])),
-            nat=NatEvidence(bool(contact_differs), bool(private_contact), bool(via_differs)),
-            user_agent=str(values["user_agent"]),
-            reachable=bool(values["reachable"]),
-            missed=int(str(values["missed"])),
-        )
+        try:
+            network, transport, local, remote, connection = _items(data["flow"], 5)
+            contact_differs, private_contact, via_differs = _items(data["nat"], 3)
+            return cls(
+                token=str(data["token"]),
+                aor=str(data["aor"]),
+                user=str(data["user"]),
+                host=str(data["host"]),
+                contact=str(data["contact"]),
+                flow=Flow(
+                    str(network),
+                    str(transport),
+                    _address(local),
+                    _address(remote),
+                    int(str(connection)),
+                ),
+                endpoints=str(data["endpoints"]),
+                registrar=str(data["registrar"]),
+                expires_at=now + float(str(data["expires_in_s"])),
+                nat=NatEvidence(bool(contact_differs), bool(private_contact), bool(via_differs)),
+                user_agent=str(data["user_agent"]),
+                reachable=bool(data["reachable"]),
+                missed=int(str(data["missed"])),
+            )
+        except KeyError as error:
+            raise ValueError(f"a binding without {error.args[0]}") from error
 
 
 def nat_evidence(request: Request, flow: Flow, host: str, port: int | None) -> NatEvidence:
@@ -127,15 +129,21 @@ def nat_evidence(request: Request, flow: Flow, host: str, port: int | None) -> N
     Raises:
         ParseError: the top Via is malformed (400).
     """
-    source, source_port = flow.remote
+    source = flow.remote
     via = request.via
-    contact_port = port or 5060
-    stream = flow.transport != "udp"
     return NatEvidence(
-        contact_differs=host != source or (not stream and contact_port != source_port),
-        private_contact=is_unroutable(host) and not is_unroutable(source),
-        via_differs=via.host != source or (not stream and (via.port or 5060) != source_port),
+        contact_differs=_differs(host, port, flow),
+        private_contact=is_unroutable(host) and not is_unroutable(source[0]),
+        via_differs=_differs(via.host, via.port, flow),
     )
+
+
+def _differs(host: str, port: int | None, flow: Flow) -> bool:
+    """Whether what was written is not the source; of a stream the source port means nothing."""
+    source, source_port = flow.remote
+    if not is_same_host(host, source):
+        return True
+    return not flow.reliable and (port or DEFAULT_PORT) != source_port
 
 
 def _items(value: object, count: int) -> list[object]:

@@ -17,8 +17,11 @@ class BindingChanged(NamedTuple):
     """Something to log: a phone registered, refreshed, moved, vanished or went away."""
 
     what: str
-    """``"registered" "refreshed" "moved" "unregistered" "expired" "unreachable" "reachable"``."""
+    """``"registered" "refreshed" "moved" "restored"`` of one that is there; ``"unregistered"
+    "expired" "replaced" "homeless"`` of one that is gone; ``"unreachable" "reachable"``."""
     binding: Binding
+    previous: Flow | None = None
+    """Where a phone that moved was reached before."""
 
 
 Command = Respond | SendRequest | Ping | BindingChanged

@@ -69,6 +69,8 @@ def a_binding(aor: str = "100@pbx") -> Binding:
     return Binding(
         token="t",
         aor=aor,
+        user="100",
+        host="pbx",
         contact="sip:100@10.99.0.7",
         flow=OUTSIDE,
         endpoints="phones",

@@ -1,0 +1,37 @@
+"""Calls that ended lately, kept for the operator's questions."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from sbc.b2bua.call import Call
+
+MAX_CALLS = 200
+MAX_BYTES = 2 * 1024 * 1024
+"""Most that the journals of all of them may hold; calls with long stories are kept in part."""
+
+
+class RecentCalls:
+    """The last calls that ended, oldest first; bounded by number and by bytes."""
+
+    __slots__ = ("_calls", "_max_bytes", "_max_calls", "bytes")
+
+    def __init__(self, max_calls: int = MAX_CALLS, max_bytes: int = MAX_BYTES) -> None:
+        self._calls: deque[tuple[Call, int]] = deque()
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
+        self.bytes = 0
+        """What the journals kept now hold."""
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter([call for call, _ in self._calls])
+
+    def append(self, call: Call) -> None:
+        """Keep a call that ended; the oldest make room."""
+        size = sum(len(entry.raw) + len(entry.text) for entry in call.journal.entries)
+        self._calls.append((call, size))
+        self.bytes += size
+        while len(self._calls) > self._max_calls or self.bytes > self._max_bytes:
+            self.bytes -= self._calls.popleft()[1]

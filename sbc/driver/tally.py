@@ -1,0 +1,22 @@
+"""What is counted on the way in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted on the way in; each is a metric."""
+
+    received: int = 0
+    dropped_rate: int = 0
+    """By a rate limit, before parsing."""
+    malformed: int = 0
+    dropped_policy: int = 0
+    refused: int = 0
+    """Requests answered with a final failure of our own."""
+    stray: int = 0
+    """Responses and ACKs that nobody waits for."""
+    unacknowledged: int = 0
+    """Final responses of ours to an INVITE that were never acknowledged."""
+    faults: int = 0
+    """Errors of ours that ended the handling of one message, deadline or call."""

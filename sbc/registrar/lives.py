@@ -1,0 +1,175 @@
+"""The lives of bindings: they are kept alive, found silent, expire, and move to a new process.
+
+Spec: RFC 3261 §10.3 (expiry), RFC 5626 §3.5 (keep-alive).
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from sbc.registrar.binding import Binding
+from sbc.registrar.bindings import Bindings
+from sbc.registrar.commands import BindingChanged, Command
+from sbc.registrar.keepalive import Keepalives, missed, pong
+from sbc.registrar.relaying import Pseudonyms
+from sbc.routing.model import Network, Settings
+from sbc.sip.flow import Flow
+from sbc.sip.timers import Deadlines
+
+MAX_BINDINGS = 100_000
+MAX_CONTACTS_OF_USER = 20
+"""Bindings of one user, above which the one that would expire first gives way to a new one."""
+WORK_PER_TURN = 200
+"""Deadlines that one turn of the loop attends to, so that a crowd of them delays no call."""
+
+
+class Lives:
+    """All bindings with their deadlines."""
+
+    __slots__ = ("_deadlines", "_due", "_keepalives", "_networks", "_server_header", "bindings")
+
+    def __init__(self, settings: Settings, names: Pseudonyms, jitter_seed: int) -> None:
+        self.bindings = Bindings()
+        self._keepalives = Keepalives(names, jitter_seed)
+        self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
+        self._due: deque[tuple[str, str]] = deque()
+        self._networks: dict[str, Network] = {n.name: n for n in settings.networks}
+        self._server_header = settings.server_header
+
+    def configure(self, settings: Settings, now: float) -> list[Command]:
+        """Use new settings from now on; a binding on a network that is no more ends."""
+        before = self._networks
+        self._networks = {network.name: network for network in settings.networks}
+        self._server_header = settings.server_header
+        out: list[Command] = []
+        for binding in self.bindings:
+            network = self._networks.get(binding.flow.network)
+            if network is None:
+                out += self.end(binding.token, "homeless")
+            elif network.keepalive != before[network.name].keepalive:
+                self._keep_alive(binding, network, now)
+        return out
+
+    # -- beginnings and ends ----------------------------------------------------------------
+
+    def accept(self, binding: Binding, now: float) -> list[Command]:
+        """Take in what the registrar accepted."""
+        if binding.flow.network not in self._networks:
+            return []
+        known = self.bindings.by_token(binding.token)
+        self._add(binding, now)
+        if known is None:
+            return [BindingChanged("registered", binding), *self._make_room(binding)]
+        if known.flow == binding.flow:
+            return [BindingChanged("refreshed", binding)]
+        return [BindingChanged("moved", binding, known.flow)]
+
+    def end(self, token: str, what: str) -> list[Command]:
+        """Forget a binding, if there is one; `what` as in `BindingChanged`."""
+        binding = self.bindings.remove(token)
+        if binding is None:
+            return []
+        self._keepalives.forget(token)
+        self._deadlines.cancel(("expiry", token))
+        self._deadlines.cancel(("ping", token))
+        return [BindingChanged(what, binding)]
+
+    def restore(self, exported: Iterable[Mapping[str, object]], now: float) -> list[Command]:
+        """Take over exported bindings; see `Registrar.restore`."""
+        out: list[Command] = []
+        for data in exported:
+            binding = Binding.from_data(data, now)
+            has_place = binding.flow.network in self._networks and len(self.bindings) < MAX_BINDINGS
+            if binding.expires_at <= now or not has_place:
+                continue
+            if binding.flow.reliable:
+                binding.reachable = False
+            self._add(binding, now)
+            out.append(BindingChanged("restored", binding))
+        return out
+
+    def _add(self, binding: Binding, now: float) -> None:
+        self._keepalives.forget(binding.token)
+        self.bindings.add(binding)
+        self._deadlines.set(("expiry", binding.token), binding.expires_at)
+        self._keep_alive(binding, self._networks[binding.flow.network], now)
+
+    def _make_room(self, newest: Binding) -> list[Command]:
+        """Let the binding go that would expire first, when a user has too many."""
+        theirs = [
+            binding
+            for binding in self.bindings.of_user(newest.user)
+            if binding.registrar == newest.registrar and binding is not newest
+        ]
+        if len(theirs) < MAX_CONTACTS_OF_USER:
+            return []
+        first = min(theirs, key=lambda binding: binding.expires_at)
+        return self.end(first.token, "replaced")
+
+    # -- answers and silence ----------------------------------------------------------------
+
+    def answered(self, ref: str) -> list[Command] | None:
+        """A ping was answered; None if that was no ping."""
+        token = self._keepalives.answered(ref)
+        if token is None:
+            return None
+        binding = self.bindings.by_token(token)
+        return [] if binding is None else pong(binding)
+
+    def failed(self, ref: str) -> list[Command] | None:
+        """A ping got no answer; None if that was no ping."""
+        token = self._keepalives.answered(ref)
+        if token is None:
+            return None
+        binding = self.bindings.by_token(token)
+        return [] if binding is None else missed(binding)
+
+    def cut_off(self, flow: Flow) -> list[Command]:
+        """A connection is gone: its phones cannot be called until they register again."""
+        out: list[Command] = []
+        for binding in self.bindings.on_flow(flow):
+            self._deadlines.cancel(("ping", binding.token))
+            if binding.reachable:
+                binding.reachable = False
+                out.append(BindingChanged("unreachable", binding))
+        return out
+
+    # -- time -------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is wanted next; at once while work of the last turn is left."""
+        return float("-inf") if self._due else self._deadlines.next()
+
+    def handle_timeout(self, now: float, branches: Iterable[str]) -> list[Command]:
+        """Expire bindings and keep pinholes open; what is too much for one turn stays due."""
+        out: list[Command] = []
+        fresh = iter(branches)
+        self._due.extend(self._deadlines.pop_due(now))
+        for _ in range(min(WORK_PER_TURN, len(self._due))):
+            kind, token = self._due.popleft()
+            binding = self.bindings.by_token(token)
+            if binding is None:
+                continue
+            if kind == "ping":
+                out += self._ping(binding, now, fresh)
+            elif binding.expires_at <= now:
+                out += self.end(token, "expired")
+        return out
+
+    def _ping(self, binding: Binding, now: float, fresh: Iterable[str]) -> list[Command]:
+        network = self._networks[binding.flow.network]
+        if network.keepalive.method == "off" or _is_cut_off(binding):
+            return []
+        self._deadlines.set(("ping", binding.token), now + network.keepalive.interval_s)
+        return self._keepalives.ping(binding, network, next(iter(fresh)), self._server_header)
+
+    def _keep_alive(self, binding: Binding, network: Network, now: float) -> None:
+        at = self._keepalives.first_at(network, now)
+        if at is None or _is_cut_off(binding):
+            self._deadlines.cancel(("ping", binding.token))
+        else:
+            self._deadlines.set(("ping", binding.token), at)
+
+
+def _is_cut_off(binding: Binding) -> bool:
+    """Whether the connection that the phone registered on is gone."""
+    return binding.flow.reliable and not binding.reachable

@@ -1,0 +1,171 @@
+"""What a REGISTER and its response look like on the other side of the border.
+
+The registrar sees a Contact of ours with a token for each of the phone's; the phone sees its own.
+Credentials and challenges pass untouched, since digest is between phone and registrar (RFC 3261
+§22); what names one side to the other is made anew.
+
+Spec: RFC 3261 §10, RFC 5853 §3.1 and §3.4.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2s
+
+from sbc.policy.topology import NIL_UUID, carry, identity, session_id, session_uuid
+from sbc.routing.facing import bracketed, contact_of, sent_by
+from sbc.routing.model import Listener, Network
+from sbc.sip.fields.name_addr import NameAddr
+from sbc.sip.flow import Flow
+from sbc.sip.headers import Headers
+from sbc.sip.message import Request, Response, make_response
+
+_KEPT_CONTACT_PARAMS = frozenset({"expires", "q"})
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The registrar a REGISTER is relayed to."""
+
+    peer: str
+    flow: Flow
+    host: str
+    """Domain or address that stands in its Request-URI, From and To."""
+    port: int | None
+    """Port of the Request-URI; None for a domain or the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The phone or the registrar, as topology hiding needs to know it."""
+
+    trusted: bool
+    our_host: str
+    sent_by: str
+    hidden: tuple[str, ...]
+
+    def secrets(self) -> Iterable[str]:
+        """What the other side must not see."""
+        return self.hidden
+
+
+class Pseudonyms:
+    """Names that are the same for the same thing and mean nothing without the secret."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def of(self, *parts: str) -> str:
+        """16 hexadecimal digits that depend on all parts."""
+        text = "\0".join(parts).encode("utf-8", "surrogateescape")
+        return blake2s(text, digest_size=8, key=self._secret).hexdigest()
+
+
+def face_of(network: Network, listener: Listener, flow: Flow, *hidden: str) -> Face:
+    """How one side of a REGISTER is seen from the other."""
+    ours = listener.advertise
+    return Face(network.trusted, ours, sent_by(listener), (flow.remote[0], ours, *hidden))
+
+
+def forwarded(
+    request: Request,
+    upstream: Upstream,
+    contacts: Mapping[str, NameAddr],
+    ref: str,
+    *,
+    phone: Face,
+    registrar: Face,
+    listener: Listener,
+    names: Pseudonyms,
+    server_header: str | None,
+) -> Request:
+    """The REGISTER as the registrar gets it.
+
+    Args:
+        contacts: The phone's contacts by our token for each.
+        ref: Branch of our request.
+        listener: Ours on the registrar's side.
+
+    Raises:
+        ParseError: a header that must be understood is malformed (400).
+    """
+    headers = Headers()
+    transport = upstream.flow.transport.upper()
+    headers.append("Via", f"SIP/2.0/{transport} {registrar.sent_by};branch={ref};rport")
+    hops = request.max_forwards
+    headers.append("Max-Forwards", str((70 if hops is None else hops) - 1))
+    call_id = request.call_id
+    tag = names.of("tag", call_id, request.from_tag or "")
+    source = request.headers
+    headers.append("From", identity(source.first("from") or "", upstream.host, tag))
+    headers.append("To", identity(source.first("to") or "", upstream.host, None))
+    # The same Call-ID for the same phone keeps CSeq order meaningful (RFC 3261 §10.2.4).
+    headers.append("Call-ID", names.of("call-id", call_id) + names.of("id", call_id))
+    headers.append("CSeq", f"{request.cseq.number} REGISTER")
+    if request.contact_is_star:
+        headers.append("Contact", "*")
+    for token, contact in contacts.items():
+        kept = "".join(
+            f";{name}={value}"
+            for name, value in contact.params
+            if name in _KEPT_CONTACT_PARAMS and value is not None
+        )
+        headers.append("Contact", contact_of(listener, token) + kept)
+    carry(request, headers, phone, registrar)
+    uuid = session_uuid(request) or names.of("uuid", call_id) * 2
+    headers.append("Session-ID", session_id(uuid, NIL_UUID))
+    if server_header:
+        headers.append("User-Agent", server_header)
+    port = f":{upstream.port}" if upstream.port else ""
+    return Request("REGISTER", f"sip:{bracketed(upstream.host)}{port}", headers)
+
+
+def restored(
+    request: Request,
+    response: Response,
+    contacts: Sequence[NameAddr],
+    *,
+    phone: Face,
+    registrar: Face,
+    names: Pseudonyms,
+    server_header: str | None,
+) -> Response:
+    """The registrar's response as the phone gets it.
+
+    Args:
+        request: The phone's own.
+        contacts: The registrar's, as the phone knows them.
+    """
+    # The reason phrase is ours: what a registrar writes there may name machines behind it.
+    answer = make_response(request, response.status, None, names.of("to", request.call_id))
+    for contact in contacts:
+        answer.headers.append("Contact", str(contact))
+    carry(response, answer.headers, registrar, phone)
+    if server_header:
+        answer.headers.append("Server", server_header)
+    return answer
+
+
+def refusal(
+    request: Request,
+    status: int,
+    text: str,
+    names: Pseudonyms,
+    agent: str,
+    server_header: str | None,
+    retry_after_s: int | None = None,
+) -> Response:
+    """A final response of our own, with the reason as Warning (RFC 3261 §20.43).
+
+    Args:
+        agent: Who warns: our sent-by toward the phone.
+    """
+    answer = make_response(request, status, None, names.of("to", request.call_id))
+    quoted = text.replace("\\", "").replace('"', "'")
+    answer.headers.append("Warning", f'399 {agent} "{quoted}"')
+    if retry_after_s is not None:
+        answer.headers.append("Retry-After", str(retry_after_s))
+    if server_header:
+        answer.headers.append("Server", server_header)
+    return answer
