@@ -112,7 +112,6 @@ class App:
         self.configuration.state_dir.mkdir(parents=True, exist_ok=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.log.run)
-            await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
             await nursery.start(self._relay.run)
             self.transports.open()
@@ -121,6 +120,8 @@ class App:
             nursery.start_soon(self._addresses.run)
             nursery.start_soon(self.loop.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
+            # Last, so that whoever gets an answer knows that calls are served.
+            await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
             task_status.started()
             await self._stopping.wait()
