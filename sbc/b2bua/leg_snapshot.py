@@ -1,0 +1,254 @@
+"""What belongs to one leg of a call as plain data, and back. See `snapshot.py`."""
+
+from typing import TypedDict
+
+from media.types import SideName
+from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState
+from sbc.routing.model import MediaRules, SrtpMode
+from sbc.sdp.offer_answer import Negotiation
+from sbc.sip.dialog import Dialog, DialogData, FlowData
+from sbc.sip.flow import Address, Flow
+from sbc.sip.message import Message, Request, Response, serialize
+from sbc.sip.parser import parse_message_untrusted
+
+
+class MessageData(TypedDict):
+    """A message as JSON has it."""
+
+    bytes: str
+    """As on the wire, latin-1."""
+    counted: bool
+    """Whether Content-Length is among its headers; ours get it when they are sent."""
+
+
+class RulesData(TypedDict):
+    """`MediaRules` as JSON has them."""
+
+    srtp: SrtpMode
+    suites: list[str]
+    max_kbps: int | None
+    rtcp_mux: bool
+
+
+class LegData(TypedDict):
+    """A `Leg` as JSON has it."""
+
+    side: str
+    flow: FlowData
+    peer: str
+    our_host: str
+    their_host: str
+    contact: str
+    sent_by: str
+    rules: RulesData
+    uuid: str
+    local_tag: str
+    call_id: str
+    trusted: bool
+    negotiation: dict[str, str | None]
+    dialog: DialogData | None
+    state: str
+
+
+class ExchangeData(TypedDict):
+    """An `Exchange` as JSON has it."""
+
+    ref: str
+    method: str
+    to: str
+    cseq: int
+    key: str
+    request: MessageData | None
+    flags: list[bool]
+    """Offers, late, provisional, final, cancel wanted, cancel sent."""
+    cancel_reason: str | None
+    sent: MessageData | None
+
+
+class AckWaitData(TypedDict):
+    """An `AckWait` as JSON has it."""
+
+    key: str
+    response: MessageData
+    cseq: int
+    next_at: float
+    interval_s: float
+    give_up_at: float
+    late_ref: str
+
+
+def message_to_data(message: Message) -> MessageData:
+    """Export a message."""
+    counted = message.headers.has("content-length")
+    return {"bytes": serialize(message).decode("latin-1"), "counted": counted}
+
+
+def message_from_data(data: MessageData) -> Request | Response:
+    """Restore a message.
+
+    Raises:
+        ParseError: it is none; a bug, or a damaged store.
+    """
+    message = parse_message_untrusted(data["bytes"].encode("latin-1"))
+    if not data["counted"]:
+        message.headers.remove("content-length")
+    return message
+
+
+def request_from_data(data: MessageData) -> Request:
+    """Restore a request."""
+    message = message_from_data(data)
+    assert isinstance(message, Request)
+    return message
+
+
+def flow_to_data(flow: Flow) -> FlowData:
+    """Export a flow."""
+    return {
+        "network": flow.network,
+        "transport": flow.transport,
+        "local": list(flow.local),
+        "remote": list(flow.remote),
+        "connection": flow.connection,
+    }
+
+
+def flow_from_data(data: FlowData) -> Flow:
+    """Restore a flow."""
+    local, remote = _address(data["local"]), _address(data["remote"])
+    return Flow(data["network"], data["transport"], local, remote, data["connection"])
+
+
+def rules_to_data(rules: MediaRules) -> RulesData:
+    """Export media rules."""
+    return {
+        "srtp": rules.srtp,
+        "suites": list(rules.suites),
+        "max_kbps": rules.max_kbps,
+        "rtcp_mux": rules.rtcp_mux,
+    }
+
+
+def rules_from_data(data: RulesData) -> MediaRules:
+    """Restore media rules."""
+    return MediaRules(data["srtp"], tuple(data["suites"]), data["max_kbps"], data["rtcp_mux"])
+
+
+def leg_to_data(leg: Leg) -> LegData:
+    """Export a leg."""
+    return {
+        "side": leg.side.value,
+        "flow": flow_to_data(leg.flow),
+        "peer": leg.peer,
+        "our_host": leg.our_host,
+        "their_host": leg.their_host,
+        "contact": leg.contact,
+        "sent_by": leg.sent_by,
+        "rules": rules_to_data(leg.rules),
+        "uuid": leg.uuid,
+        "local_tag": leg.local_tag,
+        "call_id": leg.call_id,
+        "trusted": leg.trusted,
+        "negotiation": leg.negotiation.to_data(),
+        "dialog": None if leg.dialog is None else leg.dialog.to_data(),
+        "state": leg.state.value,
+    }
+
+
+def leg_from_data(data: LegData) -> Leg:
+    """Restore a leg."""
+    dialog = data["dialog"]
+    return Leg(
+        side=SideName(data["side"]),
+        flow=flow_from_data(data["flow"]),
+        peer=data["peer"],
+        our_host=data["our_host"],
+        their_host=data["their_host"],
+        contact=data["contact"],
+        sent_by=data["sent_by"],
+        rules=rules_from_data(data["rules"]),
+        uuid=data["uuid"],
+        local_tag=data["local_tag"],
+        call_id=data["call_id"],
+        trusted=data["trusted"],
+        negotiation=Negotiation.from_data(data["negotiation"]),
+        dialog=None if dialog is None else Dialog.from_data(dialog),
+        state=LegState(data["state"]),
+    )
+
+
+def exchange_to_data(exchange: Exchange) -> ExchangeData:
+    """Export an exchange."""
+    request, sent = exchange.request, exchange.sent
+    return {
+        "ref": exchange.ref,
+        "method": exchange.method,
+        "to": exchange.to.value,
+        "cseq": exchange.cseq,
+        "key": exchange.key,
+        "request": None if request is None else message_to_data(request),
+        "flags": [
+            exchange.offers,
+            exchange.late,
+            exchange.provisional,
+            exchange.final,
+            exchange.cancel_wanted,
+            exchange.cancel_sent,
+        ],
+        "cancel_reason": exchange.cancel_reason,
+        "sent": None if sent is None else message_to_data(sent),
+    }
+
+
+def exchange_from_data(data: ExchangeData) -> Exchange:
+    """Restore an exchange."""
+    offers, late, provisional, final, cancel_wanted, cancel_sent = data["flags"]
+    return Exchange(
+        ref=data["ref"],
+        method=data["method"],
+        to=SideName(data["to"]),
+        cseq=data["cseq"],
+        key=data["key"],
+        request=None if data["request"] is None else request_from_data(data["request"]),
+        offers=offers,
+        late=late,
+        provisional=provisional,
+        final=final,
+        cancel_wanted=cancel_wanted,
+        cancel_sent=cancel_sent,
+        cancel_reason=data["cancel_reason"],
+        sent=None if data["sent"] is None else request_from_data(data["sent"]),
+    )
+
+
+def ack_wait_to_data(wait: AckWait) -> AckWaitData:
+    """Export a 2xx that waits for its ACK."""
+    return {
+        "key": wait.key,
+        "response": message_to_data(wait.response),
+        "cseq": wait.cseq,
+        "next_at": wait.next_at,
+        "interval_s": wait.interval_s,
+        "give_up_at": wait.give_up_at,
+        "late_ref": wait.late_ref,
+    }
+
+
+def ack_wait_from_data(data: AckWaitData) -> AckWait:
+    """Restore a 2xx that waits for its ACK."""
+    response = message_from_data(data["response"])
+    assert isinstance(response, Response)
+    return AckWait(
+        key=data["key"],
+        response=response,
+        cseq=data["cseq"],
+        next_at=data["next_at"],
+        interval_s=data["interval_s"],
+        give_up_at=data["give_up_at"],
+        late_ref=data["late_ref"],
+    )
+
+
+def _address(pair: list[str | int]) -> Address:
+    host, port = pair
+    return str(host), int(port)
