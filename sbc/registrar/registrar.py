@@ -223,8 +223,9 @@ class Registrar:
 
     def _contacts(self, request: Request) -> dict[str, NameAddr]:
         """The phone's contacts, each by the token that the registrar has or will have for it."""
+        expires = request.expires
         if request.contact_is_star:
-            if request.expires != 0:
+            if expires != 0:
                 raise ParseError("Contact * without Expires 0 (RFC 3261 §10.3 step 6)")
             return {}
         aor = request.to.uri

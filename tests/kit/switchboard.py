@@ -306,25 +306,33 @@ def a_message(
 def a_register(
     user: str = "alice",
     *,
+    domain: str = OUTSIDE,
     contact: str | None = None,
     expires: int | None = 3600,
     cseq: int = 1,
     branch: str | None = None,
+    from_tag: str = "r1",
+    call_id: str | None = None,
+    sent_by: str = "10.0.0.7:5060",
+    via_params: str = ";rport",
+    max_forwards: str | None = "70",
     headers: tuple[str, ...] = (),
-    **rest: str,
 ) -> bytes:
-    """A REGISTER of a phone behind a NAT."""
+    """A REGISTER of a phone behind a NAT; an empty contact asks what is registered."""
     extra = (f"Expires: {expires}",) if expires is not None else ()
     return a_message(
         "REGISTER",
         uri=f"sip:{OUTSIDE}",
-        to=f"sip:{user}@{rest.pop('domain', OUTSIDE)}",
+        to=f"sip:{user}@{domain}",
         from_user=user,
-        from_tag=rest.pop("from_tag", "r1"),
-        call_id=rest.pop("call_id", f"reg-{user}"),
-        contact=contact if contact is not None else f"<sip:{user}@10.0.0.7:5060>",
+        from_tag=from_tag,
+        call_id=call_id or f"reg-{user}",
+        contact=f"<sip:{user}@10.0.0.7:5060>" if contact is None else contact or None,
         cseq=cseq,
         branch=branch or f"z9hG4bK-r-{user}-{cseq}",
+        sent_by=sent_by,
+        via_params=via_params,
+        max_forwards=max_forwards,
         headers=(*extra, *headers),
     )
 
