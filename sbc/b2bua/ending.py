@@ -30,7 +30,6 @@ def bye_received(call: Call, event: Event) -> State | None:
     answer(call, leg, event.key, event.request, 200)
     leg.state = LegState.DONE
     _close(call)
-    forget_ack_wait(call, leg.side)
     hang_up(call, other, reason_given(leg, event.request))
     return settled(call)
 
@@ -43,7 +42,6 @@ def answer_bye(call: Call, event: Event) -> State | None:
     if call.state is not State.ENDING:
         return None
     leg.state = LegState.DONE
-    forget_ack_wait(call, leg.side)
     return settled(call)
 
 
@@ -76,13 +74,14 @@ def hang_up(call: Call, leg: Leg, reason: str | None = None) -> None:
     call.out.append(SendRequest(ref, leg.flow, bye, leg.side.value))
 
 
-def send_deferred_bye(call: Call, event: Event | None = None) -> None:
+def send_deferred_bye(call: Call, event: Event | None = None) -> State | None:
     """The ACK came, or will never come: the BYE that waited for it goes out."""
     del event
     for leg in (call.a, call.b):
         if leg.state is LegState.BYE_DEFERRED and leg.side not in call.ack_waits:
             leg.state = LegState.OPEN
             hang_up(call, leg)
+    return settled(call)
 
 
 def settled(call: Call) -> State | None:
@@ -94,10 +93,13 @@ def settled(call: Call) -> State | None:
 
 
 def is_settled(call: Call) -> bool:
-    """Whether both legs are done and every INVITE of ours has its final response."""
+    """Whether both legs are done, every INVITE of ours has its final response, ours to them theirs.
+
+    Who says BYE before it saw our 2xx still waits for it, so that is repeated until its ACK.
+    """
     if call.a.state is not LegState.DONE or call.b.state is not LegState.DONE:
         return False
-    return not open_invites(call)
+    return not call.ack_waits and not open_invites(call)
 
 
 def open_invites(call: Call) -> list[Exchange]:
@@ -129,7 +131,9 @@ def abandon(call: Call, event: Event) -> None:
         call.out.append(Abandon(exchange.ref))
     for leg in (call.a, call.b):
         call.ack_waits.pop(leg.side, None)
-    send_deferred_bye(call)
+        if leg.state is LegState.BYE_DEFERRED:
+            leg.state = LegState.OPEN
+            hang_up(call, leg)
     finish(call)
 
 

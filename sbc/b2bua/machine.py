@@ -201,11 +201,9 @@ def _repeat_answer(call: Call, timer: Timer) -> None:
         text = f"the {side.value} leg never acknowledged our 2xx"
         call.note("timer", text)
         ending.forget_ack_wait(call, side)
-        if call.state is State.ENDING:
-            ending.send_deferred_bye(call)
-        else:
-            why = Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text)
-            _happen(call, Happening.GIVE_UP, GaveUp(why))
+        why = Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text)
+        ends = call.state is State.ENDING
+        _happen(call, Happening.ACK if ends else Happening.GIVE_UP, GaveUp(why))
         return
     wait.interval_s = min(2 * wait.interval_s, T2)
     wait.next_at = min(call.now + wait.interval_s, wait.give_up_at)

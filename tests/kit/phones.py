@@ -333,7 +333,7 @@ class Phone:
                 self._final(487, now)
             self._hung_up()
         elif request.method == "INVITE":
-            if self._incoming is not None or self._waiting is not None:
+            if self._incoming is not None:
                 self.complaints.append("a re-INVITE while another one is open")
             if self._negotiating():
                 self._respond(key, make_response(request, 491), now)
