@@ -96,9 +96,12 @@ def _wants(leg: Leg, index: int) -> bool:
 
 
 def _unreachable(remote: Endpoint, leg: Leg) -> bool:
-    """Whether an SDP address cannot be where the leg's media comes from: far-end NAT."""
-    source = leg.flow.remote[0]
-    return remote.host != source and is_unroutable(remote.host) and not is_unroutable(source)
+    """Whether an SDP address cannot be where the leg's media comes from: far-end NAT.
+
+    It is private, and not where the leg's signalling comes from. The same private address may be
+    somebody else's on this side, so nothing is sent there before media came.
+    """
+    return remote.host != leg.flow.remote[0] and is_unroutable(remote.host)
 
 
 def _numeric(place: tuple[str, int] | None) -> Endpoint | None:
