@@ -25,7 +25,8 @@ from tests.bench.process import System, Usage, running
 
 STATE = CONFIGURATION.parent / "run"
 _SAMPLE_S = 10.0
-_WARM_S = 30.0
+_WARM_S = 60.0
+"""Longer than a transaction lives (64 * T1), so that their number has levelled off."""
 _QUIET_S = 90.0
 """Longer than any transaction lives (64 * T1), a late call record waits or a port rests."""
 _MEMORY_TOLERANCE = 0.10
