@@ -4,6 +4,7 @@ The configuration is the shipped one (deploy/sbc.yaml and the policies it names)
 given. Phones are outside, the PBX is inside; messages go in as bytes and come out parsed.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,10 +63,15 @@ class Sent(NamedTuple):
 
     @property
     def title(self) -> str:
-        """``"INVITE"`` of a request, ``"200 INVITE"`` of a response, ``"ping"`` of CRLF."""
-        if not self.data.strip():
-            return "ping"
-        return title(self.message)
+        """``"INVITE"`` of a request, ``"200 INVITE"`` of a response, ``"ping"`` of CRLF.
+
+        Read from the bytes, since the answer to what is malformed repeats what is malformed.
+        """
+        words = self.data.partition(b"\r\n")[0].decode("utf-8", "replace").split(" ")
+        if not words[0].startswith("SIP/"):
+            return words[0] or "ping"
+        method = re.search(rb"\r\nCSeq: *[0-9]+ +([A-Z]+)", self.data)
+        return f"{words[1]} {method[1].decode() if method else '?'}"
 
 
 class FakeWire:
@@ -251,13 +257,6 @@ class Board:
             "streams": len(self.relay.open),
         }
         return {name: count for name, count in live.items() if count}
-
-
-def title(message: Request | Response) -> str:
-    """What a message is, in a word or two."""
-    if isinstance(message, Request):
-        return message.method
-    return f"{message.status} {message.cseq.method}"
 
 
 def titles(sent: Sequence[Sent]) -> list[str]:
