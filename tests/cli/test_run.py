@@ -119,4 +119,4 @@ async def test_a_second_process_for_the_same_state_refuses_to_start(running: Run
         async with second.stderr:
             said = b"".join([part async for part in second.stderr])
         assert await second.wait() == 1
-    assert b"another process answers there" in said
+    assert b"is written by process" in said
