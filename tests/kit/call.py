@@ -191,6 +191,7 @@ class Story:
         headers: tuple[str, ...] = (),
         cseq: int | None = None,
         flow: Flow | None = None,
+        contact: str | None = None,
     ) -> list[str]:
         """A leg sends a request in its dialog; `self.key` names its transaction."""
         if cseq is None:
@@ -199,6 +200,8 @@ class Story:
         self._keys += 1
         leg = self.call.leg(side)
         request = _request(side, method, cseq, leg, body, headers)
+        if contact is not None:
+            request.headers.set("Contact", contact)
         return self.tell(RequestReceived(side, self.key, request, flow or leg.flow))
 
     @property
