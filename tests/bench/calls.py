@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench.load import SYSTEM_PORT, Step, offer
-from tests.bench.process import pinned, running
+from tests.bench.process import alone, pinned, running
 
 CONFIGURATION = Path(__file__).parent / "bench.yaml"
 PARTS = ("search", "latency", "memory")
@@ -183,13 +183,14 @@ def main() -> None:
     )
     say(f"the system logs to {setting.log}")
     figures: dict[str, object] = {"bench": "calls"}
-    for part in PARTS if chosen.only is None else (chosen.only,):
-        if part == "search":
-            figures |= search(setting, chosen.rate, chosen.seconds)
-        elif part == "latency":
-            figures |= latency(setting)
-        else:
-            figures |= memory(setting)
+    measures = {
+        "search": lambda: search(setting, chosen.rate, chosen.seconds),
+        "latency": lambda: latency(setting),
+        "memory": lambda: memory(setting),
+    }
+    with alone():
+        for part in PARTS if chosen.only is None else (chosen.only,):
+            figures |= measures[part]()
     print(json.dumps(figures))
 
 

@@ -72,11 +72,16 @@ def offer(
         hold_ms: how long each call is held; None for evenly spread over
             `SHORTEST_HOLD_MS` to `LONGEST_HOLD_MS`.
         when_all_are_up: called one second after the last call was begun.
+
+    Raises:
+        RuntimeError: SIPp could not take its ports, or left no counts.
     """
     starting_s = calls / rate
     lag_s = (RING_MS + (LONGEST_HOLD_MS if hold_ms is None else hold_ms)) / 1000
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
+        if bound(CALLEE_PORT):
+            raise RuntimeError(f"UDP port {CALLEE_PORT} is taken by somebody else")
         callee = _start(directory, "callee", CALLEE_PORT, _callee(directory), core)
         _await_bound(callee, CALLEE_PORT)
         used, dropped = system.usage().cpu_s, receive_buffer_drops()
@@ -85,6 +90,8 @@ def offer(
         arguments = ["-r", f"{rate:g}", "-m", str(calls), "-s", "bench"]
         arguments += ["-recv_timeout", str(_ANSWER_PATIENCE_MS), "-timeout", str(int(limit_s))]
         arguments += ["-sf", _caller(directory, hold_ms), f"{HOST}:{SYSTEM_PORT}"]
+        if bound(CALLER_PORT):
+            raise RuntimeError(f"UDP port {CALLER_PORT} is taken by somebody else")
         caller = _start(directory, "caller", CALLER_PORT, arguments, core)
         try:
             if when_all_are_up is not None:
@@ -95,7 +102,7 @@ def offer(
             used = system.usage().cpu_s - used
         finally:
             stop(caller)
-            _write_last_counts(callee, directory / "callee.csv")
+            _write_last_counts(callee)
             stop(callee)
         made, taken = _counts(directory / "caller.csv"), _counts(directory / "callee.csv")
     good = made.get("SuccessfulCall(C)", 0)
@@ -156,19 +163,22 @@ def _await_bound(process: "subprocess.Popen[bytes]", port: int) -> None:
         time.sleep(0.02)
 
 
-def _write_last_counts(process: "subprocess.Popen[bytes]", path: Path) -> None:
+def _write_last_counts(process: "subprocess.Popen[bytes]") -> None:
     """Have a SIPp that waits for more calls finish what it has and write its counts."""
     if process.poll() is None:
         process.send_signal(signal.SIGUSR1)
         _finish(process, 3)
-    if not path.exists():
-        raise RuntimeError("SIPp left no counts")
 
 
 def _counts(path: Path) -> dict[str, int]:
-    """The totals in the last line of SIPp's statistics."""
+    """The totals in the last line of SIPp's statistics.
+
+    Raises:
+        RuntimeError: it wrote none; what it printed is in the message.
+    """
     if not path.exists():
-        return {}
+        said = path.with_suffix(".log").read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"SIPp left no counts:\n{said}")
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     last = rows[-1] if rows else {}

@@ -1,10 +1,12 @@
 """The system under test as a process: started, pinned to a core, read from /proc, ended."""
 
 import contextlib
+import fcntl
 import os
 import resource
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +44,17 @@ class System:
             descriptors=sum(_entries(pid, "fd") for pid in pids),
             threads=sum(_entries(pid, "task") for pid in pids),
         )
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other bench of this machine runs, and keep the next one waiting.
+
+    Two at once would share ports and cores, and measure each other.
+    """
+    with (Path(tempfile.gettempdir()) / "sbc-bench.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

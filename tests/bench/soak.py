@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.bench.calls import CONFIGURATION, log_file, parser_of, say, system_command
 from tests.bench.load import SYSTEM_PORT, Step, offer
-from tests.bench.process import System, Usage, running
+from tests.bench.process import System, Usage, alone, running
 
 STATE = CONFIGURATION.parent / "run"
 _SAMPLE_S = 10.0
@@ -206,7 +206,8 @@ def main() -> int:
     chosen = parser.parse_args()
     log = log_file(chosen.log)
     say(f"the system logs to {log}")
-    figures = soak(chosen.rate, chosen.minutes, (chosen.system_core, chosen.load_core), log)
+    with alone():
+        figures = soak(chosen.rate, chosen.minutes, (chosen.system_core, chosen.load_core), log)
     print(json.dumps(figures))
     return 1 if figures["wrong"] else 0
 
