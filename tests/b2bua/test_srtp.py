@@ -1,0 +1,216 @@
+"""SRTP keys on each leg: who must, who may, what is agreed and what stays.
+
+Spec: RFC 4568 §5.1, §7.1.
+"""
+
+from itertools import product
+
+import pytest
+
+from sbc.b2bua.call import Call
+from sbc.sdp.attributes.crypto import valid_crypto_untrusted
+from tests.kit.call import (
+    AVP,
+    HOSTS,
+    KEY,
+    OTHER_KEY,
+    SAVP,
+    SUITE,
+    A,
+    B,
+    Story,
+    a_call,
+    an_invite,
+    description,
+    rules,
+    sdp,
+)
+
+MODES = ("off", "allow", "prefer", "require")
+
+
+def answer_to(story: Story, *, key: str = OTHER_KEY) -> bytes:
+    """What a good callee answers to our offer: its first suite, its tag."""
+    offered = description(story.sent_to(B, "INVITE").request).media[0]
+    if "SAVP" not in offered.protocol:
+        return sdp(AVP, host=HOSTS[B])
+    chosen = next(c for c in valid_crypto_untrusted(offered.attributes) if c.suite == SUITE)
+    media = f"m=audio 9000 RTP/SAVP 8\r\na=crypto:{chosen.tag} {SUITE} {key}\r\n"
+    return sdp(media, host=HOSTS[B])
+
+
+def secured(call: Call) -> tuple[bool, bool]:
+    """Whether each side of the plan is encrypted, both ways or none."""
+    assert call.plan is not None
+    stream = call.plan.streams[0]
+    for side in (stream.a, stream.b):
+        assert (side.send_keys is None) == (side.receive_keys is None)
+    return stream.a.send_keys is not None, stream.b.send_keys is not None
+
+
+@pytest.mark.parametrize(("ours", "theirs"), list(product(MODES, MODES)))
+@pytest.mark.parametrize("offer", [AVP, SAVP], ids=["RTP", "SRTP"])
+def test_each_combination_of_rules(ours: str, theirs: str, offer: str) -> None:
+    story = Story(a_call(an_invite(sdp(offer)), rules=(rules(ours), rules(theirs))))
+    told = story.begin()
+    wants = offer == SAVP
+    if (wants and ours == "off") or (not wants and ours == "require"):
+        assert told == ["a 100 INVITE", "a 488 INVITE", "ended"]
+        return
+    story.reply(200, body=answer_to(story))
+    story.ack(A)
+    assert secured(story.call) == (wants, theirs in ("prefer", "require"))
+
+
+def test_no_key_crosses_and_both_ways_differ() -> None:
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("require"), rules("require"))))
+    story.begin()
+    assert KEY.encode() not in story.request(B).body
+    story.reply(200, body=answer_to(story))
+    assert OTHER_KEY.encode() not in story.response(A).body
+    assert story.call.plan is not None
+    stream = story.call.plan.streams[0]
+    keys = {
+        keys.key_and_salt
+        for side in (stream.a, stream.b)
+        for keys in (side.send_keys, side.receive_keys)
+        if keys is not None
+    }
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize("asker", [A, B])
+def test_keys_stay_over_a_re_offer_from_either_side(asker: object) -> None:
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("allow"), rules("prefer"))))
+    story.begin()
+    answer = answer_to(story)
+    story.reply(200, body=answer)
+    story.ack(A)
+    plan = story.call.plan
+    bodies = {A: sdp(SAVP, version=2), B: answer}
+    one, other = (A, B) if asker is A else (B, A)
+    story.ask(one, "INVITE", bodies[one])
+    assert "RTP/SAVP" in story.request(other).body.decode()
+    assert len(description(story.request(other)).media[0].attributes_named("crypto")) == 1
+    story.reply(200, body=bodies[other])
+    story.ack(one)
+    assert story.call.plan == plan
+
+
+def test_a_leg_that_has_srtp_is_never_offered_plain_rtp() -> None:
+    """The rule offers RTP, but this leg came with SRTP: a re-offer from the other side keeps it."""
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("allow"), rules("allow"))))
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    story.ack(A)
+    story.ask(B, "INVITE", sdp(host=HOSTS[B], version=2))
+    assert description(story.request(A)).media[0].protocol == "RTP/SAVP"
+
+
+def test_a_leg_that_has_rtp_is_not_put_at_risk_by_a_re_offer() -> None:
+    story = Story(a_call(an_invite(sdp(AVP)), rules=(rules("prefer"), rules("off"))))
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    story.ack(A)
+    story.ask(B, "INVITE", sdp(host=HOSTS[B], version=2))
+    assert description(story.request(A)).media[0].protocol == "RTP/AVP"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"a=crypto:9 {SUITE} {OTHER_KEY}\r\n",
+        f"a=crypto:1 AES_CM_128_HMAC_SHA1_32 {OTHER_KEY}\r\n",
+        "a=crypto:1 nonsense\r\n",
+        "",
+    ],
+    ids=["another tag", "another suite for the tag", "malformed", "none"],
+)
+def test_an_answer_whose_key_was_not_asked_for_is_no_answer(line: str) -> None:
+    story = Story(a_call(rules=(rules("allow"), rules("require", suites=(SUITE,)))))
+    story.begin()
+    told = story.reply(200, body=sdp(f"m=audio 9 RTP/SAVP 8\r\n{line}", host=HOSTS[B]))
+    assert told[0] == "a 502 INVITE"
+    assert told[-1] == "b BYE"
+
+
+def test_an_offer_whose_keys_we_cannot_serve_is_488() -> None:
+    for line in ("a=crypto:1 F8_128_HMAC_SHA1_80 " + KEY, f"a=crypto:1 {SUITE} {KEY}|1:4", ""):
+        media = f"m=audio 40000 RTP/SAVP 8\r\n{line}\r\n" if line else "m=audio 4 RTP/SAVP 8\r\n"
+        story = Story(a_call(an_invite(sdp(media))))
+        assert story.begin() == ["a 100 INVITE", "a 488 INVITE", "ended"]
+        assert KEY not in str(story.response(A))
+
+
+def test_the_first_suite_we_serve_is_answered_with_its_tag() -> None:
+    media = (
+        "m=audio 40000 RTP/SAVP 8\r\n"
+        f"a=crypto:3 F8_128_HMAC_SHA1_80 {KEY}\r\na=crypto:7 {SUITE} {KEY}\r\n"
+    )
+    story = Story(a_call(an_invite(sdp(media))))
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    (line,) = description(story.response(A)).media[0].attributes_named("crypto")
+    assert (line or "").startswith(f"7 {SUITE} inline:")
+
+
+def test_the_suite_in_use_stays_while_it_is_offered() -> None:
+    """We offered all suites, the phone took one; now it re-offers with another one first."""
+    story = Story(a_call(rules=(rules("allow"), rules("prefer"))))
+    story.begin()
+    story.reply(200, body=answer_to(story))
+    story.ack(A)
+    plan = story.call.plan
+    gcm = "a=crypto:1 AEAD_AES_128_GCM inline:" + "A" * 38 + "==\r\n"
+    media = f"m=audio 9000 RTP/SAVP 8\r\n{gcm}a=crypto:2 {SUITE} {OTHER_KEY}\r\n"
+    story.ask(B, "INVITE", sdp(media, host=HOSTS[B], version=2))
+    story.reply(200, body=sdp(version=2))
+    (line,) = description(story.response(B)).media[0].attributes_named("crypto")
+    assert (line or "").startswith(f"2 {SUITE} ")
+    assert story.call.plan == plan
+
+
+def test_a_failed_re_offer_leaves_the_keys() -> None:
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("allow"), rules("prefer"))))
+    story.begin()
+    story.reply(200, body=answer_to(story))
+    story.ack(A)
+    plan = story.call.plan
+    story.ask(A, "INVITE", sdp(SAVP.replace(KEY, OTHER_KEY), version=2))
+    story.reply(488)
+    assert story.call.plan == plan
+    story.ask(A, "INVITE", sdp(SAVP, version=3))
+    story.reply(200, body=answer_to(story))
+    assert story.call.plan == plan
+
+
+def test_a_leg_that_rekeys_is_heard_with_its_new_key_and_spoken_to_with_ours() -> None:
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("allow"), rules("allow"))))
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    story.ack(A)
+    assert story.call.plan is not None
+    before = story.call.plan.streams[0].a
+    story.ask(A, "INVITE", sdp(SAVP.replace(KEY, OTHER_KEY), version=2))
+    story.reply(200, body=sdp(host=HOSTS[B], version=2))
+    after = story.call.plan.streams[0].a
+    assert after.send_keys == before.send_keys
+    assert after.receive_keys != before.receive_keys
+
+
+def test_nothing_is_relayed_in_clear_before_the_keys_are_known() -> None:
+    story = Story(a_call(an_invite(sdp(SAVP))))
+    story.begin()
+    assert story.call.plan is not None
+    side = story.call.plan.streams[0].a
+    assert not side.sending
+    assert not side.receiving
+
+
+def test_the_preview_of_an_answer_and_the_answer_have_one_key() -> None:
+    story = Story(a_call(an_invite(sdp(SAVP))))
+    story.begin()
+    story.reply(183, body=sdp(host=HOSTS[B]))
+    early = description(story.response(A)).media[0].attributes_named("crypto")
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    assert description(story.response(A)).media[0].attributes_named("crypto") == early
