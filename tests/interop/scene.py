@@ -133,7 +133,7 @@ class Scene:
         self.pbx.join(self.office, f"{PBX}/24")
         self.crossing = lab.keep(Capture(self.border))
         self.sbc: Program | None = None
-        self._outside = [OUTER, OUTER6, f"[{OUTER6}]"]
+        self._outside = [OUTER, OUTER6]
         self._homes = 0
         self._configuration = directory / "sbc.yaml"
 
