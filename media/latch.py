@@ -164,8 +164,10 @@ class Latch:
         claim = self._claim(source, rank, evidence, now)
         self.state, verdict = TABLE[self.state, claim]
         if verdict is LatchVerdict.LEARN:
+            # A source that was held keeps the rank it was held with: one packet of it, perhaps
+            # RTCP, may show less than what it was learned by.
+            self.rank = self.rank if claim is Claim.SETTLED else rank
             self.source = source
-            self.rank = rank
             self._candidate = None
         elif claim is Claim.EQUAL:
             self.refusal = Refusal.NO_BETTER_PROOF
