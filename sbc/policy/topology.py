@@ -66,7 +66,8 @@ class Fate(Enum):
 
 _PLACE = re.compile(
     r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])"  # an IPv4 address
-    r"|\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]"  # an IPv6 address as URIs have it
+    r"|\[[0-9a-f:.]*:[0-9a-f:.]*\]"  # an IPv6 address as URIs have it
+    r"|\b[0-9a-f]{1,4}(?:::[0-9a-f]|(?::[0-9a-f]{1,4}){7}\b)"  # one that stands alone
     r"|\bsips?:",
     re.IGNORECASE,
 )
@@ -249,7 +250,10 @@ def _hosts_in(value: str) -> Iterable[str]:
     body = value.partition("<")[2].partition(">")[0] or value.rpartition(" ")[2]
     hostport = body.partition(";")[0].rpartition("@")[2]
     hostport = hostport.removeprefix("sip:").removeprefix("sips:")
-    host = hostport.strip("[]") if hostport.startswith("[") else hostport.partition(":")[0]
+    if hostport.startswith("["):
+        host = hostport[1:].partition("]")[0]
+    else:
+        host = hostport.partition(":")[0]
     if host:
         yield host
 
