@@ -64,6 +64,11 @@ class Journal:
             at += size
         return entries + self._entries[len(self._sizes) :]
 
+    @property
+    def size(self) -> int:
+        """How many bytes the messages and texts of all entries have, unpacked."""
+        return self._bytes
+
     def note(
         self,
         at: float,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from sbc.b2bua.call import Call
 
 MAX_CALLS = 200
-MAX_BYTES = 2 * 1024 * 1024
-"""Most that the journals of all of them may hold; calls with long stories are kept in part."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Most that the journals of all of them may hold: about 200 ordinary calls."""
 
 
 class RecentCalls:
@@ -30,7 +30,7 @@ class RecentCalls:
 
     def append(self, call: Call) -> None:
         """Keep a call that ended; the oldest make room."""
-        size = sum(len(entry.raw) + len(entry.text) for entry in call.journal.entries)
+        size = call.journal.size
         self._calls.append((call, size))
         self.bytes += size
         while len(self._calls) > self._max_calls or self.bytes > self._max_bytes:

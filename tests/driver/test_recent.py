@@ -1,5 +1,6 @@
 """Ended calls are remembered within bounds."""
 
+from sbc.b2bua.journal import Journal
 from sbc.driver.recent import RecentCalls
 from tests.kit.switchboard import OFFER, PHONE_FLOW, Board, a_message, register
 
@@ -9,7 +10,7 @@ def a_call(size: int):
     register(board)
     board.give(PHONE_FLOW, a_message("INVITE", body=OFFER))
     (call,) = board.switchboard.calls
-    call.journal.entries.clear()
+    call.journal = Journal()
     call.journal.note(0.0, "sip", "", raw=b"x" * size)
     return call
 
