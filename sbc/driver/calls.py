@@ -5,6 +5,7 @@ An unexpected error in a call ends that call and nothing else, and leaves nothin
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 from media.types import SideName
 from sbc.b2bua import machine
@@ -71,7 +72,7 @@ class Calls:
 
     def by_name(self, name: str) -> Call | None:
         """A live or recent call; any unambiguous beginning of its name will do."""
-        known = {call.name: call for call in (*self.recent, *self._live.values())}
+        known = {call.name: call for call in chain(self.recent, self._live.values())}
         if name in known:
             return known[name]
         found = [call for known_name, call in known.items() if known_name.startswith(name)]

@@ -17,10 +17,13 @@ from sbc.routing.facing import listener_of, sent_by
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response, make_response, serialize
-from sbc.sip.transaction.layer import TransactionLayer, server_key
+from sbc.sip.transaction.layer import SERVER_LIMIT, TransactionLayer, server_key
 from sbc.sip.transaction.response_path import stamp_via
 
 RETRY_AFTER_S = 5
+STRANGERS_LIMIT = SERVER_LIMIT // 2
+"""Live server transactions beyond which strangers get no new ones: the other half is for peers
+and registered phones, whatever flood of registrations comes along."""
 
 
 class Door:
@@ -67,6 +70,7 @@ class Door:
         if method == "ACK":
             return True
         if flow.network not in self._force.networks:
+            self._tally.dropped_policy += 1
             return False
         if method == "CANCEL":
             # Its own transaction, of a retransmission, may outlive the INVITE's.
@@ -106,12 +110,14 @@ class Door:
     def _may_begin(self, request: Request, flow: Flow) -> bool:
         caller = placing.identify(self._force, self._registrar, request, flow)
         decision = caller.decision
-        if decision.allowed:
+        if decision.allowed and (caller.known or self._layer.counts.servers < STRANGERS_LIMIT):
             self.caller = caller
             return True
         if self._is_known(request, flow, request.method):
             # It came in when it was judged otherwise; this is only its retransmission.
             return True
+        if decision.allowed:
+            return self._turn_away(request, flow, 503, "too many transactions under way")
         dropped = decision.outcome == "drop"
         self._log(
             "info",

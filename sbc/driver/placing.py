@@ -53,6 +53,8 @@ class Caller:
     rules: MediaRules
     binding: Binding | None
     decision: Decision
+    known: bool = True
+    """Whether its address is a peer's, or its flow a registered phone's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         registered=binding is not None,
         user_agent=request.headers.first("user-agent"),
     )
+    known = peer is not None or binding is not None
     if peer is None:
         if request.method == "REGISTER":
             peer = force.table.endpoints(flow.network, request.to.uri.host)
@@ -91,6 +94,7 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         rules=peer.media if peer is not None else _ANY_MEDIA,
         binding=binding,
         decision=decide(force.policy, facts),
+        known=known,
     )
 
 
