@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from sbc.sip.flow import Address, Flow
+from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response, make_response
 from sbc.sip.parser import parse_message_untrusted
 from sbc.sip.timers import T1, T2, Deadlines
@@ -104,6 +105,8 @@ class Phone:
         self.received: list[Request | Response] = []
         self.rejected: list[int] = []
         """Final statuses that its requests got."""
+        self.phrase: str | None = None
+        """Reason phrase of its refusals, in place of the registered one."""
         self.complaints: list[str] = []
         """What the border did that no border may do."""
         self._plan: Deadlines[int] = Deadlines()
@@ -440,7 +443,8 @@ class Phone:
         assert self._incoming is not None
         key, request = self._incoming
         self._incoming = None
-        response = make_response(request, status, to_tag=self._tag)
+        response = make_response(request, status, self.phrase if status >= 300 else None, self._tag)
+        self._own_headers(response.headers)
         if status >= 300:
             if self.phase is Phase.RINGING:
                 self.phase = Phase.DONE
@@ -510,13 +514,16 @@ class Phone:
         headers.append("User-Agent", f"{self.name}-product/1.0")
         if method in ("INVITE", "UPDATE"):
             headers.append("Contact", f"<sip:{self.name}@{self._sent_by()}>")
-        for line in self.habits.headers:
-            name, _, value = line.partition(": ")
-            headers.append(name, value)
+        self._own_headers(headers)
         if sdp:
             headers.append("Content-Type", "application/sdp")
             request.body = self._sdp()
         return request
+
+    def _own_headers(self, headers: Headers) -> None:
+        for line in self.habits.headers:
+            name, _, value = line.partition(": ")
+            headers.append(name, value)
 
     def _sdp(self) -> bytes:
         self._session += 1
