@@ -126,6 +126,8 @@ class Phone:
         self._acks: dict[tuple[str, int], Request] = {}
         self._pending: dict[str, Request] = {}
         self._cancelled: set[int] = set()
+        self._numbers: set[int] = set()
+        """CSeq numbers that the other side has used in our dialog."""
         self._early: str = ""
         """To value of an early dialog of our INVITE."""
         self._session = 0
@@ -326,9 +328,15 @@ class Phone:
 
     def _asked(self, key: str, request: Request, now: float) -> None:
         assert self.dialog is not None
-        if request.cseq.number <= self.dialog.remote_cseq:
-            self.complaints.append(f"CSeq {request.cseq.number} of {request.method} is not new")
-        self.dialog.remote_cseq = max(self.dialog.remote_cseq, request.cseq.number)
+        number = request.cseq.number
+        if number in self._numbers:
+            self.complaints.append(f"CSeq {number} of {request.method} was used before")
+        self._numbers.add(number)
+        if number <= self.dialog.remote_cseq and request.method != "BYE":
+            # Overtaken on the way (RFC 3261 §12.2.2).
+            self._respond(key, make_response(request, 500), now)
+            return
+        self.dialog.remote_cseq = max(self.dialog.remote_cseq, number)
         if request.method == "BYE":
             if self.habits.answers_bye:
                 self._respond(key, make_response(request, 200), now)
@@ -336,22 +344,25 @@ class Phone:
                 self._final(487, now)
             self._hung_up()
         elif request.method == "INVITE":
-            if self._incoming is not None:
-                self.complaints.append("a re-INVITE while another one is open")
-            if self._negotiating():
-                self._respond(key, make_response(request, 491), now)
-                return
-            self._incoming = (key, request)
-            self._respond(key, make_response(request, 100), now)
-            if self.habits.reinvite_delay_s:
-                self.at(now + self.habits.reinvite_delay_s, "answer-reinvite")
-            else:
-                self._final(self.habits.reinvite_status, now)
+            self._reinvited(key, request, now)
         elif request.method == "UPDATE":
             status = 491 if request.body and self._negotiating() else self.habits.update_status
             self._respond(key, self._with_sdp(make_response(request, status), request), now)
         else:
             self._respond(key, make_response(request, 200), now)
+
+    def _reinvited(self, key: str, request: Request, now: float) -> None:
+        if self._incoming is not None:
+            self.complaints.append("a re-INVITE while another one is open")
+        if self._negotiating():
+            self._respond(key, make_response(request, 491), now)
+            return
+        self._incoming = (key, request)
+        self._respond(key, make_response(request, 100), now)
+        if self.habits.reinvite_delay_s:
+            self.at(now + self.habits.reinvite_delay_s, "answer-reinvite")
+        else:
+            self._final(self.habits.reinvite_status, now)
 
     def _ack_arrived(self, ack: Request) -> None:
         waiting = self._waiting
