@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 
-from sbc.policy.topology import NIL_UUID, carry, identity, session_id, session_uuid
+from sbc.policy.topology import (
+    NIL_UUID,
+    carry,
+    identity,
+    may_say,
+    session_id,
+    session_uuid,
+)
 from sbc.routing.facing import bracketed, contact_of, sent_by
 from sbc.routing.model import Listener, Network
 from sbc.sip.fields.name_addr import NameAddr
@@ -137,8 +144,10 @@ def restored(
         request: The phone's own.
         contacts: The registrar's, as the phone knows them.
     """
-    # The reason phrase is ours: what a registrar writes there may name machines behind it.
-    answer = make_response(request, response.status, None, names.of("to", request.call_id))
+    # Nothing keeps a registrar from naming machines behind it in its reason phrase.
+    said = response.reason if may_say(response.reason, response, registrar) else ""
+    tag = names.of("to", request.call_id)
+    answer = make_response(request, response.status, said or None, tag)
     for contact in contacts:
         answer.headers.append("Contact", str(contact))
     carry(response, answer.headers, registrar, phone)

@@ -70,10 +70,14 @@ class Desk:
         return only(SendRequest, self.register(data, flow))
 
     def reply(
-        self, sent: SendRequest, status: int = 200, *headers: tuple[str, str]
+        self,
+        sent: SendRequest,
+        status: int = 200,
+        *headers: tuple[str, str],
+        reason: str | None = None,
     ) -> list[Command]:
         """The far registrar answers."""
-        response = make_response(sent.request, status, None, "far")
+        response = make_response(sent.request, status, reason, "far")
         for name, value in headers:
             response.headers.append(name, value)
         read = parse_message_untrusted(serialize(response))

@@ -147,6 +147,18 @@ class TestBack:
         got = answer(desk.reply(desk.relayed(), 423, ("Min-Expires", "300")))
         assert (got.status, got.headers.first("min-expires")) == (423, "300")
 
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            ("No such account", "No such account"),
+            (f"Denied by {PBX}", "Forbidden"),
+            ("Ask sip:admin@pbx", "Forbidden"),
+        ],
+    )
+    def test_a_reason_passes_unless_it_names_a_place(self, said, told):
+        desk = Desk()
+        assert answer(desk.reply(desk.relayed(), 403, reason=said)).reason == told
+
     def test_nothing_of_the_registrar_is_told(self):
         desk = Desk()
         sent = desk.relayed()
