@@ -11,7 +11,6 @@ from sbc.b2bua.leg import Leg
 from sbc.routing.facing import bracketed
 from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 
-
 CHALLENGES = frozenset({401, 407})
 
 
