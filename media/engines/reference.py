@@ -258,6 +258,9 @@ class ReferenceEngine:
         for side in (stream.a, stream.b):
             self._detach(side.rtp)
             self._detach(side.rtcp)
+        # Two sides that know each other would wait for the garbage collector, which stops
+        # everything while it looks at all calls.
+        del stream.a.other, stream.b.other
 
     def _known(self, stream_id: StreamId) -> _Stream:
         stream = self._streams.get(stream_id)
