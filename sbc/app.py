@@ -2,6 +2,7 @@
 
 import gc
 import math
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -245,6 +246,7 @@ def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> i
         return CANNOT_START
     configuration = result.configuration
     _settle_garbage_collector()
+    _raise_descriptor_limit(log)
     refused: list[str] = []
     try:
         trio.run(_serve, configuration, log)
@@ -280,6 +282,16 @@ def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> I
 def hosts_of(configuration: Configuration) -> list[str]:
     """Every host that a peer's target names."""
     return [target.host for peer in configuration.settings.peers for target in peer.targets]
+
+
+def _raise_descriptor_limit(log: Log) -> None:
+    """Take as many descriptors as we may: a call needs four, and 1024 is the usual soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            log.warning("descriptors", limit=soft, why=str(error))
 
 
 def _settle_garbage_collector() -> None:
