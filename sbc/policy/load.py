@@ -130,7 +130,6 @@ class _Reader:
             known_peer=section.known_peer,
             methods=_set(request.method),
             registered=section.registered,
-            in_dialog=request.in_dialog,
             agents=None
             if request.user_agent is None
             else tuple(piece.lower() for piece in request.user_agent),

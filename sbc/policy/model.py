@@ -22,8 +22,6 @@ class Facts(NamedTuple):
     """The PBX or trunk that the source address belongs to, if any."""
     registered: bool = False
     """Whether the request came on the flow of a live binding."""
-    in_dialog: bool = False
-    """Whether it matched a dialog of a live call; the dialog's own checks come besides."""
     user_agent: str | None = None
     """Value of User-Agent (Server in none of them)."""
 
@@ -80,7 +78,6 @@ class Conditions:
     known_peer: bool | None = None
     methods: frozenset[str] | None = None
     registered: bool | None = None
-    in_dialog: bool | None = None
     agents: tuple[str, ...] | None = None
     """Lower-case pieces, any of which User-Agent contains."""
 
@@ -91,8 +88,6 @@ class Conditions:
         if self.methods is not None and facts.method not in self.methods:
             return False
         if self.registered is not None and facts.registered is not self.registered:
-            return False
-        if self.in_dialog is not None and facts.in_dialog is not self.in_dialog:
             return False
         if self.known_peer is not None and (facts.peer is not None) is not self.known_peer:
             return False
@@ -123,7 +118,6 @@ class Conditions:
             tests.append(Evidence("method", facts.method, _any_of(self.methods)))
         for fact, value, wanted in (
             ("registered", facts.registered, self.registered),
-            ("in_dialog", facts.in_dialog, self.in_dialog),
             ("known_peer", facts.peer is not None, self.known_peer),
         ):
             if wanted is not None:

@@ -126,9 +126,6 @@ class RequestConditions(SourceConditions):
     method: Methods | None = Field(
         default=None, description="Methods, in capitals.", examples=["REGISTER"]
     )
-    in_dialog: bool | None = Field(
-        default=None, description="Whether it belongs to a call that is up already."
-    )
     user_agent: Words | None = Field(
         default=None,
         description="Pieces of the User-Agent header, any of which it contains; case is ignored.",

@@ -44,7 +44,6 @@ def inside(method: str, **facts: Any) -> Facts:
         (outside("NOTIFY"), "drop", 0, "everything else"),
         (outside("BYE"), "drop", 0, "everything else"),
         (outside("FANCY"), "drop", 0, "everything else"),
-        (outside("BYE", in_dialog=True), "allow", 0, "calls that are up"),
         (outside("INVITE", peer="trunk"), "allow", 0, "known peers"),
         (outside("REGISTER", user_agent="friendly-scanner"), "drop", 0, "scanners"),
         (outside("OPTIONS", user_agent="x SIPVicious 0.3"), "drop", 0, "scanners"),
@@ -59,7 +58,6 @@ def inside(method: str, **facts: Any) -> Facts:
         (inside("NOTIFY", peer="pbx"), "allow", 0, "known peers"),
         (inside("INVITE"), "reject", 403, "unknown on a trusted network"),
         (inside("REGISTER"), "reject", 403, "unknown on a trusted network"),
-        (inside("BYE", in_dialog=True), "allow", 0, "calls that are up"),
     ],
 )
 def test_the_edge_policy(facts: Facts, outcome: str, status: int, rule: str) -> None:
@@ -70,11 +68,10 @@ def test_the_edge_policy(facts: Facts, outcome: str, status: int, rule: str) -> 
 
 def test_every_rule_of_the_edge_policy_is_needed_for_some_request() -> None:
     everything = [
-        outside(method, peer=peer, registered=registered, in_dialog=in_dialog, user_agent=agent)
-        for method, peer, registered, in_dialog, agent in product(
+        outside(method, peer=peer, registered=registered, user_agent=agent)
+        for method, peer, registered, agent in product(
             ("REGISTER", "INVITE", "OPTIONS", "BYE"),
             (None, "trunk"),
-            (False, True),
             (False, True),
             (None, "sipvicious"),
         )
@@ -113,7 +110,6 @@ rules:
       trust: untrusted
       method: INVITE
       registered: true
-      in_dialog: false
       known_peer: true
       network: [outside, dmz]
       peer: trunk
@@ -127,7 +123,6 @@ rules:
         Evidence("trust", "untrusted", "untrusted"),
         Evidence("method", "INVITE", "INVITE"),
         Evidence("registered", "true", "true"),
-        Evidence("in_dialog", "false", "false"),
         Evidence("known_peer", "true", "true"),
         Evidence("network", "outside", "dmz|outside"),
         Evidence("peer", "trunk", "trunk"),
@@ -137,7 +132,6 @@ rules:
     for other in (
         {"method": "BYE"},
         {"registered": False},
-        {"in_dialog": True},
         {"peer": None},
         {"peer": "other"},
         {"network": "inside"},
@@ -167,7 +161,6 @@ CONDITIONS = st.builds(
     known_peer=st.none() | st.booleans(),
     methods=st.none() | st.frozensets(st.sampled_from(METHODS[:2]), min_size=1),
     registered=st.none() | st.booleans(),
-    in_dialog=st.none() | st.booleans(),
     agents=st.none() | st.just(("scan",)),
 )
 FACTS = st.builds(
@@ -177,7 +170,6 @@ FACTS = st.builds(
     st.just("203.0.113.7"),
     st.sampled_from(METHODS),
     st.sampled_from([None, "trunk"]),
-    st.booleans(),
     st.booleans(),
     st.sampled_from([None, "a SCANNER"]),
 )

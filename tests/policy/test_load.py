@@ -26,7 +26,6 @@ rules:
       known_peer: yes
       method: INVITE
       registered: false
-      in_dialog: true
     then: reject 404 Not here
   - {name: rest, then: reject}
 """
@@ -63,14 +62,13 @@ def test_a_file_becomes_rules_and_limits_that_know_where_they_stand() -> None:
                 known_peer=True,
                 methods=frozenset({"INVITE"}),
                 registered=False,
-                in_dialog=True,
             ),
             "reject",
             "p.yaml:11",
             404,
             "Not here",
         ),
-        Rule("rest", Conditions(), "reject", "p.yaml:20", 403),
+        Rule("rest", Conditions(), "reject", "p.yaml:19", 403),
     )
 
 
