@@ -7,7 +7,7 @@ sources that proved themselves (peers, registered phones) have places that are n
 """
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from sbc.policy.model import Facts, PolicySet, RateLimit
@@ -68,7 +68,10 @@ class Admission:
         self.apply(policy, trusted, known_peer)
 
     def apply(self, policy: PolicySet, trusted: Mapping[str, bool], known_peer: KnownPeer) -> None:
-        """Put other policies in force. Buckets begin full; proven sources stay proven."""
+        """Put other policies and peers in force; proven sources stay proven.
+
+        Where a network's limits are other ones its buckets begin full, else they stay as they are.
+        """
         self._known_peer = known_peer
         before = self._tables
         self._tables = {}
@@ -76,10 +79,23 @@ class Admission:
             limits = _limits_on(policy, network, is_trusted)
             if not limits:
                 continue
-            proven = before[network].proven if network in before else {}
-            table = _Table(network, is_trusted, limits, self._slots, known_peer)
-            table.proven.update(proven)
+            table = before.get(network)
+            if table is not None and table.limits == limits and table.trusted is is_trusted:
+                table.judge_by(known_peer)
+                table.look_again(list(table.places))
+            else:
+                proven = table.proven if table is not None else {}
+                table = _Table(network, is_trusted, limits, self._slots, known_peer)
+                table.proven.update(proven)
             self._tables[network] = table
+
+    def peers_moved(self, known_peer: KnownPeer, hosts: Iterable[str]) -> None:
+        """Know peers by other addresses from now on: these hosts became peers, or ceased to be."""
+        self._known_peer = known_peer
+        moved = list(hosts)
+        for table in self._tables.values():
+            table.judge_by(known_peer)
+            table.look_again(moved)
 
     def admit(self, network: str, host: str, now: float) -> Verdict:
         """Count one message of a source, and say whether it may pass."""
@@ -167,9 +183,10 @@ class _Table:
         "_shared_of",
         "_shared_when",
         "_tokens",
-        "_trusted",
+        "limits",
         "places",
         "proven",
+        "trusted",
     )
 
     def __init__(
@@ -181,7 +198,9 @@ class _Table:
         known_peer: KnownPeer,
     ) -> None:
         self._network = network
-        self._trusted = trusted
+        self.trusted = trusted
+        self.limits = limits
+        """All that were given, in their order."""
         self._known_peer = known_peer
         self._capacity = capacity
         self._limits = tuple(limit for limit in limits if limit.per == "source")
@@ -247,6 +266,16 @@ class _Table:
                 self._shared_of[slot] = shared
         return ADMITTED if shared < 0 else self._shared[shared].take(now)
 
+    def judge_by(self, known_peer: KnownPeer) -> None:
+        """Know peers otherwise from now on."""
+        self._known_peer = known_peer
+
+    def look_again(self, hosts: Iterable[str]) -> None:
+        """Let these sources, as far as they have a place, have the limits of what they are now."""
+        for host in hosts:
+            key = self.key(host)
+            self._look_again(key, self.proven.get(key, host))
+
     def vouch(self, host: str) -> None:
         """Never give away this source's place; with too many of them the oldest loses that."""
         key = self.key(host)
@@ -283,7 +312,7 @@ class _Table:
 
     def _facts(self, key: str, host: str) -> Facts:
         peer = self._known_peer(self._network, host)
-        return Facts(self._network, self._trusted, host, "", peer, key in self.proven)
+        return Facts(self._network, self.trusted, host, "", peer, key in self.proven)
 
     def _limit_for(self, facts: Facts) -> int:
         for number, limit in enumerate(self._limits):

@@ -269,6 +269,54 @@ def test_no_source_is_ever_answered_twice_within_a_second(events: list[tuple[int
             answered[source] = now
 
 
+def test_a_reload_that_changes_no_limit_refills_no_bucket() -> None:
+    gate = admission()
+    assert admitted(gate, "192.0.2.1", 0.0, 30) == 20
+    same = RateLimit("strangers", Conditions(trusted=False), "source", 10.0, 20, "p:1")
+    gate.apply(PolicySet((), (same,)), TRUST, trunk_only)
+    assert admitted(gate, "192.0.2.1", 0.0, 30) == 0
+    gate.apply(PolicySet((), (same,)), {"outside": True, "inside": True}, trunk_only)
+    assert admitted(gate, "192.0.2.1", 0.0, 30) == 30
+
+
+PEERS_FIRST = (
+    RateLimit("peers", Conditions(known_peer=True), "source", 100.0, 200, "p:0"),
+    STRANGERS,
+)
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.5", "2001:db8:9:9::5"])
+@pytest.mark.parametrize("reload", [False, True])
+def test_a_peer_that_moves_takes_its_limit_along_and_leaves_nothing_behind(
+    peer: str, reload: bool
+) -> None:
+    before, after = "198.51.100.1", peer
+    gate = admission(*PEERS_FIRST)
+
+    def moved(network: str, host: str) -> str | None:
+        return "trunk" if host == after else None
+
+    assert admitted(gate, before, 0.0, 300) == 200
+    assert admitted(gate, after, 0.0, 300) == 20
+    assert admitted(gate, "192.0.2.1", 0.0, 300) == 20
+    if reload:
+        gate.apply(PolicySet((), PEERS_FIRST), TRUST, moved)
+    else:
+        gate.peers_moved(moved, [before, after])
+    assert [admitted(gate, host, 0.0, 5) for host in (before, "192.0.2.1")] == [0, 0]
+    assert admitted(gate, after, 10.0, 300) == 200
+    assert admitted(gate, before, 10.0, 300) == 20
+
+
+def test_a_registered_phone_in_an_ipv6_64_keeps_its_limit_when_peers_move() -> None:
+    registered = RateLimit("phones", Conditions(registered=True), "source", 50.0, 100, "p:0")
+    gate = admission(registered, STRANGERS)
+    gate.vouch("outside", "2001:db8:7:7::1")
+    assert admitted(gate, "2001:db8:7:7::1", 0.0, 150) == 100
+    gate.apply(PolicySet((), (registered, STRANGERS)), TRUST, nobody)
+    assert admitted(gate, "2001:db8:7:7::1", 10.0, 150) == 100
+
+
 def test_other_policies_are_put_in_force_and_proven_sources_stay_proven() -> None:
     gate = admission()
     gate.admit("outside", "192.0.2.1", 0.0)
