@@ -10,7 +10,7 @@ from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import Ending, q850_of
 from sbc.b2bua.commands import Answered
-from sbc.b2bua.ending import ACK_TIMER, finish, hang_up, release_media
+from sbc.b2bua.ending import ACK_TIMER, finish, hang_up, release_media, stop_timers
 from sbc.b2bua.events import Event, ReplyReceived
 from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, LegState
 from sbc.b2bua.messages import acknowledge, answer, branch, dress, has_sdp, learn_uuid
@@ -87,8 +87,7 @@ def drop_answer(call: Call, event: Event) -> State | None:
         call.b.dialog = Dialog.from_response(call.setup.sent, event.response, call.b.flow)
     except ParseError as error:
         call.note("error", f"2xx cannot be acknowledged: {error.reason}", B)
-        finish(call)
-        return State.ENDED
+        return finish(call)
     learn_uuid(call, call.b, event.response)
     acknowledge(call, call.b, call.setup.cseq)
     hang_up(call, call.b)
@@ -152,10 +151,9 @@ def _answer_unusable(call: Call, error: Unacceptable | PortsExhausted | ParseErr
     why = error.reason if isinstance(error, ParseError) else str(error)
     final_to_caller(call, Ending(502, q850_of(502), "callee", f"{said}: {why}", said))
     release_media(call)
-    call.timers.clear()
+    stop_timers(call)
     if call.b.dialog is None:
-        finish(call)
-        return State.ENDED
+        return finish(call)
     assert call.setup is not None
     acknowledge(call, call.b, call.setup.cseq)
     call.a.state = LegState.DONE

@@ -13,7 +13,7 @@ from sbc.b2bua.causes import Ending
 from sbc.b2bua.commands import Command
 from sbc.b2bua.context import Context
 from sbc.b2bua.journal import Journal
-from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg
+from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, PassedOver
 from sbc.b2bua.table import State
 from sbc.routing.model import MediaRules
 from sbc.sip.flow import Flow
@@ -36,6 +36,8 @@ class Timer(Enum):
     """When the next repetition of an unacknowledged 2xx is due."""
     ACK_B = "2xx to B repeated"
     REINVITE = "no final response to a re-INVITE"
+    PASSED_OVER = "no final response from a candidate that was passed over"
+    """64*T1 after its CANCEL."""
     LINGER = "no final response to an INVITE that a BYE overtook"
     """64*T1 after the BYE (RFC 3261 §15.1.2 wants a 487 to it)."""
 
@@ -129,6 +131,8 @@ class Call:
     acks: dict[SideName, Request] = field(default_factory=dict)
     """The last ACK we sent on a leg, repeated when its 2xx is."""
     forks: list[Fork] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+    """Candidates that did not ring in time, each until the call ends."""
     timers: dict[Timer, float] = field(default_factory=dict)
     lines: list[MediaLine] = field(default_factory=list)
     plan: MediaPlan | None = None

@@ -9,7 +9,7 @@ from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.b2bua.commands import ApplyMedia, Ended
 from sbc.b2bua.events import Event, GaveUp, RequestReceived
-from sbc.b2bua.leg import Exchange, Leg, LegState
+from sbc.b2bua.leg import Exchange, Leg, LegState, PassedOver
 from sbc.b2bua.messages import acknowledge, answer, reason_given, request_in_dialog
 from sbc.b2bua.table import State
 from sbc.sip.headers import Headers
@@ -86,10 +86,7 @@ def send_deferred_bye(call: Call, event: Event | None = None) -> State | None:
 
 def settled(call: Call) -> State | None:
     """ENDED, after finishing, when nothing is expected of either leg; None while something is."""
-    if not is_settled(call):
-        return None
-    finish(call)
-    return State.ENDED
+    return finish(call) if is_settled(call) else None
 
 
 def is_settled(call: Call) -> bool:
@@ -99,7 +96,12 @@ def is_settled(call: Call) -> bool:
     """
     if call.a.state is not LegState.DONE or call.b.state is not LegState.DONE:
         return False
-    return not call.ack_waits and not open_invites(call)
+    return not call.ack_waits and not open_invites(call) and not watched(call)
+
+
+def watched(call: Call) -> list[PassedOver]:
+    """The candidates that were passed over and still owe something."""
+    return [passed for passed in call.passed_over if not passed.done]
 
 
 def open_invites(call: Call) -> list[Exchange]:
@@ -110,21 +112,37 @@ def open_invites(call: Call) -> list[Exchange]:
     ]
 
 
-def finish(call: Call, event: Event | None = None) -> None:
-    """Give everything back and ask for the CDR."""
+def finish(call: Call, event: Event | None = None) -> State:
+    """Give everything back and ask for the CDR, unless a candidate that was passed over owes more.
+
+    Then the call is ENDING until that is done.
+    """
     del event
     call.a.state = call.b.state = LegState.DONE
-    call.timers.clear()
+    stop_timers(call)
     call.ack_waits.clear()
     release_media(call)
     if call.ended_at is None:
         call.ended_at = call.now
+    if watched(call):
+        return State.ENDING
     call.out.append(Ended())
+    return State.ENDED
 
 
-def abandon(call: Call, event: Event) -> None:
+def stop_timers(call: Call) -> None:
+    """Stop every timer of the two legs."""
+    for timer in [timer for timer in call.timers if timer is not Timer.PASSED_OVER]:
+        del call.timers[timer]
+
+
+def abandon(call: Call, event: Event) -> State:
     """Whoever still owes something had long enough: stop waiting."""
     del event
+    for passed in watched(call):
+        passed.done = True
+        call.out.append(Abandon(passed.bye_ref or passed.invite.ref))
+    call.timers.pop(Timer.PASSED_OVER, None)
     if call.setup is not None and not call.setup.final:
         call.out.append(Abandon(call.setup.ref))
     for exchange in open_invites(call):
@@ -134,7 +152,7 @@ def abandon(call: Call, event: Event) -> None:
         if leg.state is LegState.BYE_DEFERRED:
             leg.state = LegState.OPEN
             hang_up(call, leg)
-    finish(call)
+    return finish(call)
 
 
 def cancel(call: Call, exchange: Exchange, reason: str | None = None) -> None:
@@ -143,11 +161,19 @@ def cancel(call: Call, exchange: Exchange, reason: str | None = None) -> None:
     Args:
         reason: The Reason header of whoever gave up; a later one does not replace it.
     """
+    if send_cancel(call, call.leg(exchange.to), exchange, reason):
+        # 64*T1 from the CANCEL, not from when it was wanted (RFC 3261 §9.1).
+        timer = Timer.CANCEL if exchange is call.setup else Timer.REINVITE
+        call.timers[timer] = call.now + 64 * T1
+
+
+def send_cancel(call: Call, leg: Leg, exchange: Exchange, reason: str | None) -> bool:
+    """CANCEL an INVITE of ours to `leg`, see `cancel`; whether it leaves now."""
     exchange.cancel_wanted = True
     exchange.cancel_reason = exchange.cancel_reason or reason
     invite = exchange.sent
     if not exchange.provisional or exchange.cancel_sent or exchange.final or invite is None:
-        return
+        return False
     exchange.cancel_sent = True
     source = invite.headers
     headers = Headers()
@@ -163,12 +189,9 @@ def cancel(call: Call, exchange: Exchange, reason: str | None = None) -> None:
     reason = exchange.cancel_reason or (call.ending.reason if call.ending is not None else None)
     if reason is not None:
         headers.append("Reason", reason)
-    leg = call.leg(exchange.to)
     request = Request("CANCEL", invite.uri_text, headers)
-    # 64*T1 from the CANCEL, not from when it was wanted (RFC 3261 §9.1).
-    timer = Timer.CANCEL if exchange is call.setup else Timer.REINVITE
-    call.timers[timer] = call.now + 64 * T1
     call.out.append(SendRequest(exchange.ref, leg.flow, request, leg.side.value))
+    return True
 
 
 def withdraw_answer(call: Call) -> None:

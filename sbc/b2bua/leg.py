@@ -114,6 +114,23 @@ class AckWait:
 
 
 @dataclass(slots=True)
+class PassedOver:
+    """A candidate that showed no sign of ringing, while another one is tried."""
+
+    leg: Leg
+    invite: Exchange
+    """Our INVITE to it, cancelled; it may be answered all the same (RFC 3261 §9.1)."""
+    give_up_at: float | None = None
+    """When its final response is waited for no longer; None while the transaction sees to that."""
+    ack: Request | None = None
+    """To its 2xx, if one came; repeated when that is."""
+    bye_ref: str = ""
+    """Branch of the BYE that followed."""
+    done: bool = False
+    """Whether nothing more is expected of it."""
+
+
+@dataclass(slots=True)
 class Fork:
     """Another 2xx to our first INVITE, from another UAS: acknowledged and ended (§13.2.2.4)."""
 

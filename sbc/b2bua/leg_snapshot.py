@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from media.types import SideName
-from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState
+from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver
 from sbc.routing.model import MediaRules, SrtpMode
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog, DialogData, FlowData
@@ -63,6 +63,17 @@ class ExchangeData(TypedDict):
     """Offers, late, provisional, final, cancel wanted, cancel sent."""
     cancel_reason: str | None
     sent: MessageData | None
+
+
+class PassedOverData(TypedDict):
+    """A `PassedOver` as JSON has it."""
+
+    leg: LegData
+    invite: ExchangeData
+    give_up_at: float | None
+    ack: MessageData | None
+    bye_ref: str
+    done: bool
 
 
 class AckWaitData(TypedDict):
@@ -218,6 +229,30 @@ def exchange_from_data(data: ExchangeData) -> Exchange:
         cancel_sent=cancel_sent,
         cancel_reason=data["cancel_reason"],
         sent=None if data["sent"] is None else request_from_data(data["sent"]),
+    )
+
+
+def passed_over_to_data(passed: PassedOver) -> PassedOverData:
+    """Export a candidate that was passed over."""
+    return {
+        "leg": leg_to_data(passed.leg),
+        "invite": exchange_to_data(passed.invite),
+        "give_up_at": passed.give_up_at,
+        "ack": None if passed.ack is None else message_to_data(passed.ack),
+        "bye_ref": passed.bye_ref,
+        "done": passed.done,
+    }
+
+
+def passed_over_from_data(data: PassedOverData) -> PassedOver:
+    """Restore a candidate that was passed over."""
+    return PassedOver(
+        leg=leg_from_data(data["leg"]),
+        invite=exchange_from_data(data["invite"]),
+        give_up_at=data["give_up_at"],
+        ack=None if data["ack"] is None else request_from_data(data["ack"]),
+        bye_ref=data["bye_ref"],
+        done=data["done"],
     )
 
 

@@ -8,7 +8,7 @@ raises for what the network did.
 
 from collections.abc import Callable
 
-from sbc.b2bua import answering, ending, inside, refusing, replies, setup
+from sbc.b2bua import answering, ending, inside, passing, refusing, replies, setup
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NO_ANSWER, RECOVERY_ON_TIMER_EXPIRY, TEMPORARY_FAILURE, Ending
 from sbc.b2bua.commands import Command
@@ -113,7 +113,8 @@ def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
             return _leg_done(call, event.ref)
         return Happening.REPLY
     if call.setup is None or event.ref != call.setup.ref:
-        return Happening.NOTE
+        passing.reply_received(call, event)
+        return _waited(call)
     if status < 200:
         call.setup.provisional = True
         if status in _NOT_TOLD and call.state is not State.CANCELLING:
@@ -122,6 +123,8 @@ def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
     call.setup.final = True
     if status < 300:
         return Happening.ANSWER
+    if setup.wants_plain(call, status):
+        return Happening.RETRY
     return _refused_or_retry(call, status in setup.HUNTING_STATUSES)
 
 
@@ -131,16 +134,26 @@ def _weigh_failure(call: Call, event: RequestFailed) -> Happening:
         if exchange.method == "BYE":
             return _leg_done(call, event.ref)
         return Happening.REPLY
-    if call.setup is None or event.ref != call.setup.ref or call.setup.final:
+    if call.setup is None or event.ref != call.setup.ref:
+        passing.request_failed(call, event)
+        return _waited(call)
+    if call.setup.final:
         return Happening.NOTE
     call.setup.final = True
     return _refused_or_retry(call, True)
 
 
 def _refused_or_retry(call: Call, hunting: bool) -> Happening:
-    if hunting and call.position + 1 < len(call.candidates):
-        return Happening.RETRY
-    return Happening.REFUSED
+    return Happening.RETRY if hunting and _has_next(call) else Happening.REFUSED
+
+
+def _has_next(call: Call) -> bool:
+    return call.position + 1 < len(call.candidates)
+
+
+def _waited(call: Call) -> Happening:
+    """What it means that a candidate that was passed over said something."""
+    return Happening.ALL_DONE if ending.is_settled(call) else Happening.NOTE
 
 
 def _leg_done(call: Call, ref: str) -> Happening:
@@ -177,6 +190,12 @@ def _fire(call: Call, timer: Timer) -> None:
         inside.give_up_reinvite(call)
         return
     status, cause, happening = _WHEN_FIRED[timer]
+    if timer is Timer.RING and _has_next(call):
+        happening = Happening.RETRY
+    elif timer is Timer.PASSED_OVER:
+        passing.give_up(call)
+        if not ending.is_settled(call):
+            return
     why = GaveUp(Ending(status, cause, "timeout", timer.value))
     _happen(call, happening, why)
 
@@ -186,9 +205,10 @@ _WHEN_FIRED: dict[Timer, tuple[int, int, Happening]] = {
     Timer.NO_ANSWER: (480, NO_ANSWER, Happening.GIVE_UP),
     Timer.MAX_DURATION: (200, RECOVERY_ON_TIMER_EXPIRY, Happening.GIVE_UP),
     Timer.CANCEL: (487, RECOVERY_ON_TIMER_EXPIRY, Happening.EXPIRED),
+    Timer.PASSED_OVER: (408, RECOVERY_ON_TIMER_EXPIRY, Happening.ALL_DONE),
     Timer.LINGER: (200, RECOVERY_ON_TIMER_EXPIRY, Happening.EXPIRED),
 }
-"""SIP status, Q.850 cause, and what it means to the call."""
+"""SIP status, Q.850 cause, and what it means to a call without another candidate."""
 
 
 def _repeat_answer(call: Call, timer: Timer) -> None:

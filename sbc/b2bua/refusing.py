@@ -6,7 +6,7 @@ Spec: RFC 3261 §16.7 (mapping of failures), §21.5.4 (503), RFC 3326 (Reason).
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
 from sbc.b2bua.ending import finish
-from sbc.b2bua.events import Event, ReplyReceived, RequestFailed
+from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
 from sbc.b2bua.leg import LegState
 from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
@@ -14,7 +14,7 @@ from sbc.routing.facing import bracketed
 from sbc.sip.message import Response
 
 
-def relay_refusal(call: Call, event: Event) -> None:
+def relay_refusal(call: Call, event: Event) -> State:
     """Nobody is left to try: A gets B's final response, mapped."""
     if isinstance(event, ReplyReceived):
         response = event.response
@@ -24,14 +24,13 @@ def relay_refusal(call: Call, event: Event) -> None:
         final_to_caller(call, ending, response if status == response.status else None)
     else:
         final_to_caller(call, _failure_ending(event))
-    finish(call)
+    return finish(call)
 
 
 def refuse(call: Call, ending: Ending, extra: Extra = ()) -> None:
     """Refuse the call before B was asked."""
     final_to_caller(call, ending, None, extra)
-    call.state = State.ENDED
-    finish(call)
+    call.state = finish(call)
 
 
 def final_to_caller(
@@ -61,6 +60,8 @@ def failure_text(call: Call, event: Event) -> str:
     place = call.candidate.peer or bracketed(call.candidate.flow.remote[0])
     if isinstance(event, ReplyReceived):
         return f"{place} answered {event.response.status} {event.response.reason}"
+    if isinstance(event, GaveUp):
+        return f"{place}: {event.ending.text}"
     assert isinstance(event, RequestFailed)
     return f"{place}: {event.why}"
 

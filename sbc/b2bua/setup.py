@@ -3,12 +3,14 @@
 Spec: RFC 3261 §13, §9 (CANCEL), §16.7 (which failures hunt), RFC 3960 (early media).
 """
 
+from dataclasses import replace
+
 from media.errors import PortsExhausted
 from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
 from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of
 from sbc.b2bua.context import Context
-from sbc.b2bua.ending import WORD, cancel, finish, release_media
+from sbc.b2bua.ending import WORD, cancel, finish, release_media, stop_timers
 from sbc.b2bua.events import (
     CancelReceived,
     Event,
@@ -28,10 +30,12 @@ from sbc.b2bua.messages import (
     reason_given,
 )
 from sbc.b2bua.negotiate import Unacceptable
+from sbc.b2bua.passing import pass_over
 from sbc.b2bua.refusing import failure_text, final_to_caller, policy_ending, refuse
 from sbc.b2bua.table import State
 from sbc.policy.topology import NIL_UUID, identity, unsupported_requirements
 from sbc.routing.facing import contact_of, sent_by
+from sbc.sdp.offer_answer import NegotiationState
 from sbc.sip.dialog import Dialog
 from sbc.sip.errors import ParseError
 from sbc.sip.headers import Headers
@@ -41,6 +45,9 @@ from sbc.sip.user import SendRequest
 
 HUNTING_STATUSES = frozenset({408, 430, 500, 502, 503, 504})
 """Failures that say something of the next hop, not of the callee: the next candidate is tried."""
+
+_NOT_ACCEPTABLE = frozenset({488, 606})
+"""The description was refused, not the call (RFC 3261 §21.4.26, §21.6.4)."""
 
 
 def begin(call: Call) -> None:
@@ -68,16 +75,39 @@ def begin(call: Call) -> None:
 
 
 def try_next(call: Call, event: Event) -> None:
-    """The candidate failed in a way that says nothing of the callee: invite the next one."""
+    """The candidate failed in a way that says nothing of the callee: invite the next one.
+
+    One that refuses SRTP which we only preferred is its own next one, with plain RTP.
+    """
     assert call.setup is not None
     assert call.invite is not None
     why = failure_text(call, event)
+    if isinstance(event, GaveUp):
+        pass_over(call, event.ending.reason)
+    plain = isinstance(event, ReplyReceived) and wants_plain(call, event.response.status)
+    if plain:
+        rules = replace(call.candidate.rules, srtp="off")
+        again = replace(call.candidate, rules=rules)
+        following = call.position + 1
+        call.candidates = (*call.candidates[:following], again, *call.candidates[following:])
     call.position += 1
     candidate = call.candidate
-    call.note("decision", f"{why}; trying {candidate.peer or candidate.request_uri}", B)
+    place = candidate.peer or candidate.request_uri
+    call.note("decision", f"{why}; trying {place}{' with plain RTP' if plain else ''}", B)
     call.b = callee_leg(call.context, candidate)
     call.setup = None
     _offer_and_invite(call, call.invite)
+
+
+def wants_plain(call: Call, status: int) -> bool:
+    """Whether a refusal may be of SRTP that we only preferred: 488 or 606, and no answer yet."""
+    negotiation = call.b.negotiation
+    offer = negotiation.pending_offer
+    if status not in _NOT_ACCEPTABLE or call.candidate.rules.srtp != "prefer" or offer is None:
+        return False
+    if negotiation.state is not NegotiationState.OFFER_SENT:
+        return False
+    return any("SAVP" in media.protocol for media in offer.media)
 
 
 def callee_leg(context: Context, candidate: Candidate) -> Leg:
@@ -216,10 +246,9 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
 def _stop_setup(call: Call, ending: Ending, reason: str | None = None) -> State | None:
     final_to_caller(call, ending)
     release_media(call)
-    call.timers.clear()
+    stop_timers(call)
     if call.setup is None:
-        finish(call)
-        return State.ENDED
+        return finish(call)
     call.timers[Timer.CANCEL] = call.now + 64 * T1
     cancel(call, call.setup, reason)
     return None

@@ -23,6 +23,7 @@ from sbc.b2bua.leg_snapshot import (
     ExchangeData,
     LegData,
     MessageData,
+    PassedOverData,
     RulesData,
     ack_wait_from_data,
     ack_wait_to_data,
@@ -33,6 +34,8 @@ from sbc.b2bua.leg_snapshot import (
     leg_from_data,
     leg_to_data,
     message_to_data,
+    passed_over_from_data,
+    passed_over_to_data,
     request_from_data,
     rules_from_data,
     rules_to_data,
@@ -102,6 +105,7 @@ class CallData(TypedDict):
     ack_waits: dict[str, AckWaitData]
     acks: dict[str, MessageData]
     forks: list[tuple[str, MessageData]]
+    passed_over: list[PassedOverData]
     timers: dict[str, float]
     """By the name of the timer."""
     lines: list[tuple[int, str, PortData, PortData]]
@@ -138,6 +142,7 @@ def to_data(call: Call) -> CallData:
         "ack_waits": {s.value: ack_wait_to_data(wait) for s, wait in call.ack_waits.items()},
         "acks": {side.value: message_to_data(ack) for side, ack in call.acks.items()},
         "forks": [(fork.remote_tag, message_to_data(fork.ack)) for fork in call.forks],
+        "passed_over": [passed_over_to_data(passed) for passed in call.passed_over],
         "timers": {timer.name: at for timer, at in call.timers.items()},
         "lines": [
             (line.index, line.kind, _port_to_data(line.a), _port_to_data(line.b))
@@ -186,6 +191,7 @@ def from_data(data: CallData, context: Context) -> Call:
         ack_waits={SideName(s): ack_wait_from_data(w) for s, w in data["ack_waits"].items()},
         acks={SideName(s): request_from_data(ack) for s, ack in data["acks"].items()},
         forks=[Fork(tag, request_from_data(ack)) for tag, ack in data["forks"]],
+        passed_over=[passed_over_from_data(passed) for passed in data["passed_over"]],
         timers={Timer[name]: at for name, at in data["timers"].items()},
         lines=[
             MediaLine(index, kind, MediaPort(*a), MediaPort(*b))

@@ -33,7 +33,7 @@ class Happening(Enum):
     PROGRESS = "B rings or announces early media"
     ANSWER = "2xx from B"
     REFUSED = "B refused and no candidate is left"
-    RETRY = "B failed and another candidate is left"
+    RETRY = "B failed or keeps still, and another candidate is left"
     CANCEL = "A cancels the call"
     ACK = "our 2xx is acknowledged, or never will be"
     BYE = "a leg hangs up"

@@ -30,6 +30,13 @@ def hunting(story: Story) -> None:
     story.reply(503)
 
 
+def passed_over(story: Story) -> None:
+    story.begin()
+    story.reply(100)
+    story.wait(60)
+    story.reply(200, body=ANSWER, to=story.sent[0])
+
+
 def cancelling(story: Story) -> None:
     story.begin()
     story.cancel(headers=("Reason: SIP;cause=200",))
@@ -77,7 +84,7 @@ def ended(story: Story) -> None:
 
 STORIES: list[Callable[[Story], None]] = [
     *(calling, ringing, hunting, cancelling, answered, forked, confirmed, negotiating),
-    *(deferred, ending, ended),
+    *(deferred, ending, ended, passed_over),
 ]
 
 

@@ -25,6 +25,7 @@ from tests.kit.call import (
     rules,
     sdp,
 )
+from tests.kit.pair import BACKUP, CALLEE
 
 MODES = ("off", "allow", "prefer", "require")
 
@@ -214,3 +215,55 @@ def test_the_preview_of_an_answer_and_the_answer_have_one_key() -> None:
     early = description(story.response(A)).media[0].attributes_named("crypto")
     story.reply(200, body=sdp(host=HOSTS[B]))
     assert description(story.response(A)).media[0].attributes_named("crypto") == early
+
+
+@pytest.mark.parametrize("offer", [AVP, SAVP], ids=["RTP", "SRTP"])
+@pytest.mark.parametrize("status", [488, 606])
+def test_a_callee_that_refuses_srtp_we_only_prefer_is_asked_once_more_without(
+    offer: str, status: int
+) -> None:
+    call = a_call(an_invite(sdp(offer)), rules=(rules("allow"), rules("prefer")))
+    story = Story(call, restores=True)
+    story.begin()
+    first = story.sent[-1]
+    assert story.reply(status) == ["b INVITE"]
+    second = story.sent[-1]
+    assert description(second.request).media[0].protocol == "RTP/AVP"
+    assert b"crypto" not in second.request.body
+    assert second.flow == first.flow
+    assert second.request.uri_text == first.request.uri_text
+    assert second.request.call_id != first.request.call_id
+    story.reply(200, body=sdp(AVP, host=HOSTS[B]))
+    story.ack(A)
+    assert secured(story.call) == (offer == SAVP, False)
+
+
+def test_a_callee_that_refuses_plain_rtp_too_is_not_asked_again() -> None:
+    story = Story(a_call(rules=(rules("allow"), rules("prefer"))))
+    story.begin()
+    story.reply(488)
+    assert story.reply(488)[0] == "a 488 INVITE"
+
+
+@pytest.mark.parametrize(("mode", "status"), [("require", 488), ("off", 488), ("prefer", 486)])
+def test_nobody_else_is_asked_for_plain_rtp(mode: str, status: int) -> None:
+    story = Story(a_call(rules=(rules("allow"), rules(mode))))
+    story.begin()
+    assert story.reply(status)[0] == f"a {status} INVITE"
+
+
+def test_a_callee_that_answered_early_with_srtp_is_not_asked_for_plain_rtp() -> None:
+    story = Story(a_call(rules=(rules("allow"), rules("prefer"))))
+    story.begin()
+    story.reply(183, body=answer_to(story))
+    assert story.reply(488)[0] == "a 488 INVITE"
+
+
+def test_the_next_candidate_is_tried_after_the_plain_attempt_and_with_srtp() -> None:
+    call = a_call(candidates=(CALLEE, BACKUP), rules=(rules("allow"), rules("prefer")))
+    story = Story(call)
+    story.begin()
+    story.reply(488)
+    story.reply(503)
+    assert story.sent[-1].flow.network == "spare"
+    assert description(story.sent[-1].request).media[0].protocol == "RTP/SAVP"

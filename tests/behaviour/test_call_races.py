@@ -39,6 +39,11 @@ DEEDS = (
 MOMENTS_S = (0.005, 0.015, 0.025, 0.045, 0.115, 0.125, 0.135, 0.145, 0.155, 0.5)
 """Before and after each of the messages of an ordinary call, which is up after 0.14 s."""
 
+PASSED_OVER = Timers(ring_s=0.1)
+LATE_DEEDS = ("callee.answer", "callee.ring", "callee.fail", "caller.cancel", "backup.bye")
+LATE_MOMENTS_S = (0.05, 0.085, 0.095, 0.105, 0.115, 0.125, 0.135, 0.2, 0.25, 0.5)
+"""About 0.1 s, when the first PBX has not rung and the second is tried."""
+
 
 def check(pair: Pair, script: Mapping[float, str]) -> None:
     pair.run({**HANG_UPS, **script})
@@ -67,16 +72,43 @@ def test_two_things_may_cross(second: str) -> None:
         check(Pair(*HABITS["slow re-INVITEs"]), script)
 
 
-def test_a_call_that_is_restored_at_every_step_says_the_same() -> None:
-    for habits, deed in product(HABITS, ("caller.cancel", "callee.reinvite", "caller.update")):
-        for moment, fate in ((0.025, None), (0.125, Fate.DROP), (0.5, Fate.DUPLICATE)):
-            fates = {} if fate is None else {6: fate}
-            script = {**HANG_UPS, moment: deed}
-            left_alone = Pair(*HABITS[habits], fates=fates).run(script)
-            restored = Pair(*HABITS[habits], fates=fates, restores=True).run(script)
-            assert restored.border.restored
-            assert restored.network.record == left_alone.network.record
-            assert not restored.faults()
+@pytest.mark.parametrize("habits", HABITS)
+def test_a_call_that_is_restored_at_every_step_says_the_same(habits: str) -> None:
+    for number, (deed, moment) in enumerate(product(DEEDS, MOMENTS_S)):
+        fates = {number % 12: (Fate.DROP, Fate.DUPLICATE, Fate.REORDER, Fate.PASS)[number % 4]}
+        says_the_same_restored(HABITS[habits], {moment: deed}, fates)
+
+
+def test_a_call_that_passed_a_pbx_over_says_the_same_when_restored() -> None:
+    habits = Habits(rings=(), answers_after_s=None)
+    for deed, moment in product(LATE_DEEDS, LATE_MOMENTS_S):
+        says_the_same_restored((Habits(), habits), {moment: deed}, {}, timers=PASSED_OVER)
+
+
+def says_the_same_restored(
+    habits: tuple[Habits, Habits],
+    script: Mapping[float, str],
+    fates: Mapping[int, Fate],
+    timers: Timers | None = None,
+) -> None:
+    script = {**HANG_UPS, **script}
+    left_alone = Pair(*habits, fates=fates, timers=timers).run(script)
+    restored = Pair(*habits, fates=fates, timers=timers, restores=True).run(script)
+    assert restored.border.restored
+    assert restored.network.record == left_alone.network.record, script
+    assert not restored.faults(), script
+
+
+def test_a_pbx_that_was_passed_over_may_say_anything_at_any_moment() -> None:
+    habits = Habits(rings=(), answers_after_s=None)
+    for deed, moment in product(LATE_DEEDS, LATE_MOMENTS_S):
+        check(Pair(callee=habits, timers=PASSED_OVER), {moment: deed})
+    usual = Pair(callee=habits, timers=PASSED_OVER).run(HANG_UPS)
+    assert "border>callee CANCEL" in usual.titles()
+    assert "border>backup INVITE" in usual.titles()
+    for fate, number in product(Fate, range(len(usual.network.record))):
+        fates = {number: fate}
+        check(Pair(callee=habits, timers=PASSED_OVER, fates=fates), {0.115: "callee.answer"})
 
 
 def test_the_deeds_do_happen() -> None:
