@@ -123,11 +123,11 @@ def _end_fork(call: Call, dialog: Dialog, setup: Exchange, tag: str, response: R
         call.note("error", f"2xx of another fork cannot be acknowledged: {error.reason}", B)
         return
     call.note("decision", "another fork answered too: acknowledged and ended", B)
-    ack = fork.build_ack(setup.cseq, branch(call), call.b.sent_by, call.max_forwards)
+    ack = fork.build_ack(setup.cseq, branch(call), call.b.sent_by)
     call.forks.append(Fork(tag, ack))
     call.out.append(SendAck(call.b.flow, ack, B.value))
     ref = branch(call)
-    bye = fork.build_request("BYE", ref, call.b.sent_by, call.max_forwards)
+    bye = fork.build_request("BYE", ref, call.b.sent_by)
     call.out.append(SendRequest(ref, call.b.flow, dress(call, call.b, bye, None, None), B.value))
 
 

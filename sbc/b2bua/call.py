@@ -114,6 +114,7 @@ class Call:
     route: str
     """The rule that chose the candidates, for CDR and explanation."""
     max_forwards: int
+    """Of the INVITE to a candidate: what the caller's had left, less one."""
     loop_mark: str
     """Part of our branches by which a looping INVITE is recognised (RFC 5393 §4.2)."""
     position: int = 0

@@ -12,6 +12,7 @@ from sbc.b2bua.events import Event, GaveUp, RequestReceived
 from sbc.b2bua.leg import Exchange, Leg, LegState, PassedOver
 from sbc.b2bua.messages import acknowledge, answer, reason_given, request_in_dialog
 from sbc.b2bua.table import State
+from sbc.sip.dialog import MAX_FORWARDS
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import T1
@@ -178,7 +179,7 @@ def send_cancel(call: Call, leg: Leg, exchange: Exchange, reason: str | None) ->
     source = invite.headers
     headers = Headers()
     headers.append("Via", source.first("via") or "")
-    headers.append("Max-Forwards", str(call.max_forwards))
+    headers.append("Max-Forwards", str(MAX_FORWARDS))
     for name, key in _COPIED:
         value = source.first(key)
         if value is not None:

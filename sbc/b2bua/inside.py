@@ -146,6 +146,9 @@ def _refusal(call: Call, leg: Leg, other: Leg, request: Request) -> _Refusal | N
     refused = _REFUSED.get(request.method)
     if refused is not None:
         return (*refused, ())
+    too_far = _too_far(request)
+    if too_far is not None:
+        return too_far
     unmet = unsupported_requirements(request)
     if unmet:
         options = ", ".join(unmet)
@@ -153,6 +156,16 @@ def _refusal(call: Call, leg: Leg, other: Leg, request: Request) -> _Refusal | N
     if len(call.exchanges) >= _MAX_EXCHANGES:
         return (500, "too many requests under way in this call", (retry_after(call),))
     return _clash(call, other, request) if request.method in CONTACT_METHODS else None
+
+
+def _too_far(request: Request) -> _Refusal | None:
+    """Whether a request may go no further (RFC 3261 §16.3 step 3, RFC 7332)."""
+    try:
+        if request.max_forwards != 0:
+            return None
+    except ParseError as error:
+        return (400, error.reason, ())
+    return (483, "Max-Forwards is used up", ())
 
 
 def _clash(call: Call, other: Leg, request: Request) -> _Refusal | None:

@@ -11,6 +11,7 @@ from sbc.policy.topology import (
     session_uuid,
     uuid_of,
 )
+from sbc.sip.dialog import MAX_FORWARDS
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Request, Response, make_response
 from sbc.sip.reasons import reason_of
@@ -91,19 +92,26 @@ def branch(call: Call) -> str:
 
 
 def request_in_dialog(
-    call: Call, leg: Leg, method: str, source: Message | None, sdp: bytes | None
+    call: Call, leg: Leg, method: str, source: Request | None, sdp: bytes | None
 ) -> tuple[str, Request]:
-    """A request in the leg's dialog, and its branch."""
+    """A request in the leg's dialog, and its branch.
+
+    Args:
+        source: The other leg's request that is passed on, read so far that its Max-Forwards is
+            known to be good; it counts down (RFC 7332 §3). None for a request of our own.
+    """
     assert leg.dialog is not None, "a request needs a dialog"
     ref = branch(call)
-    request = leg.dialog.build_request(method, ref, leg.sent_by, call.max_forwards)
+    hops = source.max_forwards if source is not None else None
+    hops = MAX_FORWARDS if hops is None else hops - 1
+    request = leg.dialog.build_request(method, ref, leg.sent_by, hops)
     return ref, dress(call, leg, request, source, sdp)
 
 
 def acknowledge(call: Call, leg: Leg, cseq: int, sdp: bytes | None = None) -> None:
     """Queue the ACK to a 2xx of `leg` and remember it for repetition."""
     assert leg.dialog is not None, "an ACK to a 2xx needs its dialog"
-    ack = leg.dialog.build_ack(cseq, branch(call), leg.sent_by, call.max_forwards)
+    ack = leg.dialog.build_ack(cseq, branch(call), leg.sent_by)
     ack.headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
     _attach_body(ack, None, sdp)
     call.acks[leg.side] = ack

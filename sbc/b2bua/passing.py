@@ -92,10 +92,10 @@ def _end(call: Call, passed: PassedOver, response: Response) -> None:
     invite.final = True
     passed.give_up_at = None
     _set_timer(call)
-    passed.ack = dialog.build_ack(invite.cseq, branch(call), leg.sent_by, call.max_forwards)
+    passed.ack = dialog.build_ack(invite.cseq, branch(call), leg.sent_by)
     call.out.append(SendAck(leg.flow, passed.ack, B.value))
     passed.bye_ref = branch(call)
-    bye = dialog.build_request("BYE", passed.bye_ref, leg.sent_by, call.max_forwards)
+    bye = dialog.build_request("BYE", passed.bye_ref, leg.sent_by)
     if invite.cancel_reason is not None:
         bye.headers.append("Reason", invite.cancel_reason)
     dress(call, leg, bye, None, None)

@@ -329,3 +329,36 @@ def test_a_reply_that_came_after_its_asker_was_told_is_only_acknowledged() -> No
     info = story.sent[-1]
     story.ask(B, "BYE")
     assert story.reply(200, to=info) == []
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("9", 8), ("1", 0), ("255", 254), (None, 70)])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "INFO"])
+def test_a_request_passes_with_its_own_max_forwards_less_one(
+    theirs: str | None, ours: int, method: str
+) -> None:
+    story = Story(a_call(max_forwards=3)).answered()
+    story.ask(B, method, max_forwards=theirs)
+    assert story.sent_to(A, method).request.max_forwards == ours
+
+
+@pytest.mark.parametrize(("hops", "status"), [("0", 483), ("256", 400), ("x", 400)])
+def test_a_request_that_may_go_no_further_is_refused(hops: str, status: int) -> None:
+    story = Story().answered()
+    assert story.ask(A, "INFO", max_forwards=hops) == [f"a {status} INFO"]
+    assert story.ask(A, "INVITE", sdp(version=2), max_forwards=hops) == [f"a {status} INVITE"]
+    assert not story.call.exchanges
+    assert story.call.state is State.CONFIRMED
+
+
+def test_our_own_requests_reach_the_caller_however_few_hops_its_invite_had_left() -> None:
+    story = Story(a_call(max_forwards=0)).answered()
+    story.give_up()
+    assert {sent.request.max_forwards for sent in story.sent if sent.request.method == "BYE"} == {
+        70
+    }
+
+
+def test_a_bye_ends_with_us_so_it_needs_no_further_hop() -> None:
+    story = Story().answered()
+    assert story.ask(A, "BYE", max_forwards="0")[0] == "a 200 BYE"
+    assert story.request(B).max_forwards == 70

@@ -192,6 +192,7 @@ class Story:
         cseq: int | None = None,
         flow: Flow | None = None,
         contact: str | None = None,
+        max_forwards: str | None = "70",
     ) -> list[str]:
         """A leg sends a request in its dialog; `self.key` names its transaction."""
         if cseq is None:
@@ -202,6 +203,10 @@ class Story:
         request = _request(side, method, cseq, leg, body, headers)
         if contact is not None:
             request.headers.set("Contact", contact)
+        if max_forwards is None:
+            request.headers.remove("max-forwards")
+        else:
+            request.headers.set("Max-Forwards", max_forwards)
         return self.tell(RequestReceived(side, self.key, request, flow or leg.flow))
 
     @property
