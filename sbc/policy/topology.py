@@ -82,12 +82,18 @@ p-served-user security-client security-server security-verify history-info refer
 referred-by b refer-sub flow-timer encryption response-key organization"""
 
 _CARRIED = """accept accept-encoding accept-language accept-contact a reject-contact j
-request-disposition d answer-mode priv-answer-mode authorization proxy-authorization
+request-disposition d authorization proxy-authorization
 www-authenticate proxy-authenticate authentication-info proxy-authentication-info
 content-disposition content-encoding e content-language date event o expires min-expires min-se
 session-expires x mime-version priority privacy retry-after unsupported
 user-to-user p-early-media resource-priority accept-resource-priority info-package recv-info
-subscription-state allow-events u identity y"""
+subscription-state allow-events u"""
+
+_FROM_TRUSTED_ONLY = frozenset(
+    {"alert-info", "answer-mode", "call-info", "identity", "priv-answer-mode", "x-auto-answer", "y"}
+)
+"""What a stranger could make a phone inside answer by itself with, open its microphone, or lend
+himself an identity."""
 
 _IDENTITIES = "p-asserted-identity p-preferred-identity remote-party-id diversion"
 
@@ -120,7 +126,8 @@ def carry(source: Message, target: Headers, origin: Facing, receiver: Facing) ->
         elif fate is None:
             if secrets is None:
                 secrets = _secrets(origin, source)
-            if _names_a_place(value, secrets):
+            forbidden = not origin.trusted and name.lower() in _FROM_TRUSTED_ONLY
+            if forbidden or _names_a_place(value, secrets):
                 withheld.append(name)
             else:
                 target.append(name, value)

@@ -35,6 +35,10 @@ BAD_NUL = re.compile(r"(?<!\\)(?>(?:\\\\)*)\x00")
 """Finds a NUL that is not half of a quoted-pair; in one it is legal (RFC 3261 §25.1)."""
 
 
+MOST_CONTACTS = 64
+"""Contacts that are read from one message; a phone has one or two, a redirect a handful."""
+
+
 class Message:
     """What requests and responses share.
 
@@ -177,11 +181,15 @@ class Message:
 
     @property
     def contacts(self) -> list[NameAddr]:
-        """Every Contact; none when there is only ``*``."""
+        """Every Contact; none when there is only ``*``. Commas inside a value count too."""
         if self.contact_is_star:
             return []
+        texts = self.headers.all("contact")
+        # Counted before they are read: a datagram holds thousands, and reading one costs time.
+        if len(texts) + sum([text.count(",") for text in texts]) > MOST_CONTACTS:
+            raise ParseError(f"more than {MOST_CONTACTS} contacts")
         found: list[NameAddr] = []
-        for text in self.headers.all("contact"):
+        for text in texts:
             found += parse_name_addrs_untrusted(text)
         return found
 

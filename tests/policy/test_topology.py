@@ -34,6 +34,7 @@ class Side:
 
 
 OUTSIDE = Side("outside", secrets=("198.51.100.7", "PBX-seven"))
+TRUSTED = Side("outside", trusted=True, secrets=("198.51.100.7", "PBX-seven"))
 INSIDE = Side("inside")
 
 
@@ -87,13 +88,28 @@ def test_what_means_the_same_on_both_sides_is_copied_as_it_is() -> None:
 )
 def test_an_unknown_header_that_names_a_place_is_held_back_and_reported(value: str) -> None:
     target = Headers()
-    assert carry(a_message(f"X-Own: {value}"), target, OUTSIDE, INSIDE) == ["X-Own"]
+    assert carry(a_message(f"X-Own: {value}"), target, TRUSTED, INSIDE) == ["X-Own"]
     assert len(target) == 0
 
 
 @pytest.mark.parametrize("value", ["blue", "1.2.3", "release 10.1.2.3.4.5", "http://example.org/x"])
 def test_an_unknown_header_that_names_none_passes(value: str) -> None:
-    assert passed(f"X-Own: {value}") == [("X-Own", value)]
+    assert passed(f"X-Own: {value}", origin=TRUSTED) == [("X-Own", value)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Alert-Info: <http://example.org/x>;info=auto-answer",
+        "Answer-Mode: Auto",
+        "Priv-Answer-Mode: Auto",
+        "X-Auto-Answer: 1",
+        "Identity: somebody",
+    ],
+)
+def test_a_stranger_can_make_no_phone_answer_and_lend_himself_no_identity(line: str) -> None:
+    assert passed(line) == []
+    assert passed(line, origin=TRUSTED) != []
 
 
 @pytest.mark.parametrize("name", ["Reason", "Subject", "s"])

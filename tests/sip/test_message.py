@@ -225,3 +225,10 @@ def test_messages_are_equal_when_they_are_sent_equal() -> None:
     assert Response(200, "OK") != Response(200, "Fine")
     assert Response(200, "OK") != an_invite()
     assert an_invite() != Response(200, "OK")
+
+
+def test_thousands_of_contacts_are_refused_before_they_are_read() -> None:
+    message = Request("REGISTER", "sip:x", Headers([("Contact", ",".join(["<sip:a@b>"] * 65))]))
+    with pytest.raises(ParseError, match="more than 64 contacts"):
+        _ = message.contacts
+    assert len(Request("REGISTER", "sip:x", Headers([("m", "<sip:a@b>,<sip:c@d>")])).contacts) == 2
