@@ -23,10 +23,8 @@ from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
 from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
+from sbc.sip.twins import TwinKey, twin_key
 from sbc.sip.user import SendRequest
-
-_Identity = tuple[str, str, int]
-"""Call-ID, From tag and CSeq: the same for an INVITE that comes by two ways (§8.2.2.2)."""
 
 
 class Calls:
@@ -51,8 +49,8 @@ class Calls:
         self._dialogs: dict[str, tuple[Call, SideName]] = {}
         self._tags: dict[str, list[str]] = {}
         self._invites: dict[str, Call] = {}
-        self._identities: dict[str, _Identity] = {}
-        self._known: set[_Identity] = set()
+        self._twin_keys: dict[str, TwinKey] = {}
+        self._known: set[TwinKey] = set()
         self._deadlines: Deadlines[str] = Deadlines()
         self._due: dict[str, float] = {}
         self.recent = RecentCalls()
@@ -104,7 +102,7 @@ class Calls:
 
     def has_twin(self, invite: Request) -> bool:
         """Whether this very INVITE came by another way already (RFC 3261 §8.2.2.2)."""
-        return _identity(invite) in self._known
+        return twin_key(invite) in self._known
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""
@@ -116,8 +114,8 @@ class Calls:
         self._live[call.name] = call
         self._invites[call.invite_key] = call
         if call.invite is not None:
-            identity = self._identities[call.name] = _identity(call.invite)
-            self._known.add(identity)
+            key = self._twin_keys[call.name] = twin_key(call.invite)
+            self._known.add(key)
         self._index(call.a.local_tag, call, SideName.A)
         self._log(
             "info",
@@ -254,9 +252,9 @@ class Calls:
         self._invites.pop(call.invite_key, None)
         for tag in self._tags.pop(call.name, ()):
             del self._dialogs[tag]
-        identity = self._identities.pop(call.name, None)
-        if identity is not None:
-            self._known.discard(identity)
+        key = self._twin_keys.pop(call.name, None)
+        if key is not None:
+            self._known.discard(key)
         self._due.pop(call.name, None)
         self._deadlines.cancel(call.name)
         self._outbox.forget_call(call, now)
@@ -296,7 +294,3 @@ class Calls:
         contained(lambda: self._outbox.close_media(call))
         if self._remove(call, now):
             contained(lambda: self._write_end(call))
-
-
-def _identity(invite: Request) -> _Identity:
-    return invite.call_id, invite.from_tag or "", invite.cseq.number

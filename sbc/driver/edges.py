@@ -1,12 +1,15 @@
 """What the switchboard needs of the world, as narrow as it can be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from media.plan import RelayCommand
 from media.types import FlowCounters, SideName, StreamId
 from sbc.b2bua.call import Call
+from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
+from sbc.sip.message import Request
+from sbc.sip.uri import Uri
 
 
 class Wire(Protocol):
@@ -50,3 +53,23 @@ class Log(Protocol):
             level: ``"debug" "info" "warning" "error"``.
             event: what happened, in words that stay the same.
         """
+
+
+def told_of(request: Request, flow: Flow) -> dict[str, object]:
+    """The fields by which a line of the log tells whose request it decides on."""
+    return {
+        "method": request.method,
+        "call_id": request.headers.first("call-id"),
+        "caller": _user(lambda: request.from_.uri),
+        "callee": _user(lambda: request.to.uri if request.method == "REGISTER" else request.uri),
+        "source": flow.remote,
+        "network": flow.network,
+    }
+
+
+def _user(read: Callable[[], Uri]) -> str:
+    """The user part of a URI; empty where there is none or it cannot be read."""
+    try:
+        return read().user or ""
+    except ParseError:
+        return ""

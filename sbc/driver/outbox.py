@@ -90,9 +90,13 @@ class Outbox:
         self,
         commands: Sequence[registrar_commands.Command],
         now: float,
-        changed: Callable[[registrar_commands.BindingChanged], None],
+        told: Callable[[registrar_commands.News], None],
     ) -> None:
-        """Carry out the registrar's commands."""
+        """Carry out the registrar's commands.
+
+        Args:
+            told: Takes what is nobody's to execute but everybody's to know.
+        """
         for command in commands:
             if isinstance(command, Respond):
                 self.transmit(self._layer.respond(command.key, command.response, now))
@@ -101,7 +105,7 @@ class Outbox:
             elif isinstance(command, registrar_commands.Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
             else:
-                changed(command)
+                told(command)
 
     def transmit(self, outputs: Sequence[Output]) -> None:
         """Send what the transaction layer wants sent."""

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from ipaddress import ip_address
+from typing import Final
 
 from sbc.b2bua.call import Candidate
-from sbc.policy.access import decide
+from sbc.policy.access import BUILT_IN, decide
 from sbc.policy.model import Decision, Facts, PolicySet
+from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
@@ -57,12 +59,11 @@ class Caller:
     """Whether its address is a peer's, or its flow a registered phone's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a call goes nowhere."""
+PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
+"""Whoever sends what belongs to a transaction or dialog that was let in before."""
 
-    status: int
-    text: str
+UNREACHABLE: Final = "the called party cannot be reached now"
+"""What is said of anybody who cannot be called, whatever the reason is."""
 
 
 def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow) -> Caller:
@@ -113,11 +114,11 @@ def candidates_for(
         called = registrar.by_token(uri.user)
         if called is not None:
             if not called.reachable:
-                return Refusal(480, f"the phone of {called.aor} does not answer keep-alives")
+                return unreachable(called)
             return f"binding of {called.aor}", [_to_binding(force, called)]
     choice = force.table.choose(caller.peer or None, flow.network, number_of(uri), uri.host)
     if choice.route is None:
-        return Refusal(404, choice.why)
+        return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
     for peer in choice.peers:
@@ -130,8 +131,13 @@ def candidates_for(
         if not places:
             missing.append(_why_unreachable(force, peer, uri))
     if not found:
-        return Refusal(480, f"{choice.why}: {'; '.join(missing)}")
+        return Refusal(480, UNREACHABLE, f"{choice.why}: {'; '.join(missing)}")
     return choice.why, found
+
+
+def unreachable(called: Binding) -> Refusal:
+    """Why a phone that registered is not called."""
+    return Refusal(480, UNREACHABLE, f"the phone of {called.aor} does not answer keep-alives")
 
 
 def upstream_for(
@@ -147,7 +153,7 @@ def upstream_for(
         caller.peer or None, flow.network, user_of(to), to.host, method="REGISTER"
     )
     if choice.route is None:
-        return Refusal(404, choice.why)
+        return Refusal(404, "no registrations are taken for this address", choice.why)
     missing: list[str] = []
     for peer in choice.peers:
         for target in peer.targets:
@@ -156,7 +162,8 @@ def upstream_for(
                 port = None if peer.domain or target.port == 5060 else target.port
                 return Upstream(peer.name, target_flow, host, port)
         missing.append(_why_unreachable(force, peer, to))
-    return Refusal(503, f"{choice.why}: {'; '.join(missing)}")
+    said = "the registrar cannot be reached now"
+    return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
 
 
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:

@@ -12,21 +12,21 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.calls import Calls
-from sbc.driver.door import explain
-from sbc.driver.edges import Log
+from sbc.driver.edges import Log, told_of
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce, Refusal
+from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
-from sbc.policy.topology import session_uuid, unsupported_requirements
-from sbc.registrar.commands import BindingChanged
+from sbc.policy.refusal import Refusal, answered, refused
+from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
+from sbc.registrar.commands import BindingChanged, News
 from sbc.registrar.registrar import Registrar
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
-from sbc.sip.message import Request, Response, make_response
+from sbc.sip.message import Request, Response
 from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
 
@@ -44,6 +44,9 @@ _SCHEMES = {
 
 _IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
 """Methods that only a dialog, or a subscription, gives a meaning."""
+
+_DRAINING = Refusal(503, "no new calls are taken now", "this border is draining")
+_BUSY = "there are too many calls at present"
 
 
 class Reception:
@@ -108,26 +111,39 @@ class Reception:
         else:
             self._options(key, request, flow, now)
 
-    def refuse(
-        self,
-        key: str,
-        request: Request,
-        flow: Flow,
-        status: int,
-        text: str,
-        now: float,
-        *extra: tuple[str, str],
-    ) -> None:
-        """Answer a request with a final response of our own, and say why in Warning."""
-        response = make_response(request, status, None, self._ids.token())
-        explain(response, sent_by(listener_of(self._force.networks[flow.network], flow)), text)
-        for name, value in extra:
+    def refuse(self, key: str, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
+        """Refuse a request that has a transaction, and log it."""
+        self._note_refusal(request, flow, refusal)
+        agent = sent_by(listener_of(self._force.networks[flow.network], flow))
+        server = self._force.settings.server_header
+        self._respond(key, refused(request, refusal, self._ids.token(), agent, server), now)
+
+    def accept(self, key: str, request: Request, now: float, *headers: tuple[str, str]) -> None:
+        """Answer a request that is served here, by nobody behind us, with 200."""
+        server = self._force.settings.server_header
+        response = answered(request, 200, self._ids.token(), server)
+        for name, value in headers:
             response.headers.append(name, value)
-        if status >= 300:
-            self._tally.refused += 1
         self._respond(key, response, now)
 
-    def binding_changed(self, change: BindingChanged) -> None:
+    def registrar_told(self, news: News) -> None:
+        """Take note of what the registrar did."""
+        if isinstance(news, BindingChanged):
+            self._binding_changed(news)
+        else:
+            self._note_refusal(news.request, news.flow, news.refusal)
+
+    def _note_refusal(self, request: Request, flow: Flow, refusal: Refusal) -> None:
+        self._tally.refused += 1
+        self._log(
+            "info",
+            "request refused",
+            **told_of(request, flow),
+            status=refusal.status,
+            why=refusal.explanation,
+        )
+
+    def _binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         network, host = binding.flow.network, binding.flow.remote[0]
@@ -160,25 +176,27 @@ class Reception:
         schemes = _SCHEMES.get(method)
         if schemes is None:
             if method in _IN_DIALOG:
-                self.refuse(key, request, flow, 481, f"{method} outside a call", now)
+                refusal = Refusal(481, f"{method} outside a call")
             else:
                 status = 405 if method in METHODS else 501
-                text = f"{method} is not served outside a call"
-                self.refuse(key, request, flow, status, text, now, ("Allow", ALLOW_OUTSIDE))
+                said = f"{method} is not served outside a call"
+                refusal = Refusal(status, said, headers=(("Allow", ALLOW_OUTSIDE),))
+            self.refuse(key, request, flow, refusal, now)
             return True
         if request.uri.scheme not in schemes:
-            text = f"a {request.uri.scheme}: Request-URI is not served"
-            self.refuse(key, request, flow, 416, text, now)
+            refusal = Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
+            self.refuse(key, request, flow, refusal, now)
             return True
         # OPTIONS ends here, so it needs no further hop.
         if request.max_forwards == 0 and method != "OPTIONS":
-            self.refuse(key, request, flow, 483, "Max-Forwards is used up", now)
+            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
             return True
         unmet = [] if method == "INVITE" else unsupported_requirements(request)
         if unmet:
             options = ", ".join(unmet)
-            text = f"{options} is required, but not supported here"
-            self.refuse(key, request, flow, 420, text, now, ("Unsupported", options))
+            said = f"{options} is required, but not supported here"
+            refusal = Refusal(420, said, headers=(("Unsupported", options),))
+            self.refuse(key, request, flow, refusal, now)
             return True
         return False
 
@@ -187,48 +205,38 @@ class Reception:
         trusted = self._force.networks[flow.network].trusted
         asked = self._registrar.by_token(request.uri.user or "") if trusted else None
         if self.draining:
-            self.refuse(key, request, flow, 503, "this border is draining", now)
+            self.refuse(key, request, flow, _DRAINING, now)
         elif asked is not None and not asked.reachable:
-            text = f"the phone of {asked.aor} does not answer keep-alives"
-            self.refuse(key, request, flow, 480, text, now)
+            self.refuse(key, request, flow, placing.unreachable(asked), now)
         else:
-            extra = (("Allow", ALLOW), ("Accept", "application/sdp"))
-            self.refuse(key, request, flow, 200, "", now, *extra)
+            self.accept(key, request, now, ("Allow", ALLOW), ("Accept", "application/sdp"))
 
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         if placing.is_loop(request, self._instance, "-"):
-            self.refuse(key, request, flow, 482, "this REGISTER passed here before", now)
+            refusal = Refusal(482, "this REGISTER passed here before")
+            self.refuse(key, request, flow, refusal, now)
             return
         upstream = placing.upstream_for(self._force, caller, request, flow)
         if isinstance(upstream, Refusal):
-            self.refuse(key, request, flow, upstream.status, upstream.text, now)
+            self.refuse(key, request, flow, upstream, now)
             return
         commands = self._registrar.register(
             key, request, flow, upstream, endpoints=caller.peer, ref=self.branch(), now=now
         )
-        self._outbox.for_registrar(commands, now, self.binding_changed)
+        self._outbox.for_registrar(commands, now, self.registrar_told)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
-        if self.draining:
-            self.refuse(key, request, flow, 503, "this border is draining", now)
-            return
-        if self._calls.has_twin(request):
-            self.refuse(key, request, flow, 482, "this INVITE came another way already", now)
-            return
         mark = placing.loop_mark(request, flow)
-        if placing.is_loop(request, self._instance, mark):
-            self.refuse(key, request, flow, 482, "this INVITE passed here before", now)
-            return
-        placed = placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        placed = self._placed(request, flow, caller, mark)
         if isinstance(placed, Refusal):
-            self.refuse(key, request, flow, placed.status, placed.text, now)
+            self.refuse(key, request, flow, placed, now)
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
         allowed = self._within_caps(call.name, caller.peer, candidates, now)
         if isinstance(allowed, Decision):
-            self._log("info", "call refused", source=flow.remote, why=allowed.explanation)
-            self.refuse(key, request, flow, allowed.status, allowed.explanation, now)
+            refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
+            self.refuse(key, request, flow, refusal, now)
             return
         if len(allowed) < len(candidates):
             call.candidates = tuple(allowed)
@@ -237,6 +245,18 @@ class Reception:
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
         self._calls.begin(call, now)
+
+    def _placed(
+        self, request: Request, flow: Flow, caller: Caller, mark: str
+    ) -> tuple[str, list[Candidate]] | Refusal:
+        """Where an INVITE goes and why there, unless it is none to be placed."""
+        if self.draining:
+            return _DRAINING
+        if self._calls.has_twin(request):
+            return Refusal(482, "this INVITE came another way already")
+        if placing.is_loop(request, self._instance, mark):
+            return Refusal(482, "this INVITE passed here before")
+        return placing.candidates_for(self._force, self._registrar, caller, request, flow)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], now: float
@@ -273,7 +293,7 @@ class Reception:
             contact=contact_of(listener),
             sent_by=sent_by(listener),
             rules=caller.rules,
-            uuid=session_uuid(request) or self._ids.token() + self._ids.token(),
+            uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
             trusted=network.trusted,
@@ -296,9 +316,6 @@ class Reception:
         )
 
     def _respond(self, key: str, response: Response, now: float) -> None:
-        name = self._force.settings.server_header
-        if name:
-            response.headers.append("Server", name)
         self._outbox.transmit(self._layer.respond(key, response, now))
 
 

@@ -8,6 +8,7 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 from media.events import (
     EngineFailed,
@@ -31,17 +32,19 @@ from sbc.b2bua.events import (
     RequestFailed,
     RequestReceived,
 )
+from sbc.b2bua.table import State
 from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
 from sbc.driver.outbox import REGISTRAR, Outbox
-from sbc.driver.placing import InForce
+from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
-from sbc.driver.reception import Reception, call_limits
+from sbc.driver.reception import Reception
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import PeerCaps
+from sbc.policy.refusal import Refusal
 from sbc.registrar.commands import Command
 from sbc.registrar.registrar import Registrar
 from sbc.routing.facing import bracketed
@@ -51,6 +54,9 @@ from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.layer import TransactionLayer
+
+_ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
+"""States of calls that nobody needs to end any more."""
 
 
 class Switchboard:
@@ -84,7 +90,7 @@ class Switchboard:
         self.ports = NetworkPorts(force.settings.networks, seed)
         self.layer = TransactionLayer()
         self.outbox = Outbox(self.layer, wire, relay, self.ports, log)
-        caps = PeerCaps(call_limits(force))
+        caps = PeerCaps({})
         self.calls = Calls(self.outbox, caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(force.policy, _trust(force), self._known_peer)
@@ -93,6 +99,7 @@ class Switchboard:
             layer=self.layer,
             calls=self.calls,
             registrar=self.registrar,
+            admission=self.admission,
             wire=wire,
             log=log,
             secret=ids.key(32),
@@ -168,17 +175,22 @@ class Switchboard:
 
     # -- operator ---------------------------------------------------------------------------
 
-    def configure(self, force: InForce, now: float) -> None:
-        """Put a new configuration in force; calls keep the one they began with."""
-        self._judge_by(force)
-        self.ports.resize(force.settings.networks, now)
-        self._for_registrar(self.registrar.configure(force.settings, now), now)
+    def configure(self, force: InForce, now: float) -> bool:
+        """Put a new configuration in force; calls keep the one they began with.
+
+        Returns:
+            False when an error of ours, which is logged, prevented it: then the configuration
+            before it is in force again.
+        """
+        before = self.force
+        if self._contain(partial(self._configure, force, now)):
+            return True
+        self._contain(partial(self._configure, before, now))
+        return False
 
     def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Use newly resolved addresses of the peers' host names."""
-        force = self.force
-        table = force.table.with_addresses(addresses)
-        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
+        self._contain(partial(self._resolved, addresses))
 
     def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
         """Take over bindings that `registrar.export` gave.
@@ -190,8 +202,18 @@ class Switchboard:
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""
-        for call in self.calls:
+        self.hang_up_some(ending, now, len(self.calls))
+
+    def hang_up_some(self, ending: Ending, now: float, limit: int) -> int:
+        """End at most `limit` calls for one reason.
+
+        Returns:
+            How many others have not begun to end: call again in another turn.
+        """
+        up = [call for call in self.calls if call.state not in _ENDS]
+        for call in up[:limit]:
             self.calls.tell(call, GaveUp(ending), now)
+        return max(0, len(up) - limit)
 
     # -- on the way in ----------------------------------------------------------------------
 
@@ -200,16 +222,19 @@ class Switchboard:
             self.tally.dropped_rate += 1
             return
         message: Request | Response | None = None
+        caller: Caller | None = None
         try:
             message = parse_message_untrusted(data, self._message_limits)
-            if isinstance(message, Request) and not self.door.enter(message, flow):
-                return
+            if isinstance(message, Request):
+                caller = self.door.enter(message, flow, now)
+                if caller is None:
+                    return
         except ParseError as error:
             if isinstance(message, Request):
                 error.answerable = message
             self._malformed(error, flow, now)
             return
-        self._dispatch(self.layer.receive(message, flow, now), now)
+        self._dispatch(self.layer.receive(message, flow, now), now, caller)
 
     def _malformed(self, error: ParseError, flow: Flow, now: float) -> None:
         self.tally.malformed += 1
@@ -218,34 +243,38 @@ class Switchboard:
         if request is None or request.method == "ACK" or flow.network not in self.force.networks:
             return
         if self.admission.may_answer(flow.remote[0], now):
-            self.door.answer(request, flow, error.status, error.reason)
+            self.door.answer(request, flow, Refusal(error.status, error.reason))
 
-    def _dispatch(self, outputs: list[tx.Output], now: float) -> None:
+    def _dispatch(self, outputs: list[tx.Output], now: float, caller: Caller | None = None) -> None:
+        """Handle what the transactions tell; of a message that arrived with whoever sent it."""
         for output in outputs:
             if type(output) is tx.Transmit:
                 self._wire.send(output.flow, output.data)
                 continue
-            well = self._contain(partial(self._handle, output, now))
+            well = self._contain(partial(self._handle, output, now, caller))
             if not well and isinstance(output, tx.RequestArrived):
                 self._answer_for_fault(output, now)
 
-    def _handle(self, output: tx.Output, now: float) -> None:
+    def _handle(self, output: tx.Output, now: float, caller: Caller | None) -> None:
         if isinstance(output, tx.ResponseArrived):
             self._response(output, now)
         elif isinstance(output, tx.RequestArrived):
-            self._request(output, now)
+            assert caller is not None, "the door lets nobody in unseen"
+            self._request(output, caller, now)
         elif isinstance(output, tx.AckArrived):
             self._ack(output, now)
         elif isinstance(output, tx.RequestFailed):
             self._failed(output, now)
         elif isinstance(output, tx.RequestRefused):
-            self.door.answer(output.request, output.flow, 503, "too many transactions under way")
+            said, wait_s = "too many transactions under way", output.retry_after_s
+            refusal = Refusal(503, said, retry_after_s=wait_s)
+            self.door.refuse(output.request, output.flow, refusal, now)
         elif isinstance(output, tx.ResponseUnacknowledged):
             self.tally.unacknowledged += 1
         else:
             self.tally.stray += 1
 
-    def _request(self, output: tx.RequestArrived, now: float) -> None:
+    def _request(self, output: tx.RequestArrived, caller: Caller, now: float) -> None:
         key, request, flow = output.key, output.request, output.flow
         try:
             if request.method == "CANCEL":
@@ -253,12 +282,11 @@ class Switchboard:
             elif request.to_tag is not None:
                 well = self._in_dialog(output, now)
             else:
-                caller, self.door.caller = self.door.caller, None
-                assert caller is not None, "the door lets nobody in unseen"
                 self.reception.receive(key, request, flow, caller, now)
                 return
         except ParseError as error:
-            self.reception.refuse(key, request, flow, error.status, error.reason, now)
+            refusal = Refusal(error.status, error.reason)
+            self.reception.refuse(key, request, flow, refusal, now)
             return
         if not well:
             # The call broke over it and is gone; what it may have said stands.
@@ -268,7 +296,7 @@ class Switchboard:
         key, request, flow = output.key, output.request, output.flow
         found = self.calls.by_dialog(request)
         if found is None:
-            self.reception.refuse(key, request, flow, 481, "no such dialog", now)
+            self.reception.refuse(key, request, flow, Refusal(481, "no such dialog"), now)
             return True
         call, side = found
         call.journal.note(now, "sip", "", side.value, "in", request.raw)
@@ -285,8 +313,12 @@ class Switchboard:
             if found is not None:
                 call, side = found
         if call is None or side is None:
-            status, text = (200, "") if invite else (481, "no such transaction")
-            self.reception.refuse(output.key, output.request, output.flow, status, text, now)
+            key, request, flow = output.key, output.request, output.flow
+            if invite:
+                self.reception.accept(key, request, now)
+            else:
+                refusal = Refusal(481, "no such transaction")
+                self.reception.refuse(key, request, flow, refusal, now)
             return True
         call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
         return self.calls.tell(call, CancelReceived(side, output.key, output.request, invite), now)
@@ -348,7 +380,7 @@ class Switchboard:
             self._for_registrar(self.registrar.handle_timeout(now, branches), now)
 
     def _for_registrar(self, commands: Sequence[Command], now: float) -> None:
-        self.outbox.for_registrar(commands, now, self.reception.binding_changed)
+        self.outbox.for_registrar(commands, now, self.reception.registrar_told)
 
     def _contain(self, work: Callable[[], None], **where: object) -> bool:
         """Do some work; false, after logging it, when an error of ours ended it."""
@@ -362,16 +394,27 @@ class Switchboard:
     def _answer_for_fault(self, output: tx.RequestArrived, now: float) -> None:
         """Leave no transaction behind that nobody will answer; one that was answered stays so."""
         key, request, flow = output.key, output.request, output.flow
-        self._contain(
-            partial(self.reception.refuse, key, request, flow, 500, "internal error", now)
-        )
+        refusal = Refusal(500, "internal error")
+        self._contain(partial(self.reception.refuse, key, request, flow, refusal, now))
         self.layer.abandon(output.key, now)
+
+    def _configure(self, force: InForce, now: float) -> None:
+        self._judge_by(force)
+        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self.ports.resize(force.settings.networks, now)
+        self._for_registrar(self.registrar.configure(force.settings, now), now)
+
+    def _resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        force = self.force
+        table = force.table.with_addresses(addresses)
+        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
+        moved = set(chain(*force.addresses.values())) ^ set(chain(*addresses.values()))
+        self.admission.peers_moved(self._known_peer, moved)
 
     def _judge_by(self, force: InForce) -> None:
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         peer = self.force.table.classify(network, host)

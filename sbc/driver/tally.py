@@ -14,6 +14,8 @@ class Tally:
     dropped_policy: int = 0
     refused: int = 0
     """Requests answered with a final failure of our own."""
+    unanswered: int = 0
+    """Requests of strangers refused without a word, since they had one in the same second."""
     stray: int = 0
     """Responses and ACKs that nobody waits for."""
     unacknowledged: int = 0

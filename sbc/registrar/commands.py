@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.sip.flow import Flow
+from sbc.sip.message import Request
 from sbc.sip.user import Respond, SendRequest
 
 
@@ -24,4 +26,15 @@ class BindingChanged(NamedTuple):
     """Where a phone that moved was reached before."""
 
 
-Command = Respond | SendRequest | Ping | BindingChanged
+class RegisterRefused(NamedTuple):
+    """Something to log: a REGISTER was refused by us, and its response made."""
+
+    request: Request
+    flow: Flow
+    refusal: Refusal
+
+
+News = BindingChanged | RegisterRefused
+"""What is nobody's to execute but worth a line in the log."""
+
+Command = Respond | SendRequest | Ping | News

@@ -7,14 +7,12 @@ from sbc.sip.fields.name_addr import NameAddr
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.timers import TIMEOUT, Deadlines
+from sbc.sip.twins import TwinKey, twin_key
 
 MAX_PENDING = 5_000
 """REGISTERs under way, above which further ones get 503."""
 PENDING_S = TIMEOUT + 8.0
 """How long one is remembered at most: longer than its transaction can take."""
-
-Identity = tuple[str, str, int]
-"""Call-ID, From tag and CSeq: the same for a request that comes by two ways (§8.2.2.2)."""
 
 
 @dataclass(slots=True)
@@ -38,11 +36,11 @@ class Pending:
 class PendingRegisters:
     """All of them, by our branch for each."""
 
-    __slots__ = ("_by_connection", "_by_ref", "_deadlines", "_identities")
+    __slots__ = ("_by_connection", "_by_ref", "_deadlines", "_twins")
 
     def __init__(self) -> None:
         self._by_ref: dict[str, Pending] = {}
-        self._identities: set[Identity] = set()
+        self._twins: set[TwinKey] = set()
         self._by_connection: dict[Flow, dict[str, None]] = {}
         self._deadlines: Deadlines[str] = Deadlines()
 
@@ -51,12 +49,12 @@ class PendingRegisters:
 
     def has_twin(self, request: Request) -> bool:
         """Whether this very REGISTER came by another way already."""
-        return _identity(request) in self._identities
+        return twin_key(request) in self._twins
 
     def add(self, ref: str, pending: Pending, now: float) -> None:
         """Wait for the answer to one that has no twin."""
         self._by_ref[ref] = pending
-        self._identities.add(_identity(pending.request))
+        self._twins.add(twin_key(pending.request))
         if pending.flow.reliable:
             self._by_connection.setdefault(pending.flow, {})[ref] = None
         self._deadlines.set(ref, now + PENDING_S)
@@ -66,7 +64,7 @@ class PendingRegisters:
         pending = self._by_ref.pop(ref, None)
         if pending is None:
             return None
-        self._identities.remove(_identity(pending.request))
+        self._twins.remove(twin_key(pending.request))
         refs = self._by_connection.get(pending.flow)
         if refs is not None:
             del refs[ref]
@@ -88,7 +86,3 @@ class PendingRegisters:
         """Forget those whose answer cannot come any more."""
         for ref in self._deadlines.pop_due(now):
             self.take(ref)
-
-
-def _identity(request: Request) -> Identity:
-    return request.call_id, request.from_tag or "", request.cseq.number

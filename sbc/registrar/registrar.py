@@ -8,18 +8,17 @@ Spec: RFC 3261 §10, RFC 5853 §3.4, RFC 5626 §3.5 (keep-alive), RFC 7362.
 
 from collections.abc import Iterable, Mapping
 
+from sbc.policy.refusal import Refusal, refused
 from sbc.registrar.binding import Binding, nat_evidence
-from sbc.registrar.commands import Command
+from sbc.registrar.commands import Command, RegisterRefused
 from sbc.registrar.grants import granted_by, user_of
 from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import MAX_PENDING, Pending, PendingRegisters
 from sbc.registrar.relaying import (
-    Face,
     Pseudonyms,
     Upstream,
     face_of,
     forwarded,
-    refusal,
     restored,
 )
 from sbc.routing.facing import listener_of
@@ -33,7 +32,6 @@ from sbc.sip.user import Respond, SendRequest
 
 MAX_CONTACTS = 10
 """Contacts in one REGISTER, above which it is refused: a phone has one or two."""
-RETRY_AFTER_S = 10
 
 
 class Registrar:
@@ -129,14 +127,15 @@ class Registrar:
         contacts = self._contacts(request)
         network = self._settings.network(flow.network)
         phone = face_of(network, listener_of(network, flow), flow)
+        agent = phone.sent_by
         if self._pending.has_twin(request):
-            text = "this REGISTER came another way already"
-            return [self._refuse(key, request, phone, 482, text)]
+            merged = Refusal(482, "this REGISTER came another way already")
+            return self._refuse(key, request, flow, agent, merged)
         if len(contacts) > MAX_CONTACTS:
-            text = f"more than {MAX_CONTACTS} contacts in one REGISTER"
-            return [self._refuse(key, request, phone, 403, text)]
+            many = Refusal(403, f"more than {MAX_CONTACTS} contacts in one REGISTER")
+            return self._refuse(key, request, flow, agent, many)
         if not self._has_room(contacts):
-            return [self._refuse(key, request, phone, 503, "too many registrations")]
+            return self._refuse(key, request, flow, agent, Refusal(503, "too many registrations"))
         inside = self._settings.network(upstream.flow.network)
         listener = listener_of(inside, upstream.flow)
         registrar = face_of(inside, listener, upstream.flow, upstream.host)
@@ -169,9 +168,9 @@ class Registrar:
             try:
                 contacts = self._accepted(pending, response, now, out)
             except ParseError as error:
-                text = f"the registrar's answer cannot be read: {error.reason}"
-                refused = self._refuse(pending.key, pending.request, pending.phone, 502, text)
-                return [*out, refused]
+                said = "the registrar's answer cannot be read"
+                unread = Refusal(502, said, f"{said}: {error.reason}")
+                return out + self._refuse_late(pending, unread)
         answer = restored(
             pending.request,
             response,
@@ -191,10 +190,13 @@ class Registrar:
         pending = self._pending.take(ref)
         if pending is None:
             return []
-        status, text = 503, "the registrar is unreachable"
+        status, said = 503, "the registrar is unreachable"
         if why == "timeout":
-            status, text = 504, "the registrar did not answer"
-        return [self._refuse(pending.key, pending.request, pending.phone, status, text)]
+            status, said = 504, "the registrar did not answer"
+        upstream = pending.upstream
+        text = f"{said}: peer {upstream.peer!r} at {upstream.flow.remote[0]}"
+        silent = Refusal(status, said, text)
+        return self._refuse_late(pending, silent)
 
     def flow_closed(self, flow: Flow) -> list[Command]:
         """A connection is gone: its phones cannot be called until they register again."""
@@ -280,11 +282,17 @@ class Registrar:
                 told.append(NameAddr("", uri, (("expires", str(expires)),)))
         return told
 
-    def _refuse(self, key: str, request: Request, phone: Face, status: int, text: str) -> Respond:
-        retry_after_s = RETRY_AFTER_S if status == 503 else None
-        header = self._settings.server_header
-        answer = refusal(request, status, text, self._names, phone.sent_by, header, retry_after_s)
-        return Respond(key, answer)
+    def _refuse_late(self, pending: Pending, refusal: Refusal) -> list[Command]:
+        """Refuse a REGISTER that was relayed, on whose network there may be nobody any more."""
+        agent = pending.phone.sent_by
+        return self._refuse(pending.key, pending.request, pending.flow, agent, refusal)
+
+    def _refuse(
+        self, key: str, request: Request, flow: Flow, agent: str, refusal: Refusal
+    ) -> list[Command]:
+        tag = self._names.of("to", request.call_id)
+        response = refused(request, refusal, tag, agent, self._settings.server_header)
+        return [Respond(key, response), RegisterRefused(request, flow, refusal)]
 
 
 def _binding(pending: Pending, token: str, contact: Uri, expires_at: float) -> Binding:

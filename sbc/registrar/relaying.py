@@ -18,6 +18,7 @@ from sbc.policy.topology import (
     may_say,
     session_id,
     session_uuid,
+    uuid_of,
 )
 from sbc.routing.facing import bracketed, contact_of, sent_by
 from sbc.routing.model import Listener, Network
@@ -120,7 +121,9 @@ def forwarded(
         )
         headers.append("Contact", contact_of(listener, token) + kept)
     carry(request, headers, phone, registrar)
-    uuid = session_uuid(request) or names.of("uuid", call_id) * 2
+    uuid = session_uuid(request)
+    if uuid is None:
+        uuid = uuid_of(names.of("uuid", call_id) + names.of("more", call_id))
     headers.append("Session-ID", session_id(uuid, NIL_UUID))
     if server_header:
         headers.append("User-Agent", server_header)
@@ -151,30 +154,6 @@ def restored(
     for contact in contacts:
         answer.headers.append("Contact", str(contact))
     carry(response, answer.headers, registrar, phone)
-    if server_header:
-        answer.headers.append("Server", server_header)
-    return answer
-
-
-def refusal(
-    request: Request,
-    status: int,
-    text: str,
-    names: Pseudonyms,
-    agent: str,
-    server_header: str | None,
-    retry_after_s: int | None = None,
-) -> Response:
-    """A final response of our own, with the reason as Warning (RFC 3261 §20.43).
-
-    Args:
-        agent: Who warns: our sent-by toward the phone.
-    """
-    answer = make_response(request, status, None, names.of("to", request.call_id))
-    quoted = text.replace("\\", "").replace('"', "'")
-    answer.headers.append("Warning", f'399 {agent} "{quoted}"')
-    if retry_after_s is not None:
-        answer.headers.append("Retry-After", str(retry_after_s))
     if server_header:
         answer.headers.append("Server", server_header)
     return answer

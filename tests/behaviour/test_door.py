@@ -32,9 +32,12 @@ class TestStrangersOutside:
 
     def test_a_retransmission_gets_the_same_answer_with_the_same_tag(self, board):
         invite = a_message("INVITE", body=OFFER)
-        assert board.give(STRANGER, invite) == board.give(STRANGER, invite)
+        first = board.give(STRANGER, invite)
+        board.now += 1.0
+        assert board.give(STRANGER, invite) == first
+        board.now += 1.0
         other = board.give(STRANGER, a_message("INVITE", branch="z9hG4bK-2", body=OFFER))
-        assert other != board.give(STRANGER, invite)
+        assert (titles(other), other != first) == (["403 INVITE"], True)
 
     def test_the_ack_of_that_answer_is_nothing(self, board):
         (answer,) = board.give(STRANGER, a_message("INVITE", body=OFFER))
@@ -69,6 +72,7 @@ class TestStrangersOutside:
         for method in ("BYE", "INVITE", "INFO", "FOO"):
             (answer,) = board.give(STRANGER, a_message(method, to_tag="guess"))
             assert answer.title == f"481 {method}"
+            board.now += 1.0
         assert board.leftovers() == {}
 
     def test_a_cancel_of_nothing_is_told_so(self, board):
@@ -140,7 +144,9 @@ class TestTrustedNetwork:
     def test_a_number_that_nobody_registered_is_unavailable_and_says_why(self, board):
         (answer,) = board.give(PBX_FLOW, a_message("INVITE", uri="sip:alice@192.168.1.2:5062"))
         assert answer.title == "480 INVITE"
-        assert "alice has no reachable registration" in answer.message.headers.first("warning")
+        assert "cannot be reached now" in answer.message.headers.first("warning")
+        (line,) = [fields for _, event, fields in board.log.lines if event == "request refused"]
+        assert "alice has no reachable registration" in str(line["why"])
 
     def test_a_phone_that_lost_its_connection_is_unavailable(self, board):
         flow = PHONE_FLOW._replace(transport="tcp", connection=9)
@@ -153,7 +159,32 @@ class TestTrustedNetwork:
         assert board.give(PBX_FLOW, options)[0].title == "480 OPTIONS"
 
 
+def forged(number: int) -> bytes:
+    """A call from an invented person, and every third a request in an invented dialog."""
+    return a_message(
+        "BYE" if number % 3 == 2 else "INVITE",
+        branch=f"z9hG4bK-{number}",
+        call_id=f"c{number}",
+        to_tag="made-up" if number % 3 else None,
+    )
+
+
 class TestFloods:
+    def test_who_forges_sixty_requests_at_once_has_one_answer_sent_to_their_victim(self, board):
+        sent = [one for n in range(60) for one in board.give(STRANGER, forged(n))]
+        assert titles(sent) == ["403 INVITE"]
+        assert board.switchboard.tally.unanswered == 59
+        assert board.log.events("info") == ["stranger refused"]
+        board.now += 1.0
+        assert titles(board.give(STRANGER, forged(61))) == ["481 INVITE"]
+        assert board.leftovers() == {}
+
+    @pytest.mark.parametrize("flow", [PHONE_FLOW, PBX_FLOW, LAN])
+    def test_whom_we_know_is_told_every_time(self, board, flow):
+        register(board)
+        sent = [board.give(flow, forged(n)) for n in range(1, 60) if n % 3]
+        assert [titles(answer)[0][:3] for answer in sent] == ["481"] * 40
+
     def test_a_source_above_its_rate_is_dropped_unread(self, board):
         sent = [
             board.give(STRANGER, a_message("OPTIONS", branch=f"z9hG4bK-{n}")) for n in range(100)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from sbc.policy.topology import NIL_UUID
+from sbc.sip.transaction.layer import RETRY_AFTER_S
 from tests.kit.switchboard import (
     ANSWER,
     OFFER,
@@ -54,6 +56,11 @@ def call(board: Board, number: int = 1, method: str = "INVITE", **rest: object) 
         **rest,
     )
     return board.give(FROM_PBX, data)
+
+
+def refusals(board: Board) -> list[dict[str, object]]:
+    """The fields of every line that told of a refusal."""
+    return [fields for _, event, fields in board.log.lines if event == "request refused"]
 
 
 class TestInspection:
@@ -151,7 +158,7 @@ class TestDraining:
         board.switchboard.reception.draining = True
         (answer,) = board.give(PHONE_FLOW, a_message("INVITE", body=OFFER))
         assert answer.title == "503 INVITE"
-        assert answer.message.headers.first("retry-after") == "5"
+        assert answer.message.headers.first("retry-after") == str(RETRY_AFTER_S)
         assert titles(board.give(PHONE_FLOW, a_register(cseq=2))) == ["REGISTER"]
 
 
@@ -161,8 +168,9 @@ class TestCaps:
         call(board)
         (answer,) = call(board, 2)
         assert answer.title == "503 INVITE"
-        assert answer.message.headers.first("retry-after") == "5"
-        assert "max_calls of peer pbx" in answer.message.headers.first("warning").replace("'", "")
+        assert answer.message.headers.first("retry-after") == str(RETRY_AFTER_S)
+        (line,) = refusals(board)
+        assert "max_calls of peer pbx" in str(line["why"])
 
     def test_a_full_trunk_overflows_into_the_next(self):
         board = trunks()
@@ -238,3 +246,69 @@ def test_the_rule_that_let_a_call_in_is_in_its_journal(board):
     texts = [entry.text for entry in one.journal.entries if entry.kind == "decision"]
     assert any("registered phones may call" in text for text in texts)
     assert any("phones to the PBX" in text for text in texts)
+
+
+class TestLog:
+    def test_every_refusal_is_one_line_that_says_whose_and_why(self, board):
+        board.give(PHONE_FLOW, a_message("INVITE", max_forwards="0"))
+        assert refusals(board) == [
+            {
+                "method": "INVITE",
+                "call_id": "call-1",
+                "caller": "alice",
+                "callee": "600",
+                "source": PHONE_FLOW.remote,
+                "network": "outside",
+                "status": 483,
+                "why": "Max-Forwards is used up",
+            }
+        ]
+        assert board.switchboard.tally.refused == 1
+
+    def test_of_a_phone_that_may_not_register_too(self, board):
+        contacts = ", ".join(f"<sip:alice@10.0.0.{n}>" for n in range(11))
+        (answer,) = board.give(PHONE_FLOW, a_register(cseq=2, contact=contacts))
+        assert answer.title == "403 REGISTER"
+        (line,) = refusals(board)
+        assert (line["status"], line["callee"]) == (403, "alice")
+        assert "more than 10 contacts" in str(line["why"])
+
+    def test_of_a_registrar_that_cannot_be_had_it_says_which(self, board):
+        (relayed,) = board.give(PHONE_FLOW, a_register(cseq=2))
+        board.switchboard.flow_failed(relayed.flow, "refused", board.now)
+        assert titles(board.wire.take()) == ["503 REGISTER"]
+        (line,) = refusals(board)
+        assert "peer 'pbx' at 192.168.1.5" in str(line["why"])
+
+    def test_what_cannot_be_read_is_left_empty(self, board):
+        uri = "sip:600@203.0.113.10"
+        bad = a_message("INVITE", uri=uri, to=uri).replace(
+            b"From: <sip:alice@", b"From: <sip:alice@["
+        )
+        board.give(PHONE_FLOW, bad)
+        bad = a_message("FOO", branch="z9hG4bK-2").replace(b"FOO sip:600@", b"FOO sip:600@[::z]")
+        board.give(PHONE_FLOW, bad)
+        assert board.switchboard.tally.faults == 0
+        assert all(line["caller"] in ("", "alice") for line in refusals(board))
+
+    def test_options_that_are_answered_are_no_refusal(self, board):
+        board.give(PHONE_FLOW, a_message("OPTIONS"))
+        assert refusals(board) == []
+        assert board.switchboard.tally.refused == 0
+
+
+class TestSessionId:
+    UUID = "0123456789abcdef" * 2
+
+    @pytest.mark.parametrize("method", ["FOO", "OPTIONS", "INVITE"])
+    def test_our_own_answers_carry_the_senders(self, board, method):
+        session = (f"Session-ID: {self.UUID};remote={NIL_UUID}",)
+        board.switchboard.reception.draining = method == "INVITE"
+        (answer,) = board.give(PHONE_FLOW, a_message(method, headers=session))
+        assert answer.message.headers.first("session-id") == f"{NIL_UUID};remote={self.UUID}"
+
+    def test_a_caller_without_one_gets_a_version_4_uuid(self, board):
+        invite = board.give(PHONE_FLOW, a_message("INVITE", body=OFFER))[-1]
+        uuid = invite.message.headers.first("session-id").partition(";")[0]
+        assert (uuid[12], len(uuid)) == ("4", 32)
+        assert uuid[16] in "89ab"

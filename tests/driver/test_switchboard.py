@@ -13,9 +13,11 @@ from media.events import (
     RelatchRefused,
 )
 from media.types import Component, Endpoint, LatchRank, Refusal, SideName
+from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.driver import door
 from sbc.driver.placing import InForce
-from sbc.routing.model import Keepalive
+from sbc.registrar.commands import Command
+from sbc.routing.model import Keepalive, Settings
 from tests.kit.registrar import a_network
 from tests.kit.switchboard import (
     ANSWER,
@@ -130,6 +132,51 @@ class TestReload:
         options = a_message("OPTIONS", branch="z9hG4bK-2")
         assert titles(board.give(PHONE_FLOW, options)) != ["200 OPTIONS"]
 
+    def test_an_error_of_ours_leaves_the_configuration_before_it_in_force(self, board, monkeypatch):
+        before = board.switchboard.force
+        new = self.changed(board, new=a_network("new", "192.0.2.200", 5090))
+        real = board.switchboard.registrar.configure
+
+        def breaks(settings: Settings, now: float) -> list[Command]:
+            if settings is new.settings:
+                raise RuntimeError("on purpose")
+            return real(settings, now)
+
+        monkeypatch.setattr(board.switchboard.registrar, "configure", breaks)
+        assert not board.switchboard.configure(new, board.now)
+        assert board.switchboard.force is before
+        assert board.log.events("error") == ["internal error"]
+        monkeypatch.undo()
+        assert titles(board.give(PHONE_FLOW, a_message("INVITE", body=OFFER)))[-1] == "INVITE"
+        assert board.switchboard.configure(new, board.now)
+
+    def test_a_name_that_moves_refills_nobodys_budget(self):
+        board = Board(a_configuration(BY_NAME), {"pbx.example.com": ("192.168.1.5",)})
+        stranger = PHONE_FLOW._replace(remote=("192.0.2.66", 5060))
+
+        def passed() -> int:
+            probes = [a_message("OPTIONS", branch=f"z9hG4bK-{n}") for n in range(100)]
+            return sum(1 for probe in probes if board.give(stranger, probe))
+
+        assert passed() == 60
+        board.switchboard.resolved({"pbx.example.com": ("192.168.1.6",)})
+        assert passed() == 0
+        board.switchboard.configure(in_force(a_configuration(BY_NAME)), board.now)
+        assert passed() == 0
+        board.switchboard.resolved({"pbx.example.com": ("192.0.2.66",)})
+        assert board.switchboard.tally.faults == 0
+
+
+class TestHangingUp:
+    def test_some_at_a_time_until_none_is_left(self, board):
+        ending = Ending(503, NORMAL_CLEARING, "operator", "x")
+        for n in range(5):
+            board.give(PHONE_FLOW, a_message("INVITE", call_id=f"c{n}", branch=f"z9hG4bK-c{n}",
+                                             body=OFFER))  # fmt: skip
+        left = [board.switchboard.hang_up_some(ending, board.now, 2) for _ in range(4)]
+        assert left == [3, 1, 0, 0]
+        assert titles(board.wire.take()).count("503 INVITE") == 5
+
 
 class TestMedia:
     def test_what_the_relay_saw_is_in_the_calls_story(self, board):
@@ -174,13 +221,14 @@ class TestMedia:
 
 class TestLimits:
     def test_strangers_leave_half_of_all_transactions_to_those_we_know(self, board, monkeypatch):
-        monkeypatch.setattr(door, "STRANGERS_LIMIT", 3)
+        limit = board.switchboard.layer.server_limit
+        monkeypatch.setattr(door, "STRANGERS_SHARE", 3 / limit)
         stranger = PHONE_FLOW._replace(remote=("192.0.2.66", 5060))
         answers = [
             titles(board.give(stranger, a_register("eve", cseq=n, call_id=f"e{n}")))
             for n in range(1, 6)
         ]
-        assert answers == [["REGISTER"], ["REGISTER"], *[["503 REGISTER"]] * 3]
+        assert answers == [["REGISTER"], ["REGISTER"], ["503 REGISTER"], [], []]
         assert titles(board.give(PHONE_FLOW, a_register(cseq=9))) == ["REGISTER"]
         assert titles(board.give(PBX_FLOW, a_message("OPTIONS"))) == ["200 OPTIONS"]
         # Who was let in before is not turned away when it repeats itself.

@@ -62,7 +62,7 @@ class TransactionLayer:
     Every other state is left by a timer.
     """
 
-    __slots__ = ("_clients", "_deadlines", "_paths", "_server_limit", "_servers")
+    __slots__ = ("_clients", "_deadlines", "_paths", "_servers", "server_limit")
 
     def __init__(self, server_limit: int = SERVER_LIMIT) -> None:
         """Start with none.
@@ -71,7 +71,7 @@ class TransactionLayer:
             server_limit: Live server transactions beyond which new requests are refused.
                 Requests within a dialog and CANCEL may use a quarter more: they end calls.
         """
-        self._server_limit = server_limit
+        self.server_limit = server_limit
         self._clients: dict[TransactionKey, Transaction] = {}
         self._servers: dict[TransactionKey, Transaction] = {}
         self._deadlines: TimerDeadlines = Deadlines()
@@ -254,7 +254,7 @@ class TransactionLayer:
         self._step(transaction, Event.REQUEST, now, outputs, message=request, flow=flow)
 
     def _is_full(self, request: Request) -> bool:
-        live, limit = len(self._servers), self._server_limit
+        live, limit = len(self._servers), self.server_limit
         if live < limit:
             return False
         if request.method == "CANCEL" or request.to_tag is not None:
