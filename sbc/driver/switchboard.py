@@ -10,16 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
-from media.events import (
-    EngineFailed,
-    KeyErrors,
-    Latched,
-    MediaEvent,
-    MediaResumed,
-    MediaTimeout,
-    RelatchRefused,
-)
-from media.types import Endpoint
+from media.events import EngineFailed, MediaEvent, MediaTimeout
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
@@ -37,6 +28,7 @@ from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.media_story import media_story
 from sbc.driver.outbox import REGISTRAR, Outbox
 from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
@@ -47,7 +39,6 @@ from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.commands import Command
 from sbc.registrar.registrar import Registrar
-from sbc.routing.facing import bracketed
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -171,7 +162,7 @@ class Switchboard:
             self._log("info", "media silent", call=name, side=event.side.value, s=event.silent_s)
             self.calls.tell_named(name, MediaSilent(event.side, event.silent_s), now)
         else:
-            self.calls.tell_named(name, MediaNoted(event.side, _media_text(event)), now)
+            self.calls.tell_named(name, MediaNoted(event.side, media_story(event)), now)
 
     # -- operator ---------------------------------------------------------------------------
 
@@ -423,27 +414,3 @@ class Switchboard:
 
 def _trust(force: InForce) -> dict[str, bool]:
     return {network.name: network.trusted for network in force.settings.networks}
-
-
-def _media_text(
-    event: Latched | RelatchRefused | MediaResumed | KeyErrors,
-) -> str:
-    """One line of the call's story for something the relay saw."""
-    if isinstance(event, Latched):
-        before = f", before {_place(event.previous)}" if event.previous is not None else ""
-        return (
-            f"{event.component.name} latched to {_place(event.source)} "
-            f"({event.rank.name.lower()}){before}"
-        )
-    if isinstance(event, RelatchRefused):
-        return (
-            f"{event.component.name} from {_place(event.source)} refused: "
-            f"{event.reason.name.lower()}"
-        )
-    if isinstance(event, KeyErrors):
-        return f"{event.count} packets failed SRTP authentication"
-    return "media resumed"
-
-
-def _place(endpoint: Endpoint) -> str:
-    return f"{bracketed(endpoint.host)}:{endpoint.port}"
