@@ -6,9 +6,7 @@ Spec: RFC 3326 (Reason), RFC 3398 §8.2.6.1 and RFC 4497 §8.4.4 (SIP status to 
 from dataclasses import dataclass
 
 NORMAL_CLEARING = 16
-USER_BUSY = 17
 NO_ANSWER = 19
-REJECTED = 21
 TEMPORARY_FAILURE = 41
 NO_CIRCUIT = 34
 RECOVERY_ON_TIMER_EXPIRY = 102

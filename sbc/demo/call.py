@@ -5,7 +5,6 @@ import trio
 from sbc.demo.audio import AudioStream
 from sbc.demo.leg import Accepted, Invitation, Leg
 from sbc.demo.offers import AudioFace
-from sbc.sdp.attributes.direction import Direction
 from sbc.sdp.errors import SdpError
 
 
@@ -22,32 +21,6 @@ class AudioCall:
             nursery.start_soon(self.stream.run)
             await self.leg.ended.wait()
             nursery.cancel_scope.cancel()
-
-    async def hold(self) -> None:
-        """Ask the other end to stop sending, by a re-INVITE with sendonly.
-
-        Raises:
-            CallFailed: it refused.
-        """
-        await self._change(Direction.SENDONLY)
-
-    async def resume(self) -> None:
-        """Undo `hold`.
-
-        Raises:
-            CallFailed: the other end refused.
-        """
-        await self._change(Direction.SENDRECV)
-
-    async def _change(self, direction: Direction) -> None:
-        before, self.face.direction = self.face.direction, direction
-        try:
-            accepted = await self.leg.invite(self.face.offer())
-        except BaseException:
-            self.face.direction = before
-            raise
-        accepted.acknowledge()
-        self.stream.agree(self.face.accept(accepted.response.body))
 
     async def _answer_again(self, invitation: Invitation) -> None:
         await answer(invitation, self.stream, self.face)

@@ -205,10 +205,6 @@ class SipNode:
         response = make_response(arrived.request, status, reason, to_tag=self.token())
         self.respond(arrived.key, response)
 
-    def is_live(self, key: TransactionKey) -> bool:
-        """Whether a transaction is still there."""
-        return self._layer.has(key)
-
     def _refuse(self, arrived: RequestArrived) -> None:
         self.reply(arrived, 501)
 

@@ -84,17 +84,6 @@ def note_of(samples: Sequence[int]) -> int | None:
     return best if shares[best] > 0.5 else None
 
 
-def tone_share(samples: Sequence[int], frequency_hz: float) -> float:
-    """The share of 20 ms frames in which one tone is clearly heard, 0 to 1."""
-    frames = _frames(samples, FRAME_SAMPLES)
-    if not frames:
-        return 0.0
-    heard = sum(
-        1 for frame in frames if rms(frame) >= _SILENCE and tone_energy(frame, frequency_hz) > 0.5
-    )
-    return heard / len(frames)
-
-
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What became of a melody on its way."""

@@ -205,16 +205,6 @@ class SessionDescription:
             return direction_of(sends=said.sends, receives=False)
         return said
 
-    def is_hold(self, media: MediaDescription) -> bool:
-        """Whether the describing party wants no media on a live stream, in whichever form.
-
-        sendonly, inactive, c=0.0.0.0 or ::, and any of them together; recvonly alone is no hold,
-        for it wants media. A rejected stream is not on hold, it is gone.
-
-        Spec: RFC 3264 §8.4, RFC 6337 §5.3 and §5.4.
-        """
-        return media.port != 0 and not self.effective_direction(media).receives
-
     def equals_apart_from_origin(self, other: "SessionDescription") -> bool:
         """Whether two descriptions say the same about the session, whatever their `o=` says."""
         return (

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from sbc.sdp.attributes.direction import Direction, common_direction, reverse
 from sbc.sdp.attributes.rtcp import RTCP_MUX
 from sbc.sdp.description import MediaDescription, Origin, SessionDescription
 from sbc.sdp.errors import OfferAnswerError, SdpError
@@ -273,35 +272,10 @@ class Negotiation:
             return last.origin
         return last.origin._replace(version=str(int(last.origin.version) + 1))
 
-    def agreed_direction(self, index: int) -> Direction:
-        """Which way media of an m-line flows now, seen from us.
-
-        Both halves must allow it, null addresses forbid sending there, a stream that either side
-        rejected does nothing. Inactive as well before anything is known of it.
-        """
-        pair = self._media_pair(index)
-        if pair is None or self.local is None or self.remote is None:
-            return Direction.INACTIVE
-        ours, theirs = pair
-        return common_direction(
-            self.local.effective_direction(ours),
-            reverse(self.remote.effective_direction(theirs)),
-        )
-
     def agreed_rtcp_mux(self, index: int) -> bool:
         """Whether both halves want RTCP on the RTP port of an m-line (RFC 5761 §5.1.1)."""
         pair = self._media_pair(index)
         return pair is not None and pair[0].has(RTCP_MUX) and pair[1].has(RTCP_MUX)
-
-    @property
-    def held_by_peer(self) -> bool:
-        """Whether the peer wants no media on any live stream; False if none is live."""
-        return _holds(self.remote)
-
-    @property
-    def held_by_us(self) -> bool:
-        """Whether we told the peer that we want no media on any live stream."""
-        return _holds(self.local)
 
     def to_data(self) -> dict[str, str | None]:
         """Everything as texts, fit for JSON; `from_data` brings it back."""
@@ -390,13 +364,6 @@ class Negotiation:
 
 def _differ(before: SessionDescription | None, after: SessionDescription) -> bool:
     return before is None or not after.equals_apart_from_origin(before)
-
-
-def _holds(description: SessionDescription | None) -> bool:
-    if description is None:
-        return False
-    live = [media for media in description.media if not media.rejected]
-    return bool(live) and all(description.is_hold(media) for media in live)
 
 
 def _to_text(description: SessionDescription | None) -> str | None:

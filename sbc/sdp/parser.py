@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from sbc.sdp.attributes.direction import DIRECTIONS
-from sbc.sdp.attributes.ice import ICE_ATTRIBUTES
 from sbc.sdp.connection import parse_connection_untrusted
 from sbc.sdp.description import (
     Attribute,
@@ -46,7 +45,8 @@ _FAMILIAR: dict[str, str] = {
     name: name
     for name in (
         *sorted(DIRECTIONS),
-        *sorted(ICE_ATTRIBUTES),
+        *("candidate", "remote-candidates", "end-of-candidates"),
+        *("ice-lite", "ice-options", "ice-pwd", "ice-ufrag"),
         *("rtpmap", "fmtp", "ptime", "maxptime", "rtcp", "rtcp-mux", "rtcp-fb", "rtcp-rsize"),
         *("crypto", "fingerprint", "setup", "connection", "mid", "group", "ssrc", "msid"),
         *("extmap", "label", "content", "silencesupp", "framerate", "tls-id", "identity"),

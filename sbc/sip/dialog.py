@@ -47,13 +47,12 @@ class DialogData(TypedDict):
     local_cseq: int
     remote_cseq: int | None
     flow: FlowData
-    secure: bool
     is_uac: bool
 
 
 @dataclass(slots=True)
 class Dialog:
-    """What two user agents agree on about their conversation: RFC 3261 §12."""
+    """What two user agents know of each other from the first answer to the BYE: RFC 3261 §12."""
 
     call_id: str
     local_tag: str
@@ -73,7 +72,6 @@ class Dialog:
     """Number of the peer's last request; None before its first."""
     flow: Flow
     """Where in-dialog requests leave, as responses did."""
-    secure: bool
     is_uac: bool
     """Whether we sent the request that made the dialog."""
 
@@ -107,7 +105,6 @@ class Dialog:
             local_cseq=local_cseq,
             remote_cseq=request.cseq.number,
             flow=flow,
-            secure=flow.transport == "tls" and request.uri.scheme == "sips",
             is_uac=False,
         )
 
@@ -134,7 +131,6 @@ class Dialog:
             local_cseq=request.cseq.number,
             remote_cseq=None,
             flow=flow,
-            secure=flow.transport == "tls" and request.uri.scheme == "sips",
             is_uac=True,
         )
 
@@ -159,7 +155,6 @@ class Dialog:
                 _address(flow["remote"]),
                 flow["connection"],
             ),
-            secure=data["secure"],
             is_uac=data["is_uac"],
         )
 
@@ -183,7 +178,6 @@ class Dialog:
                 "remote": list(flow.remote),
                 "connection": flow.connection,
             },
-            "secure": self.secure,
             "is_uac": self.is_uac,
         }
 

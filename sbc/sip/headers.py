@@ -117,12 +117,6 @@ class Headers:
         self._names.append(name)
         self._values.append(value)
 
-    def prepend(self, name: str, value: str) -> None:
-        """Add a field before all others."""
-        self._keys.insert(0, key_of(name))
-        self._names.insert(0, name)
-        self._values.insert(0, value)
-
     def set(self, name: str, value: str) -> None:
         """Make this the only field of that name, where the first one stood or at the end."""
         key = key_of(name)

@@ -4,7 +4,7 @@ Spec: RFC 3261 §19.1, §25.1; RFC 5954 (IPv6 comparison).
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from sbc.sip.errors import ParseError
@@ -84,21 +84,6 @@ class Uri:
         if self.user is None:
             return f"sip:{host}"
         return f"sip:{_escape_user(_normalised(self.user))}@{host}"
-
-    def with_host(self, host: str, port: int | None) -> "Uri":
-        """Copy, pointing at another host (IPv6 without brackets)."""
-        return replace(self, host=host.lower(), port=port)
-
-    def with_user(self, user: str | None) -> "Uri":
-        """Copy with another user part; what may not stand there is escaped.
-
-        Existing escapes are kept, so the user part of another URI can be handed over as it is.
-        """
-        return replace(self, user=None if user is None else _escape_user(user), password=None)
-
-    def without_params(self) -> "Uri":
-        """Copy without parameters and headers."""
-        return replace(self, params=(), headers="")
 
     def __str__(self) -> str:
         if not self.host:

@@ -52,7 +52,6 @@ class Transports:
         self._failures = Failures(on_failure)
         self._udp: dict[Address, UdpSocket] = {}
         self._tcp: dict[Address, TcpListener] = {}
-        self._first: dict[tuple[str, str, int], Address] = {}
         self._dscp = {network.name: network.signalling_dscp for network in self._networks}
         self._nursery: trio.Nursery | None = None
         self.statistics = TransportStatistics()
@@ -125,14 +124,6 @@ class Transports:
             connection.used_unnumbered = True
         connection.send(data)
 
-    def flow_to(self, network: str, transport: str, remote: Address) -> Flow | None:
-        """The flow for a first request to a numeric address, from the first fitting listener.
-
-        None if the network has no listener of that transport and address family.
-        """
-        local = self._first.get((network, transport, 6 if ":" in remote[0] else 4))
-        return None if local is None else Flow(network, transport, local, remote)
-
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""
         self._on_messages(batch)
@@ -157,7 +148,6 @@ class Transports:
                     on_failure=self._failures.add,
                 )
                 self._udp[udp.local] = udp
-                local = udp.local
                 self._check_receive_buffer(udp, sock)
             else:
                 tcp = TcpListener(
@@ -168,8 +158,6 @@ class Transports:
                     accepted=self._accepted,
                 )
                 self._tcp[tcp.local] = tcp
-                local = tcp.local
-            self._first.setdefault((network.name, listener.transport, listener.family), local)
 
     def _check_receive_buffer(self, udp: UdpSocket, sock: socket.socket) -> None:
         wanted, held = self._limits.receive_buffer_bytes, receive_buffer_of(sock)
@@ -243,4 +231,3 @@ class Transports:
             listener.close()
         self._udp.clear()
         self._tcp.clear()
-        self._first.clear()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbc.demo.g711 import CODECS, PCMA, PCMU, Codec
-from sbc.demo.sound import NOTES_HZ, compare, melody, note_of, play_melody, tone, tone_share
+from sbc.demo.sound import NOTES_HZ, compare, melody, note_of, play_melody, tone
 
 MELODY = play_melody(melody(32))
 
@@ -49,12 +49,6 @@ def test_each_note_is_heard_as_itself_in_20_ms(note: int) -> None:
 def test_silence_and_other_tones_are_no_note() -> None:
     assert note_of([0] * 160) is None
     assert note_of(tone(425, 640)) is None
-
-
-def test_a_tone_is_told_from_another() -> None:
-    assert tone_share(tone(425, 8000), 425) == 1.0
-    assert tone_share(tone(425, 8000), 850) == 0.0
-    assert tone_share([], 425) == 0.0
 
 
 def test_no_note_of_the_melody_follows_itself() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc.sdp.attributes.crypto import parse_crypto_untrusted, valid_crypto_untrusted
-from sbc.sdp.attributes.fingerprint import parse_fingerprint_untrusted
+from sbc.sdp.attributes.direction import Direction
 from sbc.sdp.attributes.rtcp import parse_rtcp_untrusted
 from sbc.sdp.attributes.rtpmap import parse_rtpmap_untrusted
 from sbc.sdp.description import SessionDescription
@@ -81,7 +81,7 @@ def _ask_everything(description: SessionDescription) -> None:
         rtcp = description.rtcp_endpoint(media)
         assert rtcp is None or 0 < rtcp[1] <= 65535
         direction = description.effective_direction(media)
-        assert description.is_hold(media) == (media.port != 0 and not direction.receives)
+        assert media.port or direction is Direction.INACTIVE
         for payload_type in media.formats:
             media.codec(payload_type)
         for crypto in valid_crypto_untrusted(media.attributes):
@@ -89,7 +89,6 @@ def _ask_everything(description: SessionDescription) -> None:
         for name, value in media.attributes:
             for parse in (
                 parse_crypto_untrusted,
-                parse_fingerprint_untrusted,
                 parse_rtcp_untrusted,
                 parse_rtpmap_untrusted,
             ):

@@ -12,7 +12,6 @@ from sbc.sdp.attributes.crypto import (
     valid_crypto_untrusted,
 )
 from sbc.sdp.attributes.direction import Direction, answer_direction, is_answer_to, reverse
-from sbc.sdp.attributes.fingerprint import parse_fingerprint_untrusted
 from sbc.sdp.attributes.rtcp import parse_rtcp_untrusted
 from sbc.sdp.attributes.rtpmap import parse_rtpmap_untrusted
 from sbc.sdp.connection import parse_connection_untrusted
@@ -190,7 +189,6 @@ def test_a_value_never_becomes_another_line(
     "parse",
     [
         parse_crypto_untrusted,
-        parse_fingerprint_untrusted,
         parse_rtcp_untrusted,
         parse_rtpmap_untrusted,
         parse_connection_untrusted,

@@ -12,7 +12,7 @@ from sbc.sdp.attributes.direction import Direction, answer_direction, reverse
 from sbc.sdp.description import SessionDescription
 from sbc.sdp.errors import OfferAnswerError
 from sbc.sdp.offer_answer import Negotiation, NegotiationState
-from tests.sdp.builders import a_description, an_audio
+from tests.sdp.builders import a_description, an_audio, flows, holds
 
 S = NegotiationState
 
@@ -85,7 +85,7 @@ def test_no_order_of_events_leads_to_an_impossible_state(
         if leg.last_sent is not None:
             versions.append(int(leg.last_sent.origin.version))
         for index in range(4):
-            agreed = leg.agreed_direction(index)
+            agreed = flows(leg, index)
             assert not agreed.sends or (leg.remote and not leg.remote.media[index].rejected)
     assert all(later - earlier in {0, 1} for earlier, later in pairwise(versions))
     leg.rollback()
@@ -194,5 +194,5 @@ def test_two_ends_agree_whatever_crosses_and_fails(
         assert a.leg.fault() == b.leg.fault() == ""
     settle(a, b)
     assert (a.leg.local, a.leg.remote) == (b.leg.remote, b.leg.local)
-    assert a.leg.agreed_direction(0) is reverse(b.leg.agreed_direction(0))
-    assert a.leg.held_by_peer == b.leg.held_by_us
+    assert flows(a.leg, 0) is reverse(flows(b.leg, 0))
+    assert holds(a.leg.remote) == holds(b.leg.local)

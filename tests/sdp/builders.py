@@ -1,8 +1,9 @@
 """Session descriptions for tests, in few words."""
 
-from sbc.sdp.attributes.direction import Direction
+from sbc.sdp.attributes.direction import Direction, common_direction, reverse
 from sbc.sdp.connection import Connection
 from sbc.sdp.description import MediaDescription, Origin, SessionDescription
+from sbc.sdp.offer_answer import Negotiation
 
 CODECS = {"0": "PCMU/8000", "8": "PCMA/8000", "101": "telephone-event/8000"}
 
@@ -67,3 +68,18 @@ def a_body(*lines: str, end: str = "\r\n") -> bytes:
         )
         + end
     ).encode("latin-1")
+
+
+def flows(leg: Negotiation, index: int) -> Direction:
+    """Which way media of an m-line may flow now, seen from us: both halves must want it."""
+    if leg.local is None or leg.remote is None or index >= len(leg.local.media):
+        return Direction.INACTIVE
+    ours = leg.local.effective_direction(leg.local.media[index])
+    theirs = leg.remote.effective_direction(leg.remote.media[index])
+    return common_direction(ours, reverse(theirs))
+
+
+def holds(description: SessionDescription | None) -> bool:
+    """Whether who describes wants no media on any live stream; False if none is live."""
+    live = [media for media in description.media if not media.rejected] if description else []
+    return bool(live) and not any(description.effective_direction(m).receives for m in live)

@@ -6,7 +6,7 @@ from sbc.sdp.attributes.direction import Direction, answer_direction
 from sbc.sdp.description import SessionDescription
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sdp.parser import parse_sdp_untrusted
-from tests.sdp.builders import a_description, an_audio
+from tests.sdp.builders import a_description, an_audio, flows, holds
 
 D = Direction
 
@@ -69,7 +69,7 @@ def answered(leg: Negotiation, wanted: Direction) -> Direction:
     answer = a_description(an_audio(formats="8", direction=direction))
     answer.origin = leg.next_origin(answer)
     leg.answer_sent(answer)
-    return leg.agreed_direction(0)
+    return flows(leg, 0)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -79,7 +79,7 @@ def test_each_form_of_hold_is_known(form: str) -> None:
     media = offer.media[0]
     assert media.direction(offer) is said
     assert offer.effective_direction(media) is effective
-    assert offer.is_hold(media) is hold
+    assert holds(offer) is hold
 
 
 @pytest.mark.parametrize("wanted", list(Direction))
@@ -93,7 +93,7 @@ def test_each_form_meets_each_wish(form: str, wanted: Direction) -> None:
     assert agreed.sends == (wanted.sends and effective.receives)
     # We hear only if we want to and the peer sends; null addresses do not stop the peer.
     assert agreed.receives == (wanted.receives and said.sends)
-    assert leg.held_by_peer is hold
+    assert holds(leg.remote) is hold
 
 
 @pytest.mark.parametrize("resumed", [form for form, spec in FORMS.items() if not spec[4]])
@@ -102,10 +102,10 @@ def test_each_form_of_hold_is_taken_back_by_each_form_of_resume(held: str, resum
     leg = in_a_call()
     assert leg.offer_received(offer_of(held, 2))
     answered(leg, D.SENDRECV)
-    assert leg.held_by_peer
+    assert holds(leg.remote)
     assert leg.offer_received(offer_of(resumed, 3))
     assert answered(leg, D.SENDRECV).sends
-    assert not leg.held_by_peer
+    assert not holds(leg.remote)
 
 
 def test_both_hold_and_each_takes_back_its_own() -> None:
@@ -118,21 +118,21 @@ def test_both_hold_and_each_takes_back_its_own() -> None:
     ours.origin = leg.next_origin(ours)
     leg.offer_sent(ours)
     leg.answer_received(offer_of("inactive", 3))
-    assert leg.agreed_direction(0) is D.INACTIVE
-    assert leg.held_by_us
-    assert leg.held_by_peer
+    assert flows(leg, 0) is D.INACTIVE
+    assert holds(leg.local)
+    assert holds(leg.remote)
 
     leg.offer_received(offer_of("sendrecv", 4))
     assert answered(leg, D.SENDONLY) is D.SENDONLY
-    assert not leg.held_by_peer
-    assert leg.held_by_us
+    assert not holds(leg.remote)
+    assert holds(leg.local)
 
     back = a_description(an_audio(formats="8", direction=D.SENDRECV))
     back.origin = leg.next_origin(back)
     leg.offer_sent(back)
     leg.answer_received(offer_of("sendrecv", 4))
-    assert leg.agreed_direction(0) is D.SENDRECV
-    assert not leg.held_by_us
+    assert flows(leg, 0) is D.SENDRECV
+    assert not holds(leg.local)
 
 
 def test_one_of_two_streams_on_hold_is_no_held_call() -> None:
@@ -141,12 +141,12 @@ def test_one_of_two_streams_on_hold_is_no_held_call() -> None:
         a_description(an_audio(5000, direction=D.SENDONLY), an_audio(5002), session_id="9")
     )
     leg.answer_sent(a_description(an_audio(4000, direction=D.RECVONLY), an_audio(4002)))
-    assert not leg.held_by_peer
-    assert [leg.agreed_direction(index) for index in (0, 1)] == [D.RECVONLY, D.SENDRECV]
+    assert not holds(leg.remote)
+    assert [flows(leg, index) for index in (0, 1)] == [D.RECVONLY, D.SENDRECV]
 
 
 def test_a_rejected_stream_is_not_on_hold() -> None:
     media = an_audio(0, direction=D.INACTIVE)
     session = a_description(media)
-    assert not session.is_hold(media)
+    assert not holds(session)
     assert session.effective_direction(media) is D.INACTIVE

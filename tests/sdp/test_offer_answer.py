@@ -14,7 +14,7 @@ from sbc.sdp.offer_answer import (
     NegotiationState,
     Refusal,
 )
-from tests.sdp.builders import a_description, an_audio
+from tests.sdp.builders import a_description, an_audio, flows, holds
 
 S = NegotiationState
 E = NegotiationEvent
@@ -293,7 +293,7 @@ def test_the_place_of_a_refused_stream_is_used_again() -> None:
     answer = a_description(an_audio(), MediaDescription("image", 4002, "udptl", ["t38"]))
     answer.origin = leg.next_origin(answer)
     leg.answer_sent(answer)
-    assert leg.agreed_direction(1).sends
+    assert flows(leg, 1).sends
 
 
 def test_audio_turns_to_fax_and_back() -> None:
@@ -303,7 +303,7 @@ def test_audio_turns_to_fax_and_back() -> None:
     leg.answer_sent(stamped(leg, a_description(MediaDescription("image", 4002, "udptl", ["t38"]))))
     leg.offer_received(theirs(5000, 3))
     leg.answer_sent(stamped(leg, ours()))
-    assert leg.agreed_direction(0).sends
+    assert flows(leg, 0).sends
 
 
 # Versions.
@@ -363,10 +363,10 @@ def test_rtcp_mux_needs_both() -> None:
 def test_nothing_flows_before_anything_is_agreed() -> None:
     leg = Negotiation()
     leg.offer_sent(ours())
-    assert not leg.agreed_direction(0).sends
-    assert not leg.held_by_peer
-    assert not leg.held_by_us
-    assert not in_a_call().agreed_direction(1).receives
+    assert not flows(leg, 0).sends
+    assert not holds(leg.remote)
+    assert not holds(leg.local)
+    assert not flows(in_a_call(), 1).receives
 
 
 # Plain data.

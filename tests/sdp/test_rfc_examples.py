@@ -9,6 +9,7 @@ from sbc.sdp.attributes.direction import Direction, reverse
 from sbc.sdp.description import SessionDescription
 from sbc.sdp.offer_answer import Negotiation, NegotiationState
 from sbc.sdp.parser import parse_sdp_untrusted, serialize_sdp
+from tests.sdp.builders import flows, holds
 
 VECTORS = Path(__file__).parent / "vectors"
 EXCHANGES = sorted(path.stem for path in (VECTORS / "rfc4317").glob("*.txt"))
@@ -115,7 +116,7 @@ def test_the_first_answers_of_rfc_4317_are_answers_we_could_send(section: str) -
 
 def directions(leg: Negotiation) -> list[Direction]:
     assert leg.local is not None
-    return [leg.agreed_direction(index) for index in range(len(leg.local.media))]
+    return [flows(leg, index) for index in range(len(leg.local.media))]
 
 
 def test_a_refused_stream_of_rfc_4317_2_2_is_inactive() -> None:
@@ -138,10 +139,10 @@ def test_bob_answers_held_in_rfc_4317_3_1_and_resumes() -> None:
     said = exchange("3.1")
     alice, bob = Negotiation(), Negotiation()
     exchanged(alice, bob, said["Offer"], said["Answer"])
-    assert alice.held_by_peer
+    assert holds(alice.remote)
     assert directions(alice) == [Direction.RECVONLY]
     exchanged(bob, alice, said["Second-Offer"], said["Second-Answer"])
-    assert not bob.held_by_peer
+    assert not holds(bob.remote)
     assert directions(bob) == [Direction.SENDRECV]
 
 
@@ -160,7 +161,7 @@ def test_a_black_hole_offer_of_rfc_4317_5_2_gets_no_media_until_it_has_an_addres
     alice, bob = Negotiation(), Negotiation()
     exchanged(alice, bob, said["Offer"], said["Answer"])
     assert directions(bob) == [Direction.RECVONLY]
-    assert bob.held_by_peer
+    assert holds(bob.remote)
     alice.offer_sent(said["Second-Offer"])
     assert bob.offer_received(said["Second-Offer"])
     bob.answer_sent(said["Second-Answer"])

@@ -46,7 +46,6 @@ class TestOfACallee:
             local_cseq=0,
             remote_cseq=1,
             flow=UDP,
-            secure=False,
             is_uac=False,
         )
         assert callee().dialog_id == ("call-1", "b1", "a1")
@@ -110,7 +109,6 @@ class TestOfACaller:
             local_cseq=7,
             remote_cseq=None,
             flow=UDP,
-            secure=False,
             is_uac=True,
         )
 
@@ -271,7 +269,6 @@ DIALOGS = st.builds(
         remote=ADDRESSES,
         connection=st.integers(0, 9),
     ),
-    secure=st.booleans(),
     is_uac=st.booleans(),
 )
 
@@ -290,13 +287,6 @@ def test_an_export_is_not_changed_by_what_happens_later():
     data = dialog.to_data()
     dialog.route_set.clear()
     assert data["route_set"] == ["<sip:p1;lr>"]
-
-
-def test_sips_over_tls_makes_it_secure():
-    flow = TCP._replace(transport="tls")
-    assert Dialog.from_request(a_request(uri="sips:600@example.com"), flow, "b1").secure
-    assert not Dialog.from_request(a_request(), flow, "b1").secure
-    assert not Dialog.from_request(a_request(uri="sips:600@example.com"), UDP, "b1").secure
 
 
 FIELD = st.text(alphabet='sip:@<>"\\;,=tag abz[]%*?&.1\u00e9\x01\t', max_size=30)

@@ -133,7 +133,7 @@ def test_quoted_parameter_values_keep_their_quotes_and_delimiters() -> None:
 def test_addresses_are_written_so_that_nothing_can_break_out() -> None:
     address = parse_name_addr_untrusted('"a\\"b\\\\" <sip:a@b>;tag=x')
     assert str(address) == '"a\\"b\\\\" <sip:a@b>;tag=x'
-    assert str(address.with_tag("y")) == '"a\\"b\\\\" <sip:a@b>;tag=y'
+    assert str(address.with_param("tag", "y")) == '"a\\"b\\\\" <sip:a@b>;tag=y'
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import pytest
 import trio
 
 from sbc.transport.sockets import ListenFailed
-from tests.transport.conftest import Start
 from tests.transport.edge import OPTIONS, Edge, network
 
 
@@ -15,7 +14,8 @@ async def test_listeners_are_opened_all_or_none() -> None:
         edge = Edge((network("lan"), network("public", port=port)))
         with pytest.raises(ListenFailed, match=rf"udp 127\.0\.0\.1:{port} of network 'public'"):
             edge.transports.open()
-        assert edge.transports.flow_to("lan", "udp", ("127.0.0.1", 9)) is None
+        with pytest.raises(LookupError):
+            edge.address("lan")
 
 
 async def test_an_address_that_is_not_ours_is_explained() -> None:
@@ -46,19 +46,3 @@ async def test_stopping_closes_every_socket() -> None:
         again.bind(address)
     with socket.socket() as caller, pytest.raises(ConnectionRefusedError):
         caller.connect(lan)
-
-
-async def test_a_flow_is_chosen_by_network_transport_and_family(start: Start) -> None:
-    edge = await start(
-        network("public"), network("public6", host="::1"), network("lan", "tcp", host="127.0.0.2")
-    )
-    transports = edge.transports
-    flow = transports.flow_to("lan", "tcp", ("10.0.0.1", 5060))
-    assert flow is not None
-    assert (flow.network, flow.transport, flow.local[0]) == ("lan", "tcp", "127.0.0.2")
-    assert (flow.remote, flow.connection) == (("10.0.0.1", 5060), 0)
-    assert transports.flow_to("lan", "udp", ("10.0.0.1", 5060)) is None
-    assert transports.flow_to("public", "udp", ("2001:db8::1", 5060)) is None
-    six = transports.flow_to("public6", "udp", ("2001:db8::1", 5060))
-    assert six is not None
-    assert six.local[0] == "::1"

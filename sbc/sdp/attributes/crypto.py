@@ -34,8 +34,6 @@ class CryptoSuite(NamedTuple):
     name: str
     key_bytes: int
     salt_bytes: int
-    tag_bits: int
-    """Length of the SRTP authentication tag."""
 
     @property
     def key_and_salt_bytes(self) -> int:
@@ -46,15 +44,15 @@ class CryptoSuite(NamedTuple):
 CRYPTO_SUITES: dict[str, CryptoSuite] = {
     suite.name: suite
     for suite in (
-        CryptoSuite("AES_CM_128_HMAC_SHA1_80", 16, 14, 80),
-        CryptoSuite("AES_CM_128_HMAC_SHA1_32", 16, 14, 32),
-        CryptoSuite("F8_128_HMAC_SHA1_80", 16, 14, 80),
-        CryptoSuite("AES_192_CM_HMAC_SHA1_80", 24, 14, 80),
-        CryptoSuite("AES_192_CM_HMAC_SHA1_32", 24, 14, 32),
-        CryptoSuite("AES_256_CM_HMAC_SHA1_80", 32, 14, 80),
-        CryptoSuite("AES_256_CM_HMAC_SHA1_32", 32, 14, 32),
-        CryptoSuite("AEAD_AES_128_GCM", 16, 12, 128),
-        CryptoSuite("AEAD_AES_256_GCM", 32, 12, 128),
+        CryptoSuite("AES_CM_128_HMAC_SHA1_80", 16, 14),
+        CryptoSuite("AES_CM_128_HMAC_SHA1_32", 16, 14),
+        CryptoSuite("F8_128_HMAC_SHA1_80", 16, 14),
+        CryptoSuite("AES_192_CM_HMAC_SHA1_80", 24, 14),
+        CryptoSuite("AES_192_CM_HMAC_SHA1_32", 24, 14),
+        CryptoSuite("AES_256_CM_HMAC_SHA1_80", 32, 14),
+        CryptoSuite("AES_256_CM_HMAC_SHA1_32", 32, 14),
+        CryptoSuite("AEAD_AES_128_GCM", 16, 12),
+        CryptoSuite("AEAD_AES_256_GCM", 32, 12),
     )
 }
 """Every suite whose key length we know, by its name."""

@@ -53,10 +53,6 @@ class NameAddr:
         """Find a parameter's value as written; None when it is absent or has none."""
         return find_param(self.params, name)
 
-    def with_tag(self, tag: str) -> "NameAddr":
-        """Copy with the tag set or replaced."""
-        return self.with_param("tag", tag)
-
     def with_param(self, name: str, value: str | None) -> "NameAddr":
         """Copy with a parameter set or replaced."""
         return replace(self, params=replace_param(self.params, name, value))
