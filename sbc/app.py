@@ -33,11 +33,11 @@ from sbc.management.views import Views
 from sbc.resolver.addresses import Addresses, PeerAddresses
 from sbc.sip.flow import Flow
 from sbc.state.file import StoreInUse, StoreUnusable
+from sbc.state.places import CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
 
-CDR_FILE = "cdr.sqlite"
 HANG_UP_S = 2.0
 """How long a stop waits for the answers to its BYEs."""
 POLL_S = 0.1

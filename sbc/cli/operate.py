@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sbc.cli.ladder import LadderEntry, ascii_only, draw_ladder
-from sbc.cli.places import CDR_FILE, Places, find_configuration, find_places
+from sbc.cli.places import Places, find_configuration, find_places
 from sbc.cli.table import draw_table, span
 from sbc.management.control import NotRunning, ask
+from sbc.state.places import CDR_FILE
 
 OK, PROBLEM, USAGE, NOT_RUNNING = 0, 1, 2, 3
 """Exit codes: done; refused or something is wrong; misused; nobody answers."""

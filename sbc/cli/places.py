@@ -7,14 +7,10 @@ from pathlib import Path
 
 from sbc.config.load import read_text
 from sbc.document.text import read_document
+from sbc.state.places import CDR_FILE, CONTROL_SOCKET, STATE_DIR
 
 SEARCHED = (Path("sbc.yaml"), Path("deploy/sbc.yaml"), Path("/etc/sbc/sbc.yaml"))
 """Configuration files that are looked for, in this order."""
-
-STATE_DIR = Path("/var/lib/sbc")
-"""Where state is when no configuration says otherwise."""
-
-CDR_FILE = "cdr.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ def find_places(configuration: Path | None, environment: Mapping[str, str] = os.
         keys = _keys(configuration, environment)
     state = base / _text(keys, "state_dir", str(STATE_DIR))
     control = _text(keys, "control_socket", "")
-    return Places(base / control if control else state / "control.sock", state / CDR_FILE)
+    return Places(base / control if control else state / CONTROL_SOCKET, state / CDR_FILE)
 
 
 def _keys(path: Path, environment: Mapping[str, str]) -> Mapping[str, object]:

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from sbc.cli.places import Places, find_configuration, find_places
+from sbc.config.model import SbcFile
+from sbc.state.places import CONTROL_SOCKET, STATE_DIR
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -56,3 +58,9 @@ def test_the_environment_names_the_configuration_before_any_is_searched(
     (tmp_path / "sbc.yaml").touch()
     assert find_configuration({}) == Path("sbc.yaml")
     assert find_configuration({"SBC_CONFIG": "other.yaml"}) == Path("other.yaml")
+
+
+def test_the_defaults_are_those_of_the_configuration() -> None:
+    default = SbcFile.model_fields["state_dir"].default
+    assert Path(default) == STATE_DIR
+    assert find_places(None).control_socket == STATE_DIR / CONTROL_SOCKET
