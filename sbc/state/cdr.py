@@ -77,10 +77,11 @@ class CdrRecord:
     from_a: RtpTotals = RtpTotals()
     from_b: RtpTotals = RtpTotals()
     role: str = "media-relay"
-    """What we were in this call: ``media-relay``, ``media-aware`` or ``media-termination``.
+    """What we were in this call: ``media-relay``, or ``media-aware`` where we encrypted.
     Spec: RFC 7092 §3.2."""
     ladder: str = ""
-    """A short drawing of the call's messages, if the operator keeps them."""
+    """What happened, in the lines that `sbc.management.ladder` makes of the call's journal; empty
+    until the call has ended."""
 
     @property
     def duration_s(self) -> float:

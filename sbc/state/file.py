@@ -78,6 +78,9 @@ class CdrFile:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreUnusable(f"{path.parent} cannot be made: {error.strerror}") from error
+        try:
             # Who called whom is nobody else's business.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             self._lock = _locked(path)

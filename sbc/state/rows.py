@@ -3,7 +3,7 @@
 Sans-IO.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
@@ -47,7 +47,14 @@ Value = str | int | float | None
 
 
 def row_of(record: CdrRecord) -> tuple[Value, ...]:
-    """The row of a record, in the order of `COLUMNS`."""
+    """The row of a record, in the order of `COLUMNS`.
+
+    Bytes of a stranger that are no UTF-8 become ``?``: the file holds only what can be written.
+    """
+    return _writable(_values_of(record))
+
+
+def _values_of(record: CdrRecord) -> tuple[Value, ...]:
     return (
         record.call,
         record.session_id,
@@ -93,6 +100,22 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         role=row[29],
         ladder=row[30],
     )
+
+
+def _writable(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The values as SQLite takes them: no half of a surrogate pair in any text."""
+    try:
+        "".join(_texts(values)).encode()
+    except UnicodeEncodeError:
+        return tuple(
+            value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+            for value in values
+        )
+    return values
+
+
+def _texts(values: tuple[Value, ...]) -> Iterable[str]:
+    return [value for value in values if isinstance(value, str)]
 
 
 def _leg_values(leg: LegRecord) -> tuple[Value, ...]:

@@ -26,19 +26,15 @@ BATCH_S = 0.1
 MAX_WAITING = 50_000
 """Records that wait for a disk that does not answer; more are lost, and counted."""
 
+KEPT_DAYS = 365.0
+KEPT_ROWS = 1_000_000
+"""How much is kept: what is older, or beyond that number, goes, the oldest first."""
+
 ALIVE_EVERY_S = 10.0
 _SWEEP_EVERY_S = 600.0
 _SWEEP_AGAIN_S = 1.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How much is kept; what is older goes first."""
-
-    rows: int = 1_000_000
-    days: float = 365.0
 
 
 @dataclass(slots=True)
@@ -54,7 +50,7 @@ class StoreStatistics:
     """Batches the disk refused; they are tried again."""
     closed_after_crash: int = 0
     deleted: int = 0
-    """Old records, by `Retention`."""
+    """Old records, by `KEPT_DAYS` and `KEPT_ROWS`."""
 
 
 class CdrStore:
@@ -65,7 +61,6 @@ class CdrStore:
         path: Path,
         *,
         on_trouble: Callable[[str], None],
-        retention: Retention | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is opened before `run`.
@@ -77,7 +72,6 @@ class CdrStore:
         """
         self.path = path
         self.statistics = StoreStatistics()
-        self._retention = retention if retention is not None else Retention()
         self._wall = wall
         self._on_trouble = on_trouble
         self._troubled = False
@@ -178,8 +172,8 @@ class CdrStore:
         now = trio.current_time()
         if now < self._sweep_at:
             return
-        oldest = self._wall() - self._retention.days * 86_400
-        deleted = await self._in_thread(lambda: file.delete(oldest, self._retention.rows))
+        oldest = self._wall() - KEPT_DAYS * 86_400
+        deleted = await self._in_thread(lambda: file.delete(oldest, KEPT_ROWS))
         self.statistics.deleted += deleted
         self._sweep_at = now + (_SWEEP_AGAIN_S if deleted else _SWEEP_EVERY_S)
 

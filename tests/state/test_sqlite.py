@@ -15,7 +15,7 @@ from sbc.state import sqlite
 from sbc.state.cdr import CdrRecord, EndedBy
 from sbc.state.file import CdrFile, StoreInUse, StoreUnusable, read_records
 from sbc.state.rows import row_of
-from sbc.state.sqlite import CdrStore, Retention
+from sbc.state.sqlite import CdrStore
 from tests.state.records import a_record, in_progress
 
 
@@ -28,13 +28,8 @@ class Kept:
     troubles: list[str] = field(default_factory=list)
     troubled: trio.Event = field(default_factory=trio.Event)
 
-    def store(self, retention: Retention | None = None) -> CdrStore:
-        return CdrStore(
-            self.path,
-            retention=retention,
-            wall=lambda: self.now,
-            on_trouble=self._trouble,
-        )
+    def store(self) -> CdrStore:
+        return CdrStore(self.path, wall=lambda: self.now, on_trouble=self._trouble)
 
     def _trouble(self, why: str) -> None:
         self.troubles.append(why)
@@ -65,6 +60,14 @@ async def test_what_was_put_is_read_back_after_an_orderly_stop(kept: Kept) -> No
     assert read_records(kept.path, last=10) == [a_record("c2", started_at=999.0), a_record("c1")]
     assert read_records(kept.path, last=1) == [a_record("c1")]
     assert store.statistics.put == store.statistics.written == 2
+
+
+async def test_a_number_that_is_no_utf_8_is_written_all_the_same(kept: Kept) -> None:
+    odd = b"\xff100".decode("utf-8", "surrogateescape")
+    await run_with(kept.store(), a_record("c1", from_number=odd), a_record("c2"))
+    records = kept.records()
+    assert records["c1"].from_number == "?100"
+    assert records["c2"] == a_record("c2")
 
 
 async def test_a_call_is_found_by_the_beginning_of_its_id(kept: Kept) -> None:
@@ -140,10 +143,17 @@ async def test_records_survive_kill_9_and_the_next_start_closes_what_was_open(ke
             command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
         )
         assert victim.stdout is not None
-        async with victim.stdout:
-            assert await victim.stdout.receive_some() == b"flushed\n"
-        victim.send_signal(signal.SIGKILL)
-        await victim.wait()
+        try:
+            said = b""
+            async with victim.stdout:
+                while not said.endswith(b"\n"):
+                    part = await victim.stdout.receive_some()
+                    assert part, "it ended too early"
+                    said += part
+            assert said == b"flushed\n"
+        finally:
+            victim.send_signal(signal.SIGKILL)
+            await victim.wait()
     assert kept.records()["open"] == in_progress("open")
     store = kept.store()
     await run_with(store)
@@ -195,8 +205,8 @@ def test_a_file_of_a_later_version_is_refused(kept: Kept) -> None:
 
 def test_a_directory_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreUnusable, match="file"):
-        CdrFile(tmp_path / "file" / "cdr.sqlite")
+    with pytest.raises(StoreUnusable, match="file/state cannot be made: Not a directory"):
+        CdrFile(tmp_path / "file" / "state" / "cdr.sqlite")
 
 
 def test_who_called_whom_is_for_nobody_else_to_read(kept: Kept) -> None:
@@ -214,7 +224,10 @@ def test_a_missing_file_is_no_empty_answer(tmp_path: Path) -> None:
         read_records(tmp_path / "cdr.sqlite", last=1)
 
 
-async def test_old_records_go_and_calls_in_progress_stay(kept: Kept) -> None:
+async def test_old_records_go_and_calls_in_progress_stay(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "KEPT_DAYS", 5.0)
     day = 86_400.0
     kept.now = 10 * day
     records = [
@@ -222,13 +235,16 @@ async def test_old_records_go_and_calls_in_progress_stay(kept: Kept) -> None:
         in_progress("old but open"),
         a_record("new", started_at=9 * day),
     ]
-    await run_with(kept.store(Retention(days=5)), *records)
+    await run_with(kept.store(), *records)
     assert set(kept.records()) == {"old but open", "new"}
 
 
-async def test_the_oldest_records_beyond_the_number_to_keep_go(kept: Kept) -> None:
+async def test_the_oldest_records_beyond_the_number_to_keep_go(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "KEPT_ROWS", 2)
     records = [a_record(f"c{n}", started_at=1000.0 + n) for n in range(5)]
-    await run_with(kept.store(Retention(rows=2)), *records)
+    await run_with(kept.store(), *records)
     assert set(kept.records()) == {"c3", "c4"}
 
 
