@@ -2,6 +2,7 @@
 
 import gc
 import math
+import os
 import resource
 import signal
 import time
@@ -10,9 +11,8 @@ from pathlib import Path
 
 import trio
 
-from media.events import MediaEvent
+from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
-from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.config.load import Configuration, load_file
 from sbc.config.reload import reload_file
 from sbc.driver.entropy import SystemEntropy
@@ -29,6 +29,8 @@ from sbc.management.control import (
 )
 from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
+from sbc.management.reloading import ReadAgain, Reloading
+from sbc.management.stopping import Stopping
 from sbc.management.views import Views
 from sbc.resolver.addresses import Addresses, PeerAddresses
 from sbc.sip.flow import Flow
@@ -38,21 +40,15 @@ from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
 
-HANG_UP_S = 2.0
-"""How long a stop waits for the answers to its BYEs."""
-POLL_S = 0.1
-
-CANNOT_START = 1
+FAILED = 1
+"""The exit status of a process that could not start, or could not go on."""
 
 
 class App:
     """All parts of one running SBC."""
 
     def __init__(self, configuration: Configuration, log: Log) -> None:
-        self.configuration = configuration
         self.log = log
-        self._stopping = trio.Event()
-        self._drain_s = 0.0
         relay = Relay(self._media_event)
         self._relay = relay
         self.store = CdrStore(
@@ -65,12 +61,13 @@ class App:
             wire=wire,
             relay=relay,
             records=CallRecords(self.store.put),
-            log=self._note,
+            log=log,
             ids=SystemEntropy(),
             wall=time.time,
             message_limits=configuration.message_limits,
         )
         self.loop = Loop(self.switchboard)
+        self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
@@ -87,6 +84,9 @@ class App:
                 "name lookup", name=name, trouble=why or "over"
             ),
         )
+        self.reloading = Reloading(
+            configuration, read=_read_again, put_in_force=self._put_in_force, log=log
+        )
         self._views = Views(self.switchboard, relay, self.transports, self.store, time.time)
         self._control = ControlServer(
             configuration.control_socket,
@@ -95,22 +95,21 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "status": lambda _: self._views.status(),
-                "reload": lambda _: self.reload(),
+                "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
                 "flush": lambda _: self.store.flush(),
             },
-            log=self._note,
+            log=log,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until `stop`, or until cancelled.
+        """Serve until `stopping` is done, or until cancelled.
 
         Raises:
             ListenFailed: a listener cannot be bound.
             StoreInUse, StoreUnusable: the call records cannot be kept.
             AlreadyRunning, ControlUnusable: the control socket cannot be had.
         """
-        self.configuration.state_dir.mkdir(parents=True, exist_ok=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
@@ -125,62 +124,25 @@ class App:
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
             task_status.started()
-            await self._stopping.wait()
-            await self._wind_down()
+            await self.stopping.run()
             nursery.cancel_scope.cancel()
 
-    def stop(self, drain_s: float = 0.0) -> None:
-        """Begin to stop: no new calls; calls get `drain_s` seconds to end by themselves."""
-        self._drain_s = drain_s
-        self.switchboard.reception.draining = True
-        self.log.info("stopping", drain_s=drain_s, calls=len(self.switchboard.calls))
-        self._stopping.set()
+    async def obey_signals(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """SIGHUP reloads; SIGTERM and SIGINT stop, and a second one stops sooner.
 
-    async def reload(self) -> dict[str, object]:
-        """Read the configuration again and put it in force as a whole, or change nothing."""
-        reload = await trio.to_thread.run_sync(reload_file, self.configuration)
-        for problem in reload.result.problems:
-            note = self.log.error if problem.is_error else self.log.warning
-            note("configuration", problem=str(problem))
-        plan, configuration = reload.plan, reload.configuration
-        answer: dict[str, object] = {
-            "applied": configuration is not None,
-            "problems": [str(problem) for problem in reload.result.problems],
-            "restart": [] if plan is None else [str(one) for one in plan.restart],
-            "changes": [],
-        }
-        if configuration is None:
-            self.log.error("reload refused", restart=answer["restart"])
-            return answer
-        if plan is not None:
-            texts = [str(one) for change in plan.changes for one in change.differences]
-            answer["changes"] = list(dict.fromkeys(texts))
-        self.configuration = configuration
-        self._addresses.watch(hosts_of(configuration))
-        force = in_force(configuration, self._addresses.known)
-        self.switchboard.configure(force, trio.current_time())
-        self.loop.changed()
-        self.log.info("reloaded", changes=answer["changes"])
-        return answer
-
-    async def obey_signals(self) -> None:
-        """SIGHUP reloads; SIGTERM and SIGINT stop."""
+        Until the very end, since a signal that nobody takes would end the process without a word
+        to the calls and with records unwritten.
+        """
         with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                if number != signal.SIGHUP:
-                    self.stop()
-                    return
-                await self.reload()
-
-    async def _wind_down(self) -> None:
-        calls = self.switchboard.calls
-        await _until_empty(lambda: len(calls), self._drain_s)
-        text = "this border was stopped by its operator"
-        ending = Ending(503, NORMAL_CLEARING, "operator", text)
-        self.switchboard.hang_up_all(ending, trio.current_time())
-        self.loop.changed()
-        await _until_empty(lambda: len(calls), HANG_UP_S)
-        calls.drop_all(ending, trio.current_time())
+            async with trio.open_nursery() as nursery:
+                task_status.started()
+                async for number in signals:
+                    if number != signal.SIGHUP:
+                        self.stopping.stop()
+                    elif not self.reloading.is_awaited:
+                        nursery.start_soon(self.reloading.reload)
 
     def _call(self, arguments: Arguments) -> object:
         name = text_argument(arguments, "call")
@@ -194,27 +156,32 @@ class App:
 
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
-        if timeout is not None and not isinstance(timeout, int | float):
-            raise CommandRefused("'timeout_s' is a number of seconds")
         drain_s = 0.0
         if drain:
-            drain_s = math.inf if timeout is None else float(timeout)
-        self.stop(drain_s)
+            drain_s = math.inf if timeout is None else _seconds(timeout)
+        self.stopping.stop(drain_s)
         return {"calls": len(self.switchboard.calls)}
 
     def _tell_ready(self) -> None:
         listeners = [
             f"{network.name}={listener.transport}/{listener.bind}:{listener.port}"
-            for network in self.configuration.settings.networks
+            for network in self.reloading.configuration.settings.networks
             for listener in network.listeners
         ]
         self.log.info("ready", listeners=listeners, engine=self._relay.engine_name)
 
     def _media_event(self, event: MediaEvent) -> None:
         self.loop.media_event(event)
+        if isinstance(event, EngineFailed):
+            # Nothing can be relayed any more; who started us may start us again.
+            self.stopping.fail(f"the media engine failed: {event.reason}")
 
-    def _note(self, level: str, event: str, **fields: object) -> None:
-        self.log.note(Level[level.upper()], event, fields)
+    def _put_in_force(self, configuration: Configuration) -> None:
+        self._addresses.watch(hosts_of(configuration))
+        force = in_force(configuration, self._addresses.known)
+        if not self.switchboard.configure(force, trio.current_time()):
+            raise RuntimeError("the switchboard kept the configuration before; the log says why")
+        self.loop.changed()
 
     def _resolved(self, name: str, addresses: Addresses) -> None:
         self.log.info("name resolved", name=name, addresses=list(addresses))
@@ -243,18 +210,35 @@ def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> i
         note("configuration", problem=str(problem))
     if result.configuration is None:
         log.error("not started", why="the configuration has errors")
-        return CANNOT_START
+        return FAILED
     configuration = result.configuration
     _settle_garbage_collector()
     _raise_descriptor_limit(log)
-    refused: list[str] = []
+    refused: list[BaseException] = []
+    failure = ""
     try:
-        trio.run(_serve, configuration, log)
+        failure = trio.run(_serve, configuration, log)
     except* (AlreadyRunning, ControlUnusable, ListenFailed, StoreInUse, StoreUnusable) as group:
-        refused = [str(error) for error in _leaves(group)]
-    for why in refused:
-        log.error("not started", why=why)
-    return CANNOT_START if refused else 0
+        refused = list(_leaves(group))
+    for error in refused:
+        log.error("not started", why=error, advice=_advice(error, configuration))
+    if failure:
+        log.error("ended by a failure", why=failure)
+    return FAILED if refused or failure else 0
+
+
+def _advice(error: BaseException, configuration: Configuration) -> str | None:
+    """What an operator can do about a process that does not start, where the error says it not."""
+    if isinstance(error, StoreUnusable):
+        key, wanted = "state_dir", "a directory"
+    elif isinstance(error, ControlUnusable):
+        key, wanted = "control_socket", "a path in a directory"
+    else:
+        return None
+    return (
+        f"let the key `{key}` in {configuration.file} name {wanted} that the user of this process"
+        f" (uid {os.geteuid()}) may write to"
+    )
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
@@ -265,12 +249,28 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
             yield error
 
 
-async def _serve(configuration: Configuration, log: Log) -> None:
+async def _serve(configuration: Configuration, log: Log) -> str:
+    """Serve until stopped; why the process could not go on, empty if it could."""
     app = App(configuration, log)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(app.obey_signals)
+        await nursery.start(lambda task_status: app.obey_signals(task_status=task_status))
         await app.run()
         nursery.cancel_scope.cancel()
+    return app.stopping.failure
+
+
+def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
+    reload = reload_file(configuration)
+    plan = reload.plan
+    restart = () if plan is None else plan.restart
+    changes = () if plan is None else plan.changes
+    texts = [str(one) for change in changes for one in change.differences]
+    return ReadAgain(
+        reload.configuration,
+        reload.result.problems,
+        [str(one) for one in restart],
+        list(dict.fromkeys(texts)),
+    )
 
 
 def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:
@@ -306,8 +306,7 @@ def _settle_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 1000)
 
 
-async def _until_empty(count: Callable[[], int], seconds: float) -> None:
-    """Look now and then whether a count is zero; only a stop waits so, and only once."""
-    deadline = trio.current_time() + seconds
-    while count() and trio.current_time() < deadline:  # noqa: ASYNC110 - it has no event
-        await trio.sleep(POLL_S)
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise CommandRefused("'timeout_s' is a number of seconds")
+    return float(value)

@@ -1,88 +1,23 @@
-"""``sbc run`` as a process of its own, reached by the other commands."""
+"""``sbc run`` as a process of its own, reached by the other commands and by signals."""
 
 import json
+import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from sbc.cli.main import main
+from sbc.state.cdr import EndedBy
+from tests.cli.running import Running, running_sbc, said_at_its_end, start
 from tests.transport.edge import OPTIONS
-
-CONFIGURATION = """\
-networks:
-  outside:
-    bind: 127.0.0.1
-    listen: [udp/{sip}]
-    media_ports: {media}-{last}
-state_dir: run
-"""
-
-
-def a_free_port() -> int:
-    """An even port that nothing is bound to just now."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind(("127.0.0.1", 0))
-            port: int = sock.getsockname()[1]
-        if port % 2 == 0 and port < 65_000:
-            return port
-
-
-async def start(file: Path) -> trio.Process:
-    return await trio.lowlevel.open_process(
-        [sys.executable, "-m", "sbc", "run", "--log-json", str(file)],
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-
-
-class Running:
-    """An SBC of one network, and what it logged."""
-
-    def __init__(self, directory: Path) -> None:
-        self.port = a_free_port()
-        self.file = directory / "sbc.yaml"
-        media = a_free_port()
-        self.file.write_text(CONFIGURATION.format(sip=self.port, media=media, last=media + 9))
-        self.events: list[dict[str, object]] = []
-
-    async def read(self, log: trio.abc.ReceiveStream, ready: trio.Event) -> None:
-        buffer = b""
-        async for part in log:
-            *lines, buffer = (buffer + part).split(b"\n")
-            self.events += [json.loads(line) for line in lines]
-            if any(event["event"] == "ready" for event in self.events):
-                ready.set()
-
-    async def sbc(self, *argv: str) -> int:
-        with trio.fail_after(20):
-            return await trio.to_thread.run_sync(partial(main, [*argv, "--config", str(self.file)]))
 
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    one = Running(tmp_path)
-    process = await start(one.file)
-    assert process.stderr is not None
-    ready = trio.Event()
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(one.read, process.stderr, ready)
-            with trio.fail_after(20):
-                await ready.wait()
-            yield one
-            nursery.cancel_scope.cancel()
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        await process.stderr.aclose()
+    async with running_sbc(tmp_path) as one:
+        yield one
 
 
 async def test_a_process_serves_is_asked_and_stops(
@@ -106,17 +41,140 @@ async def test_a_process_serves_is_asked_and_stops(
 async def test_a_reload_of_a_file_with_an_error_changes_nothing(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.file.write_text(running.file.read_text() + "nonsense: 1\n")
+    text = running.file.read_text()
+    running.file.write_text(text + "nonsense: 1\n")
     assert await running.sbc("reload") == 1
-    assert f"{running.file}:7:1: error: nonsense" in capsys.readouterr().err
+    line = text.count("\n") + 1
+    assert f"{running.file}:{line}:1: error: nonsense" in capsys.readouterr().err
     assert await running.sbc("status") == 0
 
 
+async def test_a_hangup_signal_reloads_and_a_broken_file_ends_nothing(running: Running) -> None:
+    text = running.file.read_text()
+    running.file.write_text(text + "timers: {no_answer: 33}\n")
+    running.signal(signal.SIGHUP)
+    told = await running.logged("reloaded")
+    assert told["changes"] == ["timers.no_answer_s: 180.0 -> 33.0"]
+    running.file.write_bytes(b"\xff\x00")
+    running.signal(signal.SIGHUP)
+    await running.logged("reload refused")
+    running.file.write_text(text)
+    running.signal(signal.SIGHUP)
+    await running.logged("reloaded", 2)
+    running.signal(signal.SIGTERM)
+    assert await running.ended() == 0
+
+
+async def test_a_stop_says_bye_to_both_sides_and_writes_the_record(running: Running) -> None:
+    await running.call()
+    running.signal(signal.SIGTERM)
+    await running.hung_up()
+    assert await running.ended() == 0
+    assert running.record().ended_by is EndedBy.OPERATOR
+
+
+async def test_a_drain_lets_a_call_end_by_itself(running: Running) -> None:
+    await running.call()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.sbc, "stop", "--drain")
+        await running.logged("stopping")
+        await running.hang_up()
+        assert await running.ended() == 0
+    assert running.record().ended_by is EndedBy.CALLER
+
+
+@pytest.mark.parametrize("second", ["stop", "SIGTERM", "SIGINT"])
+async def test_whoever_stops_again_ends_a_drain(running: Running, second: str) -> None:
+    await running.call()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.sbc, "stop", "--drain")
+        await running.logged("stopping")
+        if second == "stop":
+            nursery.start_soon(running.sbc, "stop")
+        else:
+            running.signal(signal.Signals[second])
+        await running.hung_up()
+        assert await running.ended() == 0
+    assert running.record().ended_by is EndedBy.OPERATOR
+
+
+async def test_a_drain_does_not_last_longer_than_its_time(running: Running) -> None:
+    await running.call()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.sbc, "stop", "--drain", "--timeout", "1")
+        await running.hung_up()
+        assert await running.ended() == 0
+
+
+async def test_who_does_not_answer_our_bye_can_be_left_without_by_a_second_signal(
+    running: Running,
+) -> None:
+    await running.call()
+    running.signal(signal.SIGTERM)
+    await running.carrier.receive("BYE")
+    running.signal(signal.SIGTERM)
+    began = trio.current_time()
+    assert await running.ended() == 0
+    assert trio.current_time() - began < 1.5
+    assert running.record().ended_by is EndedBy.OPERATOR
+
+
 async def test_a_second_process_for_the_same_state_refuses_to_start(running: Running) -> None:
-    with trio.fail_after(20):
-        second = await start(running.file)
-        assert second.stderr is not None
-        async with second.stderr:
-            said = b"".join([part async for part in second.stderr])
-        assert await second.wait() == 1
-    assert b"is written by process" in said
+    second = await start(running.file)
+    said = await said_at_its_end(second)
+    assert second.returncode == 1
+    assert said[-1]["event"] == "not started"
+    assert "is written by process" in str(said[-1]["why"])
+
+
+@pytest.mark.parametrize("name", ["state", "cdr.sqlite"])
+async def test_a_state_directory_that_cannot_be_used_is_told_in_one_line(
+    tmp_path: Path, name: str
+) -> None:
+    """Once the directory cannot be made, and once its file cannot be written."""
+    file = tmp_path / "sbc.yaml"
+    directory = tmp_path / "taken" / "state"
+    if name == "state":
+        directory.parent.touch()
+    else:
+        (directory / name).mkdir(parents=True)
+    network = "{bind: 127.0.0.1, listen: [udp/5060], media_ports: 40000-40010}"
+    file.write_text(f"networks: {{outside: {network}}}\nstate_dir: taken/state\n")
+    process = await start(file)
+    said = await said_at_its_end(process)
+    assert process.returncode == 1
+    (told,) = [line for line in said if line["event"] == "not started"]
+    assert str(directory) in str(told["why"])
+    assert f"let the key `state_dir` in {file} name a directory" in str(told["advice"])
+
+
+_ENGINE_BREAKS = """
+import sys
+import trio
+from media.events import EngineFailed
+from media.relay import Relay
+from sbc.cli.main import main
+
+run = Relay.run
+
+async def run_and_break(relay, task_status):
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run, relay)
+        task_status.started()
+        await trio.sleep(0.2)
+        relay._deliver([EngineFailed("no more memory")])
+
+Relay.run = run_and_break
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+async def test_a_process_whose_media_engine_failed_ends_so_that_it_is_started_again(
+    tmp_path: Path, running: Running
+) -> None:
+    await running.sbc("stop")
+    process = await start(running.file, ("-c", _ENGINE_BREAKS))
+    said = await said_at_its_end(process)
+    assert process.returncode == 1
+    assert said[-1]["event"] == "ended by a failure"
+    assert said[-1]["why"] == "the media engine failed: no more memory"
