@@ -74,14 +74,20 @@ class PortPool:
         self._taken.add(port)
         return port
 
-    def give_back(self, port: int, now: float) -> None:
+    def give_back(self, port: int, now: float, *, unused: bool = False) -> None:
         """Lets a port rest, then be taken again.
+
+        Args:
+            unused: Nothing ever arrived on it, so nothing late can: it needs no rest.
 
         Raises:
             KeyError: The port is not taken; a bug of the caller.
         """
         self._taken.remove(port)
-        self._resting.append((now + self._quarantine_s, port))
+        if not unused:
+            self._resting.append((now + self._quarantine_s, port))
+        elif self._low <= port < self._high:
+            self._free.append(port)
 
     def resize(self, low: int, high: int, now: float) -> None:
         """Changes the range; ports in use outside it are kept until they are given back.

@@ -80,7 +80,7 @@ class Outbox:
                     return
             elif isinstance(command, call_commands.ReleasePorts):
                 for network, port in command.ports:
-                    self._ports.give_back(network, port, now)
+                    self._ports.give_back(network, port, now, unused=_was_silent(call))
             elif isinstance(command, (call_commands.Answered, call_commands.Ended)):
                 told(command)
             else:
@@ -218,3 +218,15 @@ class Outbox:
                 call.counters.append(
                     MediaCounters(index, clocks[index], counted[SideName.A], counted[SideName.B])
                 )
+
+
+def _was_silent(call: Call) -> bool:
+    """Whether no packet ever reached the call's ports: an attempt that went nowhere.
+
+    Its ports need no quarantine, or callers who never prove who they are could keep all resting.
+    """
+    return call.answered_at is None and not any(
+        side.packets or side.rtcp_packets or side.drops
+        for counted in call.counters
+        for side in (counted.a, counted.b)
+    )

@@ -43,8 +43,8 @@ class NetworkPorts:
         self._held.setdefault(self.serving, {})[place] = None
         return port
 
-    def give_back(self, network: str, port: int, now: float) -> None:
-        """Let a port rest, then be taken again.
+    def give_back(self, network: str, port: int, now: float, *, unused: bool = False) -> None:
+        """Let a port rest, then be taken again; one that was `unused` needs no rest.
 
         Raises:
             KeyError: the port is not taken; a bug of the caller.
@@ -55,7 +55,7 @@ class NetworkPorts:
         del held[place]
         if not held:
             del self._held[owner]
-        self._pools[network].give_back(port, now)
+        self._pools[network].give_back(port, now, unused=unused)
 
     def give_back_all(self, call: str, now: float) -> int:
         """Give back whatever a call still holds, and say how many ports that was."""

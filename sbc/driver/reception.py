@@ -278,6 +278,12 @@ class Reception:
         assert refusal is not None, "there is always a candidate"
         return refusal
 
+    def _called(self, request: Request) -> str:
+        """Whom a request calls, for records: the phone's user where the URI has our token."""
+        user = request.uri.user or ""
+        binding = self._registrar.by_token(user)
+        return user if binding is None else binding.user
+
     def _new_call(
         self, key: str, request: Request, flow: Flow, caller: Caller, candidates: list[Candidate]
     ) -> Call:
@@ -307,7 +313,7 @@ class Reception:
             started_at=0.0,
             started_wall=self._wall(),
             caller=request.from_.uri.user or "",
-            callee=request.uri.user or "",
+            callee=self._called(request),
             route="",
             max_forwards=(70 if max_forwards is None else max_forwards) - 1,
             loop_mark="",

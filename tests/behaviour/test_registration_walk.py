@@ -111,7 +111,7 @@ def test_register_be_called_and_call(flow):
     board.wait(100)
     assert board.leftovers() == {}
     assert board.switchboard.registrar.pending == 0
-    assert [call.callee for call in board.records.ended] == [str(ours.user), "600"]
+    assert [call.callee for call in board.records.ended] == ["alice", "600"]
     assert board.log.events("error") == []
 
 

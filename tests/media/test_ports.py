@@ -102,3 +102,10 @@ def test_no_port_is_ever_two_calls_port(steps: list[tuple[str, int]], entropy: i
             assert rested.get(port, now) <= now
             held.append(port)
         assert pool.in_use == len(held)
+
+
+def test_a_port_that_heard_nothing_needs_no_rest() -> None:
+    pool = PortPool(10000, 10001, 10.0, 1)
+    port = pool.take(0.0)
+    pool.give_back(port, 0.0, unused=True)
+    assert pool.take(0.0) == port
