@@ -11,6 +11,7 @@ from sbc.sip.flow import Address, Flow
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
 from sbc.transport.transports import Transports
+from tests.kit.patience import PATIENCE_S
 
 OPTIONS = (
     b"OPTIONS sip:sbc SIP/2.0\r\n"
@@ -26,11 +27,12 @@ def network(
     host: str = "127.0.0.1",
     port: int = 0,
     dscp: int = 24,
+    trusted: bool = False,
 ) -> Network:
     """A network with one listener on a free port."""
     family: Literal[4, 6] = 6 if ":" in host else 4
     listener = Listener(transport, family, host, port, host)
-    return Network(name, (listener,), (), (20000, 20010), signalling_dscp=dscp)
+    return Network(name, (listener,), (), (20000, 20010), trusted, signalling_dscp=dscp)
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Edge:
 
     async def until(self, happened: Callable[[], bool]) -> None:
         """Wait until what was told makes the condition true."""
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             while not happened():
                 self._told = trio.Event()
                 await self._told.wait()

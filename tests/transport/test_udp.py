@@ -10,6 +10,7 @@ from sbc.sip.flow import Flow
 from sbc.transport.keepalive import answer_stun_untrusted
 from sbc.transport.limits import TransportLimits
 from sbc.transport.udp import DATAGRAMS_PER_TURN
+from tests.kit.patience import PATIENCE_S
 from tests.transport.conftest import Start
 from tests.transport.edge import OPTIONS, network, stranger
 
@@ -19,7 +20,7 @@ STUN = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl"
 async def test_a_datagram_arrives_with_its_flow_and_the_answer_leaves_by_it(start: Start) -> None:
     edge = await start(network(), echo=True)
     phone = await stranger()
-    with phone, trio.fail_after(5):
+    with phone, trio.fail_after(PATIENCE_S):
         await phone.sendto(OPTIONS, edge.address())
         answer, source = await phone.recvfrom(65535)
         assert (answer, source) == (OPTIONS, edge.address())
@@ -32,7 +33,7 @@ async def test_a_datagram_arrives_with_its_flow_and_the_answer_leaves_by_it(star
 async def test_ipv6_is_heard_and_answered(start: Start) -> None:
     edge = await start(network(host="::1"), echo=True)
     phone = await stranger("::1")
-    with phone, trio.fail_after(5):
+    with phone, trio.fail_after(PATIENCE_S):
         await phone.sendto(OPTIONS, edge.address(host="::1"))
         answer, _ = await phone.recvfrom(65535)
     assert answer == OPTIONS
@@ -78,7 +79,7 @@ async def test_a_flood_comes_in_bounded_batches(start: Start) -> None:
 async def test_keepalives_are_answered_or_swallowed_below_sip(start: Start) -> None:
     edge = await start(network())
     phone = await stranger()
-    with phone, trio.fail_after(5):
+    with phone, trio.fail_after(PATIENCE_S):
         for padding in (b"", b"\r\n\r\n", b"\x00\x00\x00\x00"):
             await phone.sendto(padding, edge.address())
         await phone.sendto(STUN, edge.address())
@@ -133,7 +134,7 @@ async def test_an_error_that_quotes_no_branch_of_ours_proves_nothing(start: Star
     with phone:
         await phone.sendto(OPTIONS, edge.address())
         await edge.until(lambda: len(edge.messages) == 1)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             while not edge.transports.statistics.icmp_unproven:
                 await trio.lowlevel.checkpoint()
     assert edge.failures == []
@@ -145,7 +146,7 @@ async def test_icmp_failures_are_rationed(start: Start) -> None:
     address = gone.getsockname()
     gone.close()
     edge.transports.send(Flow("public", "udp", edge.address(), address), OPTIONS)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         while not edge.transports.statistics.icmp_suppressed:
             await trio.lowlevel.checkpoint()
     assert edge.failures == []
@@ -158,7 +159,7 @@ async def test_an_error_about_one_datagram_does_not_stop_the_next_to_somebody_el
     gone, phone = await stranger(), await stranger()
     address = gone.getsockname()
     gone.close()
-    with phone, trio.fail_after(5):
+    with phone, trio.fail_after(PATIENCE_S):
         edge.transports.send(Flow("public", "udp", edge.address(), address), OPTIONS)
         edge.transports.send(Flow("public", "udp", edge.address(), phone.getsockname()), OPTIONS)
         assert (await phone.recvfrom(65535))[0] == OPTIONS
@@ -196,7 +197,7 @@ async def test_what_leaves_is_marked_for_signalling(start: Start) -> None:
     edge = await start(network(dscp=26), echo=True)
     phone = await stranger()
     phone.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
-    with phone, trio.fail_after(5):
+    with phone, trio.fail_after(PATIENCE_S):
         await phone.sendto(OPTIONS, edge.address())
         _, ancillary, _, _ = await phone.recvmsg(65535, 64)
     assert ancillary == [(socket.IPPROTO_IP, socket.IP_TOS, struct.pack("B", 26 << 2))]
