@@ -11,6 +11,7 @@ from sbc.sip.errors import ParseError
 from sbc.sip.grammar import is_token, read_decimal
 from sbc.sip.parser import DEFAULT, Limits, salvage_request
 
+_EMPTY_LINES = re.compile(rb"(?>(?:\r\n)*)")
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:((?>(?:[^\r\n]++|\r\n[ \t])*))")
 
 
@@ -30,11 +31,15 @@ class StreamFramer:
     frames any more and should be closed.
     """
 
-    __slots__ = ("_buffer", "_crlf_seen", "_limits", "_pings", "_scanned", "_total", "failure")
+    __slots__ = (
+        "_buffer", "_crlf_seen", "_limits", "_pings", "_scanned", "_total", "failure", "unfinished",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self.failure: ParseError | None = None
         """Why nothing more comes; set even when `feed` still had messages to return."""
+        self.unfinished = False
+        """Whether `feed` stopped at the most items it was asked for: feed it nothing for more."""
         self._limits = limits
         self._buffer = bytearray()
         self._scanned = 0  # where the search for the empty line goes on
@@ -51,8 +56,13 @@ class StreamFramer:
         """Expect a pong: the next lone CRLF is one, and not half of a ping."""
         self._pings = 1
 
-    def feed(self, data: bytes) -> list[bytes | Keepalive]:
+    def feed(self, data: bytes, most: int | None = None) -> list[bytes | Keepalive]:
         """Take bytes and give the messages they complete, each with head and body.
+
+        Args:
+            data: The next bytes of the stream.
+            most: After how many items to stop. Empty lines that follow each other are one step,
+                however many pings they are.
 
         Raises:
             ParseError: 400, or 513 for more than the limits allow. When messages were complete
@@ -64,10 +74,12 @@ class StreamFramer:
         self._buffer += data
         items: list[bytes | Keepalive] = []
         try:
-            while self._next(items):
+            while (most is None or len(items) < most) and self._next(items):
                 pass
+            self.unfinished = most is not None and len(items) >= most and bool(self._buffer)
         except ParseError as error:
             self.failure = error
+            self.unfinished = False
             self._buffer.clear()
             if not items:
                 raise
@@ -92,20 +104,25 @@ class StreamFramer:
         return True
 
     def _take_crlf(self, items: list[bytes | Keepalive]) -> bool:
+        """Take all empty lines that stand here; False when the first is not whole."""
         buffer = self._buffer
         if len(buffer) < 2:
             return False
-        if buffer[1] != 10:
+        found = _EMPTY_LINES.match(buffer)
+        length = found.end() if found is not None else 0
+        # A match holds the buffer, which then cannot shrink.
+        del found
+        if not length:
             raise ParseError("CR alone between messages")
-        del buffer[:2]
+        del buffer[:length]
+        lines = length // 2
         if self._pings:
             self._pings = 0
             items.append(Keepalive.PONG)
-        elif self._crlf_seen:
-            self._crlf_seen = False
-            items.append(Keepalive.PING)
-        else:
-            self._crlf_seen = True
+            lines -= 1
+        pings, odd = divmod(lines + self._crlf_seen, 2)
+        self._crlf_seen = odd == 1
+        items += [Keepalive.PING] * pings
         return True
 
     def _find_head(self) -> bool:

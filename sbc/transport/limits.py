@@ -8,13 +8,17 @@ class TransportLimits:
     """Caps and timers of the transports. Every limit has its counter in `TransportStatistics`."""
 
     inbound_connections: int = 4096
-    """Accepted connections in all."""
+    """Accepted connections per network: strangers on one cannot use up those of another."""
     connections_per_source: int = 200
     """Accepted connections per IPv4 address or IPv6 /64; an office behind one NAT is one source."""
+    unproven_per_source: int = 50
+    """How many of them may be unproven: nobody accepted anything that came over them yet."""
     outbound_connections: int = 1024
     """Connections that we opened ourselves; apart, so that strangers cannot use them up."""
     first_message_s: float = 10.0
     """An accepted connection must have brought a whole message by then."""
+    unproven_s: float = 30.0
+    """How much longer than `first_message_s` a connection may stay unproven, whatever it brings."""
     message_s: float = 10.0
     """A message that began to arrive must be whole by then, however slowly its bytes drip in."""
     idle_s: float = 900.0
@@ -23,6 +27,16 @@ class TransportLimits:
     """A peer that takes none of what is queued for it for so long is gone."""
     write_buffer_bytes: int = 262_144
     """Most bytes that wait for one connection."""
+    pings_per_second: int = 5
+    """CRLF pings per connection; who needs more does not want to know whether we are there."""
+    stranger_units_per_second: float = 100.0
+    """What the unproven connections of a source may bring together; see `sources` for units."""
+    stranger_burst: float = 200.0
+    proven_units_per_second: float = 5000.0
+    """What its proven connections may bring together: perhaps a carrier's calls."""
+    proven_burst: float = 2000.0
+    overdrafts: int = 20
+    """How often a source may overdraw its budget on end before its connections are closed."""
     connect_s: float = 5.0
     """How long opening a connection may take."""
     receive_buffer_bytes: int = 2_097_152
@@ -56,15 +70,31 @@ class TransportStatistics:
     accepted: int = 0
     accept_errors: int = 0
     refused_total_cap: int = 0
+    """The network's connections were all proven."""
     refused_source_cap: int = 0
+    refused_unproven_cap: int = 0
+    refused_rate: int = 0
+    """Connections of a source that had overdrawn its budget."""
     opened: int = 0
     open_refused_cap: int = 0
     connect_failures: int = 0
     closed_slow_message: int = 0
     """No whole message in time: `first_message_s` or `message_s`."""
     closed_idle: int = 0
+    closed_unproven: int = 0
+    """Connections that proved nothing in time."""
+    displaced_unproven: int = 0
+    """Unproven connections closed in favour of new ones, since the network had no more room."""
+    closed_pings: int = 0
+    """Connections that brought more than `pings_per_second`."""
+    closed_rate: int = 0
+    """Connections whose source overdrew its budget again and again."""
+    reading_paused: int = 0
+    """Budgets overdrawn, for each of which a source was not read for a while."""
     closed_write_stall: int = 0
     closed_write_overflow: int = 0
     closed_malformed: int = 0
+    malformed_unanswered: int = 0
+    """Of these, which could have been answered, had the source not just had an answer."""
     closed_by_peer: int = 0
     """In order or by reset."""

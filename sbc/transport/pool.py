@@ -1,6 +1,9 @@
-"""Which connections there are, to whom, and how many each source may have.
+"""Which connections there are, to whom, and how many each source and network may have.
 
 Sans-IO.
+
+A connection is unproven until somebody accepted what came over it. The unproven ones of a network
+make room for new ones, the oldest first, so that no number of them can shut out who comes next.
 
 Spec: RFC 3261 §18 (connection reuse), RFC 5923 is not spoken: a connection that a stranger opened
 is reused only for the very address it came from.
@@ -10,8 +13,8 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from sbc.sip.flow import Flow
-from sbc.transport.addresses import source_key
 from sbc.transport.limits import TransportLimits, TransportStatistics
+from sbc.transport.sources import Source, Sources
 
 
 class Numbered(Protocol):
@@ -25,8 +28,26 @@ class Numbered(Protocol):
     def opened_by_us(self) -> bool:
         """Whether we opened it, which decides the cap it counts against."""
 
+    @property
+    def proven(self) -> bool:
+        """Whether it need not make room for others; once it is, it stays so."""
+
+    def displace(self) -> None:
+        """End, since another connection takes the place."""
+
 
 C = TypeVar("C", bound=Numbered)
+
+
+class _Share(Generic[C]):
+    """The accepted connections of one network."""
+
+    __slots__ = ("accepted", "unproven")
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.unproven: dict[int, C] = {}
+        """By number, the oldest first."""
 
 
 class Pool(Generic[C]):
@@ -35,21 +56,30 @@ class Pool(Generic[C]):
     __slots__ = (
         "_by_number",
         "_by_remote",
-        "_inbound",
         "_last_number",
         "_limits",
-        "_per_source",
+        "_opened",
+        "_shares",
+        "_sources",
         "_statistics",
+        "_trusted",
     )
 
-    def __init__(self, limits: TransportLimits, statistics: TransportStatistics) -> None:
-        """An empty pool."""
+    def __init__(
+        self,
+        limits: TransportLimits,
+        statistics: TransportStatistics,
+        trusted: frozenset[str] = frozenset(),
+    ) -> None:
+        """An empty pool; `trusted` names networks whose connections need no proof."""
         self._limits = limits
         self._statistics = statistics
+        self._trusted = trusted
         self._by_number: dict[int, C] = {}
         self._by_remote: dict[Flow, C] = {}
-        self._per_source: dict[str, int] = {}
-        self._inbound = 0
+        self._shares: dict[str, _Share[C]] = {}
+        self._sources = Sources(limits)
+        self._opened = 0
         self._last_number = 0
 
     def __len__(self) -> int:
@@ -63,19 +93,44 @@ class Pool(Generic[C]):
         self._last_number += 1
         return self._last_number
 
-    def may_accept(self, host: str) -> bool:
-        """Whether one more connection from `host` is within the caps; counts refusals."""
-        if self._inbound >= self._limits.inbound_connections:
-            self._statistics.refused_total_cap += 1
+    def source(self, network: str, host: str) -> Source | None:
+        """Whose budgets a connection draws from; None on a trusted network, which has none."""
+        return None if network in self._trusted else self._sources.find(network, host)
+
+    def may_accept(self, network: str, host: str, now: float) -> bool:
+        """Whether one more connection from `host` is within the caps; counts refusals.
+
+        May displace the oldest unproven connection of a network that has no more room.
+        """
+        limits, statistics = self._limits, self._statistics
+        trusted = network in self._trusted
+        source = self._sources.find(network, host)
+        if source.connections >= limits.connections_per_source:
+            statistics.refused_source_cap += 1
             return False
-        if self._per_source.get(source_key(host), 0) >= self._limits.connections_per_source:
-            self._statistics.refused_source_cap += 1
+        if not trusted and source.unproven >= limits.unproven_per_source:
+            statistics.refused_unproven_cap += 1
             return False
+        if not trusted and (
+            now < source.stranger.paused_until or not source.stranger.spend(1, now)
+        ):
+            statistics.refused_rate += 1
+            return False
+        share = self._share(network)
+        if share.accepted < limits.inbound_connections:
+            return True
+        if not share.unproven:
+            statistics.refused_total_cap += 1
+            return False
+        oldest = next(iter(share.unproven.values()))
+        statistics.displaced_unproven += 1
+        self.remove(oldest)
+        oldest.displace()
         return True
 
     def may_open(self) -> bool:
         """Whether one more connection of our own is within the cap; counts refusals."""
-        if len(self._by_number) - self._inbound >= self._limits.outbound_connections:
+        if self._opened >= self._limits.outbound_connections:
             self._statistics.open_refused_cap += 1
             return False
         return True
@@ -85,10 +140,21 @@ class Pool(Generic[C]):
         flow = connection.flow
         self._by_number[flow.connection] = connection
         self._by_remote[unnumbered(flow)] = connection
-        if not connection.opened_by_us:
-            self._inbound += 1
-            key = source_key(flow.remote[0])
-            self._per_source[key] = self._per_source.get(key, 0) + 1
+        if connection.opened_by_us:
+            self._opened += 1
+            return
+        share = self._share(flow.network)
+        share.accepted += 1
+        proven = connection.proven
+        if not proven:
+            share.unproven[flow.connection] = connection
+        self._sources.arrived(flow.network, flow.remote[0], proven=proven)
+
+    def proved(self, connection: C) -> None:
+        """An accepted connection is proven from now on."""
+        flow = connection.flow
+        if self._share(flow.network).unproven.pop(flow.connection, None) is not None:
+            self._sources.find(flow.network, flow.remote[0]).unproven -= 1
 
     def remove(self, connection: C) -> None:
         """Forget a connection; one that is not here is no fault."""
@@ -97,12 +163,13 @@ class Pool(Generic[C]):
             return
         if self._by_remote.get(unnumbered(flow)) is connection:
             del self._by_remote[unnumbered(flow)]
-        if not connection.opened_by_us:
-            self._inbound -= 1
-            key = source_key(flow.remote[0])
-            self._per_source[key] -= 1
-            if not self._per_source[key]:
-                del self._per_source[key]
+        if connection.opened_by_us:
+            self._opened -= 1
+            return
+        share = self._share(flow.network)
+        share.accepted -= 1
+        proven = share.unproven.pop(flow.connection, None) is None
+        self._sources.left(flow.network, flow.remote[0], proven=proven)
 
     def find(self, flow: Flow) -> C | None:
         """The connection of a flow; a flow without number takes any to its remote address.
@@ -113,6 +180,12 @@ class Pool(Generic[C]):
             return self._by_remote.get(flow)
         connection = self._by_number.get(flow.connection)
         return connection if connection is not None and connection.flow == flow else None
+
+    def _share(self, network: str) -> _Share[C]:
+        share = self._shares.get(network)
+        if share is None:
+            share = self._shares[network] = _Share()
+        return share
 
 
 def unnumbered(flow: Flow) -> Flow:

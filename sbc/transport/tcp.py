@@ -1,36 +1,37 @@
-"""SIP over TCP: accepting, opening, and one connection.
+"""SIP over TCP: one connection, accepted or opened.
 
 Spec: RFC 3261 §18.3 (framing), RFC 5626 §3.5.1 (CRLF keep-alive).
 """
 
 import errno
 import os
-import secrets
 import socket
-from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
 import trio
 
 from sbc.sip.errors import ParseError
-from sbc.sip.flow import Address, Flow
+from sbc.sip.flow import Flow
 from sbc.sip.framing import Keepalive, StreamFramer
-from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import Limits
-from sbc.transport.addresses import canonical_socket_address
 from sbc.transport.keepalive import PING, PONG
 from sbc.transport.limits import TransportLimits, TransportStatistics
+from sbc.transport.proof import shows_acceptance
+from sbc.transport.sources import BYTES_PER_UNIT, MALFORMED_UNITS, Budget, Source
+
+MESSAGES_PER_TURN = 8
+"""How many messages one connection may bring before the other tasks have their turn."""
 
 READ_BYTES = 16_384
-"""How much one connection may bring before the other tasks have their turn."""
+"""How much a proven connection is read at once."""
 
-ACCEPTS_PER_TURN = 16
+UNPROVEN_READ_BYTES = 4096
 
 _WRITE_BYTES = 65_536
 _LINGER_S = 1.0
-_LINGER_READS = 64
-_ACCEPT_PAUSE_S = 0.2
+_LINGER_READS = 16
+_PING_WINDOW_S = 1.0
 
 
 class End(Enum):
@@ -41,6 +42,10 @@ class End(Enum):
     CONNECT = "cannot be opened"
     SLOW = "no whole message in time"
     IDLE = "idle"
+    UNPROVEN = "nothing that came was accepted in time"
+    DISPLACED = "a newer connection has its place"
+    PINGS = "too many keep-alives"
+    RATE = "too much came too fast"
     STALL = "the peer takes no data"
     OVERFLOW = "too much data waits for the peer"
     MALFORMED = "what came is not SIP"
@@ -55,6 +60,12 @@ class ConnectionEvents(Protocol):
     def connection_ended(self, connection: "Connection", why: str) -> None:
         """The connection is gone, and with it what was queued on it."""
 
+    def connection_proved(self, connection: "Connection") -> None:
+        """What came over the connection was accepted, which had to be shown."""
+
+    def refusal(self, flow: Flow, error: ParseError) -> bytes | None:
+        """The last answer on a stream that lost its frames, if there is one to give."""
+
 
 class Connection:
     """One stream, accepted or to be opened: `run` lives as long as it does.
@@ -66,6 +77,7 @@ class Connection:
 
     __slots__ = (
         "_active_at",
+        "_answered",
         "_connected",
         "_detail",
         "_end",
@@ -77,12 +89,16 @@ class Connection:
         "_opened_at",
         "_out",
         "_partial_at",
+        "_ping_window",
+        "_pings",
         "_scope",
         "_socket",
+        "_source",
         "_statistics",
         "_write_scope",
         "flow",
         "opened_by_us",
+        "proven",
         "used_unnumbered",
     )
 
@@ -92,19 +108,28 @@ class Connection:
         sock: socket.socket,
         *,
         opened_by_us: bool,
+        source: Source | None,
         limits: TransportLimits,
         message_limits: Limits,
         statistics: TransportStatistics,
         events: ConnectionEvents,
         nursery: trio.Nursery,
     ) -> None:
-        """Take over `sock`, which does not block; one of ours is not connected yet."""
+        """Take over `sock`, which does not block; one of ours is not connected yet.
+
+        Args:
+            source: Whose budgets it draws from; None is for networks that need neither budget
+                nor proof.
+        """
         self.flow = flow
         self.opened_by_us = opened_by_us
+        self.proven = opened_by_us or source is None
+        """Whether what came over it was accepted, or that need not be shown."""
         self.used_unnumbered = False
         """Whether something was sent here by a flow without number, which then must hear of
         the end too."""
         self._socket = sock
+        self._source = source
         self._limits = limits
         self._statistics = statistics
         self._events = events
@@ -117,6 +142,9 @@ class Connection:
         self._opened_at = now
         self._active_at = now
         self._partial_at: float | None = None
+        self._ping_window = now
+        self._pings = 0
+        self._answered = False
         self._scope: trio.CancelScope | None = None
         self._write_scope: trio.CancelScope | None = None
         self._end: End | None = None
@@ -128,7 +156,19 @@ class Connection:
             self._framer.ping_sent()
         else:
             self._statistics.messages_out += 1
+            if not self.proven and shows_acceptance(data):
+                self.prove()
         self._queue(data)
+
+    def prove(self) -> None:
+        """Let it live on: what came over it was accepted."""
+        if not self.proven:
+            self.proven = True
+            self._events.connection_proved(self)
+
+    def displace(self) -> None:
+        """End, since another connection takes the place."""
+        self.close(End.DISPLACED)
 
     def close(self, end: End, detail: str = "") -> None:
         """End the connection; `run` then closes the socket and tells."""
@@ -147,7 +187,7 @@ class Connection:
                 if not self._expired(trio.current_time()):
                     with trio.CancelScope(deadline=self._deadline()) as self._scope:
                         await self._read()
-            if self._end is End.MALFORMED:
+            if self._answered:
                 await self._linger()
         finally:
             self._close_socket()
@@ -174,58 +214,116 @@ class Connection:
 
     async def _read(self) -> None:
         while self._end is None:
-            await trio.lowlevel.wait_readable(self._socket)
-            try:
-                data = self._socket.recv(READ_BYTES)
-            except BlockingIOError:
+            if self._framer.unfinished:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._socket)
+            budget = self._budget()
+            if budget is not None and trio.current_time() < budget.paused_until:
+                await self._sit_out(budget)
                 continue
-            except OSError as error:
-                self._statistics.closed_by_peer += 1
-                self.close(End.RESET, error.strerror or "")
-                return
-            if not data:
-                self._statistics.closed_by_peer += 1
-                self.close(End.PEER)
-                return
-            self._received(data)
+            data = b"" if self._framer.unfinished else self._receive()
+            if data is not None:
+                self._received(data, budget)
             scope = self._scope
             if scope is not None and (deadline := self._deadline()) < scope.deadline:
                 scope.deadline = deadline
 
-    def _received(self, data: bytes) -> None:
+    def _receive(self) -> bytes | None:
+        """Read what is there; None if that is nothing, or was the end."""
+        try:
+            data = self._socket.recv(READ_BYTES if self.proven else UNPROVEN_READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self._statistics.closed_by_peer += 1
+            self.close(End.RESET, error.strerror or "")
+            return None
+        if not data:
+            self._statistics.closed_by_peer += 1
+            self.close(End.PEER)
+            return None
+        return data
+
+    def _budget(self) -> Budget | None:
+        source = self._source
+        if source is None:
+            return None
+        return source.proven if self.proven else source.stranger
+
+    async def _sit_out(self, budget: Budget) -> None:
+        """Read nothing, so that the system holds the peer back, or end what never stops."""
+        if budget.overdrafts > self._limits.overdrafts:
+            self._statistics.closed_rate += 1
+            self.close(End.RATE)
+        else:
+            await trio.sleep_until(budget.paused_until)
+
+    def _received(self, data: bytes, budget: Budget | None) -> None:
         now = trio.current_time()
         self._active_at = now
         framer = self._framer
+        fault: ParseError | None = None
+        items: list[bytes | Keepalive] = []
         try:
-            items = framer.feed(data)
+            items = framer.feed(data, MESSAGES_PER_TURN)
         except ParseError as error:
-            self._refuse(error)
+            fault = error
+        if budget is not None:
+            units = len(items) + len(data) / BYTES_PER_UNIT
+            if framer.failure is not None:
+                units += MALFORMED_UNITS
+            if not budget.spend(units, now):
+                self._statistics.reading_paused += 1
+        if fault is not None:
+            self._refuse(fault, now)
             return
-        if items or not framer.pending:
-            self._partial_at = now if framer.pending else None
-        elif self._partial_at is None:
-            self._partial_at = now
+        self._note_progress(bool(items), now)
         flow = self.flow
         batch = [(flow, item) for item in items if isinstance(item, bytes)]
         if len(batch) != len(items):
-            self._statistics.keepalives_in += len(items) - len(batch)
-            pings = items.count(Keepalive.PING)
-            if pings:
-                self._queue(PONG * pings)
+            self._kept_alive(len(items) - len(batch), items.count(Keepalive.PING), now)
         if batch:
             self._heard = True
             self._statistics.messages_in += len(batch)
             self._events.messages_arrived(batch)
         if framer.failure is not None:
-            self._refuse(framer.failure)
+            self._refuse(framer.failure, now)
 
-    def _refuse(self, error: ParseError) -> None:
+    def _note_progress(self, complete: bool, now: float) -> None:
+        """Start or stop the clock of a message of which only the beginning is there."""
+        framer = self._framer
+        if not framer.pending or framer.unfinished:
+            self._partial_at = None
+        elif complete or self._partial_at is None:
+            self._partial_at = now
+
+    def _kept_alive(self, count: int, pings: int, now: float) -> None:
+        self._statistics.keepalives_in += count
+        if not pings:
+            return
+        if now - self._ping_window >= _PING_WINDOW_S:
+            self._ping_window = now
+            self._pings = 0
+        self._pings += pings
+        if self._pings > self._limits.pings_per_second:
+            self._statistics.closed_pings += 1
+            self.close(End.PINGS)
+            return
+        self._queue(PONG * pings)
+
+    def _refuse(self, error: ParseError, now: float) -> None:
+        if self._end is not None:
+            return
         self._statistics.closed_malformed += 1
         if error.answerable is not None:
-            response = make_response(
-                error.answerable, error.status, error.reason, to_tag=secrets.token_hex(8)
-            )
-            self.send(serialize(response))
+            if self._source is None or self._source.may_answer(now):
+                answer = self._events.refusal(self.flow, error)
+                if answer is not None:
+                    self._answered = True
+                    self.send(answer)
+            else:
+                self._statistics.malformed_unanswered += 1
         self.close(End.MALFORMED, error.reason)
 
     def _queue(self, data: bytes) -> None:
@@ -246,6 +344,8 @@ class Connection:
         deadline = self._active_at + limits.idle_s
         if not self._heard:
             deadline = min(deadline, self._opened_at + limits.first_message_s)
+        if not self.proven:
+            deadline = min(deadline, self._opened_at + limits.first_message_s + limits.unproven_s)
         if self._partial_at is not None:
             deadline = min(deadline, self._partial_at + limits.message_s)
         return deadline
@@ -253,9 +353,15 @@ class Connection:
     def _expired(self, now: float) -> bool:
         if now < self._deadline():
             return False
-        if now >= self._active_at + self._limits.idle_s:
+        limits = self._limits
+        if now >= self._active_at + limits.idle_s:
             self._statistics.closed_idle += 1
             self.close(End.IDLE)
+        elif not self.proven and (
+            now >= self._opened_at + limits.first_message_s + limits.unproven_s
+        ):
+            self._statistics.closed_unproven += 1
+            self.close(End.UNPROVEN)
         else:
             self._statistics.closed_slow_message += 1
             self.close(End.SLOW)
@@ -317,63 +423,3 @@ class Connection:
             self._write_scope.cancel()
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
-
-
-class TcpListener:
-    """One listening socket."""
-
-    __slots__ = ("_accepted", "_may_accept", "_socket", "_statistics", "local", "network")
-
-    def __init__(
-        self,
-        network: str,
-        sock: socket.socket,
-        *,
-        statistics: TransportStatistics,
-        may_accept: Callable[[str], bool],
-        accepted: Callable[["TcpListener", socket.socket, Address], None],
-    ) -> None:
-        """Take over `sock`, which listens and does not block.
-
-        Args:
-            may_accept: Whether a connection from this host is within the caps.
-            accepted: Takes over each new socket.
-        """
-        self.network = network
-        self.local: Address = canonical_socket_address(sock.getsockname())
-        self._socket = sock
-        self._statistics = statistics
-        self._may_accept = may_accept
-        self._accepted = accepted
-
-    async def run(self) -> None:
-        """Accept for ever."""
-        while True:
-            await trio.lowlevel.wait_readable(self._socket)
-            if not self._accept_some():
-                # Out of files or memory: trying again at once would spin.
-                await trio.sleep(_ACCEPT_PAUSE_S)
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._socket.close()
-
-    def _accept_some(self) -> bool:
-        """Accept what waits, within a budget; False if the system has no room for more."""
-        for _ in range(ACCEPTS_PER_TURN):
-            try:
-                sock, address = self._socket.accept()
-            except BlockingIOError:
-                return True
-            except OSError as error:
-                self._statistics.accept_errors += 1
-                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                    return False
-                continue  # that one connection was gone before we took it
-            remote = canonical_socket_address(address)
-            if not self._may_accept(remote[0]):
-                sock.close()
-                continue
-            self._statistics.accepted += 1
-            self._accepted(self, sock, remote)
-        return True

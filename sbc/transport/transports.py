@@ -1,13 +1,20 @@
 """All SIP sockets of the process, behind one `send`."""
 
+import secrets
 import socket
 from collections.abc import Callable, Sequence
 
 import trio
 
+from sbc.routing.facing import listener_of, sent_by
 from sbc.routing.model import Network
+from sbc.sip.errors import ParseError
+from sbc.sip.fields.warning import warning
 from sbc.sip.flow import Address, Flow
+from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import DEFAULT, Limits
+from sbc.sip.transaction.response_path import stamp_via
+from sbc.transport.accepting import TcpListener
 from sbc.transport.addresses import family_of
 from sbc.transport.failures import Failures
 from sbc.transport.limits import TransportLimits, TransportStatistics
@@ -18,7 +25,7 @@ from sbc.transport.sockets import (
     receive_buffer_of,
     tune_stream,
 )
-from sbc.transport.tcp import Connection, TcpListener
+from sbc.transport.tcp import Connection
 from sbc.transport.udp import Batch, UdpSocket
 
 
@@ -27,8 +34,8 @@ class Transports:
 
     The callbacks are plain functions called from the transports' tasks, never from inside `send`:
     `on_messages` gets what one socket brought in one turn (at most `udp.DATAGRAMS_PER_TURN`
-    datagrams or `tcp.READ_BYTES`), `on_failure` a flow by which something could not be sent and
-    why, `on_connection_closed` a stream's flow that no longer is.
+    datagrams or `tcp.MESSAGES_PER_TURN` messages), `on_failure` a flow by which something could
+    not be sent and why, `on_connection_closed` a stream's flow that no longer is.
 
     Keep-alives (STUN, CRLF) are answered here and not passed on.
     """
@@ -52,12 +59,13 @@ class Transports:
         self._failures = Failures(on_failure)
         self._udp: dict[Address, UdpSocket] = {}
         self._tcp: dict[Address, TcpListener] = {}
-        self._dscp = {network.name: network.signalling_dscp for network in self._networks}
+        self._by_name = {network.name: network for network in self._networks}
         self._nursery: trio.Nursery | None = None
         self.statistics = TransportStatistics()
         self.warnings: list[str] = []
         """What an operator should know after `open`, one line each."""
-        self._pool: Pool[Connection] = Pool(self._limits, self.statistics)
+        trusted = frozenset(network.name for network in self._networks if network.trusted)
+        self._pool: Pool[Connection] = Pool(self._limits, self.statistics, trusted)
 
     @property
     def connections(self) -> int:
@@ -124,6 +132,16 @@ class Transports:
             connection.used_unnumbered = True
         connection.send(data)
 
+    def prove(self, flow: Flow) -> None:
+        """Let a stream live on: a request on it was accepted, or a call or a binding uses it.
+
+        A 2xx, ringing, or a request of ours that leaves by it says so too; this is for what is
+        accepted before anything of that is sent. For datagrams and what is gone it does nothing.
+        """
+        connection = self._pool.find(flow)
+        if connection is not None:
+            connection.prove()
+
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""
         self._on_messages(batch)
@@ -134,6 +152,28 @@ class Transports:
         self._on_connection_closed(connection.flow)
         if connection.used_unnumbered:
             self._failures.add(unnumbered(connection.flow), why)
+
+    def connection_proved(self, connection: Connection) -> None:
+        """For connections: count one as proven."""
+        self._pool.proved(connection)
+
+    def refusal(self, flow: Flow, error: ParseError) -> bytes | None:
+        """For connections: the answer to a request that cannot be framed.
+
+        Spec: RFC 3261 §18.3 (400), §8.2.6 (the tag), §20.43 (Warning).
+        """
+        request = error.answerable
+        if request is None:
+            return None
+        agent = sent_by(listener_of(self._by_name[flow.network], flow))
+        try:
+            stamp_via(request, flow)
+            response = make_response(request, error.status, to_tag=secrets.token_hex(8))
+            response.headers.append("Warning", warning(agent, error.reason))
+            return serialize(response)
+        except (ParseError, ValueError):
+            # What it echoes cannot be said legally: then nothing is.
+            return None
 
     def _open_network(self, network: Network) -> None:
         for listener in network.listeners:
@@ -205,11 +245,12 @@ class Transports:
             sock.close()
             self._fail(flow, "the transports do not run")
             return None
-        tune_stream(sock, self._dscp[flow.network])
+        tune_stream(sock, self._by_name[flow.network].signalling_dscp)
         connection = Connection(
             flow,
             sock,
             opened_by_us=opened_by_us,
+            source=self._pool.source(flow.network, flow.remote[0]),
             limits=self._limits,
             message_limits=self._message_limits,
             statistics=self.statistics,

@@ -137,3 +137,30 @@ def test_messages_before_a_fault_are_still_delivered() -> None:
     assert framer.pending == 0
     with pytest.raises(ParseError):
         framer.feed(ONE)
+
+
+def test_a_run_of_empty_lines_is_pings_and_one_step() -> None:
+    framer = StreamFramer()
+    assert framer.feed(b"\r\n" * 4001, 1) == [Keepalive.PING] * 2000
+    assert framer.feed(b"\r\n") == [Keepalive.PING]
+    framer.ping_sent()
+    assert framer.feed(b"\r\n" * 5) == [Keepalive.PONG, Keepalive.PING, Keepalive.PING]
+
+
+def test_no_more_items_come_at_once_than_asked_for() -> None:
+    framer = StreamFramer()
+    assert framer.feed(ONE + TWO + ONE + TWO[:5], 2) == [ONE, TWO]
+    assert framer.unfinished
+    assert framer.feed(b"", 2) == [ONE]
+    assert not framer.unfinished
+    assert framer.feed(TWO[5:], 1) == [TWO]
+    assert not framer.unfinished
+
+
+def test_a_fault_behind_what_was_asked_for_comes_with_the_next_call() -> None:
+    framer = StreamFramer()
+    assert framer.feed(TWO + TWO + b"\0", 2) == [TWO, TWO]
+    assert framer.failure is None
+    with pytest.raises(ParseError):
+        framer.feed(b"", 2)
+    assert not framer.unfinished

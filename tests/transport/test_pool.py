@@ -7,19 +7,32 @@ from sbc.transport.pool import Pool, unnumbered
 LOCAL = ("192.0.2.254", 5060)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Stream:
     flow: Flow
     opened_by_us: bool = False
+    proven: bool = False
+    displaced: bool = False
+
+    def displace(self) -> None:
+        self.displaced = True
 
 
 def pool(limits: TransportLimits | None = None) -> Pool[Stream]:
-    return Pool(limits or TransportLimits(), TransportStatistics())
+    return Pool(limits or TransportLimits(), TransportStatistics(), frozenset({"inside"}))
 
 
-def stream(pool: Pool[Stream], host: str, port: int = 40000, *, ours: bool = False) -> Stream:
-    flow = Flow("public", "tcp", LOCAL, (host, port), pool.next_number())
-    added = Stream(flow, ours)
+def stream(
+    pool: Pool[Stream],
+    host: str,
+    port: int = 40000,
+    *,
+    network: str = "public",
+    ours: bool = False,
+    proven: bool = False,
+) -> Stream:
+    flow = Flow(network, "tcp", LOCAL, (host, port), pool.next_number())
+    added = Stream(flow, ours, proven or ours or network == "inside")
     pool.add(added)
     return added
 
@@ -55,28 +68,84 @@ def test_one_source_cannot_take_more_than_its_share() -> None:
     connections: Pool[Stream] = Pool(TransportLimits(connections_per_source=2), statistics)
     first = stream(connections, "192.0.2.1", 1)
     stream(connections, "192.0.2.1", 2)
-    assert not connections.may_accept("192.0.2.1")
-    assert connections.may_accept("192.0.2.2")
+    assert not connections.may_accept("public", "192.0.2.1", 0.0)
+    assert connections.may_accept("public", "192.0.2.2", 0.0)
     connections.remove(first)
     connections.remove(first)
-    assert connections.may_accept("192.0.2.1")
+    assert connections.may_accept("public", "192.0.2.1", 0.0)
     assert statistics.refused_source_cap == 1
 
 
-def test_all_sources_together_cannot_take_more_than_the_total() -> None:
+def test_of_one_source_fewer_may_be_unproven() -> None:
+    statistics = TransportStatistics()
+    connections: Pool[Stream] = Pool(TransportLimits(unproven_per_source=1), statistics)
+    first = stream(connections, "192.0.2.1", 1)
+    assert not connections.may_accept("public", "192.0.2.1", 0.0)
+    connections.proved(first)
+    connections.proved(first)
+    assert connections.may_accept("public", "192.0.2.1", 0.0)
+    connections.remove(first)
+    stream(connections, "192.0.2.1", 2)
+    assert not connections.may_accept("public", "192.0.2.1", 0.0)
+    assert statistics.refused_unproven_cap == 2
+
+
+def test_a_network_that_is_full_makes_room_with_its_oldest_unproven_connection() -> None:
+    statistics = TransportStatistics()
+    connections: Pool[Stream] = Pool(TransportLimits(inbound_connections=3), statistics)
+    proven = stream(connections, "192.0.2.1")
+    oldest = stream(connections, "192.0.2.2")
+    newer = stream(connections, "192.0.2.3")
+    connections.proved(proven)
+    assert connections.may_accept("public", "192.0.2.4", 0.0)
+    assert oldest.displaced
+    assert not newer.displaced
+    assert not proven.displaced
+    assert connections.find(oldest.flow) is None
+    connections.remove(oldest)
+    assert len(connections) == 2
+    assert statistics.displaced_unproven == 1
+
+
+def test_a_network_full_of_proven_connections_takes_no_more() -> None:
     statistics = TransportStatistics()
     connections: Pool[Stream] = Pool(TransportLimits(inbound_connections=1), statistics)
-    stream(connections, "192.0.2.1")
-    assert not connections.may_accept("192.0.2.2")
+    stream(connections, "192.0.2.1", proven=True)
+    assert not connections.may_accept("public", "192.0.2.2", 0.0)
     assert statistics.refused_total_cap == 1
     assert connections.may_open()
+
+
+def test_one_network_has_room_when_another_is_full_and_trusted_ones_displace_nobody() -> None:
+    limits = TransportLimits(inbound_connections=1, unproven_per_source=1, stranger_burst=1)
+    connections = pool(limits)
+    outside = stream(connections, "192.0.2.1", proven=True)
+    assert not connections.may_accept("public", "192.0.2.2", 0.0)
+    assert all(connections.may_accept("inside", "10.0.0.1", 0.0) for _ in range(50))
+    stream(connections, "10.0.0.1", network="inside")
+    assert not connections.may_accept("inside", "10.0.0.1", 0.0)
+    assert not outside.displaced
+    assert connections.source("inside", "10.0.0.1") is None
+
+
+def test_who_connects_faster_than_its_budget_is_refused_for_a_while() -> None:
+    statistics = TransportStatistics()
+    limits = TransportLimits(stranger_units_per_second=1, stranger_burst=2)
+    connections: Pool[Stream] = Pool(limits, statistics)
+    accepted = [connections.may_accept("public", "192.0.2.1", 0.0) for _ in range(4)]
+    assert accepted == [True, True, False, False]
+    assert connections.may_accept("public", "192.0.2.2", 0.0)
+    assert connections.may_accept("public", "192.0.2.1", 3.0)
+    assert statistics.refused_rate == 2
 
 
 def test_our_own_connections_have_their_own_cap() -> None:
     statistics = TransportStatistics()
     limits = TransportLimits(outbound_connections=1, inbound_connections=1)
     connections: Pool[Stream] = Pool(limits, statistics)
-    stream(connections, "192.0.2.1", ours=True)
+    ours = stream(connections, "192.0.2.1", ours=True)
     assert not connections.may_open()
-    assert connections.may_accept("192.0.2.1")
+    assert connections.may_accept("public", "192.0.2.1", 0.0)
     assert statistics.open_refused_cap == 1
+    connections.remove(ours)
+    assert connections.may_open()
