@@ -99,6 +99,15 @@ def _ipv6_value(host: str) -> int:
     return int(address) if isinstance(address, IPv6Address) else -1
 
 
+def is_numeric(host: str) -> bool:
+    """Whether a host is an address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def single_host(host: str) -> IpNetwork | None:
     """The prefix that holds exactly this numeric host; None for a name."""
     try:

@@ -9,7 +9,8 @@ from sbc.b2bua import crypto
 from sbc.b2bua.call import Call, MediaLine
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.lines import last_heard
-from sbc.routing.facing import is_unroutable
+from sbc.prefixes import is_numeric
+from sbc.routing.facing import is_private
 from sbc.sdp.description import MediaDescription
 
 
@@ -101,19 +102,15 @@ def _unreachable(remote: Endpoint, leg: Leg) -> bool:
     It is private, and not where the leg's signalling comes from. The same private address may be
     somebody else's on this side, so nothing is sent there before media came.
     """
-    return remote.host != leg.flow.remote[0] and is_unroutable(remote.host)
+    return remote.host != leg.flow.remote[0] and is_private(remote.host)
 
 
 def _numeric(place: tuple[str, int] | None) -> Endpoint | None:
     """An endpoint of a numeric host. A host name (RFC 8866 §5.7 allows one) is not resolved
     here: the leg's media is learned from its signalling host instead."""
-    if place is None or not _is_numeric(place[0]):
+    if place is None or not is_numeric(place[0]):
         return None
     return Endpoint(*place)
-
-
-def _is_numeric(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _clock(media: MediaDescription) -> int:

@@ -4,11 +4,12 @@ Names are looked up beside the loop, at start and then every minute; who asks ge
 now and never waits. A lookup that fails changes nothing: the last good answer stays.
 """
 
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 import trio
+
+from sbc.prefixes import is_numeric
 
 Addresses = tuple[str, ...]
 
@@ -67,7 +68,7 @@ class PeerAddresses:
     def watch(self, hosts: Iterable[str]) -> None:
         """Replace the set of hosts, as a reload does; new names are looked up at once."""
         every = frozenset(hosts)
-        numeric = {host for host in every if _is_numeric(host)}
+        numeric = {host for host in every if is_numeric(host)}
         self._names = every - numeric
         kept = {name: self._known[name] for name in self._names if name in self._known}
         self._known = kept | {host: (host,) for host in numeric}
@@ -113,11 +114,3 @@ class PeerAddresses:
         if set(found) != set(self._known.get(name, ())):
             self._known[name] = found
             self._on_change(name, found)
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -1,9 +1,25 @@
-"""What we look like on a network: the addresses that Via, Contact and URIs may name."""
+"""What we look like on a network, and how addresses are told apart and written."""
 
-from ipaddress import ip_address
+from ipaddress import ip_network
 
+from sbc.prefixes import PrefixMap
 from sbc.routing.model import Family, Listener, Network
 from sbc.sip.flow import Flow
+
+_PRIVATE = PrefixMap(
+    (ip_network(text), True)
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "127.0.0.0/8",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    )
+)
 
 
 def listener_of(network: Network, flow: Flow) -> Listener:
@@ -28,9 +44,14 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def host_port(host: str, port: int) -> str:
+    """An address as people and SIP write it: ``host:port``, IPv6 in brackets."""
+    return f"{bracketed(host)}:{port}"
+
+
 def sent_by(listener: Listener) -> str:
     """The Via sent-by of what leaves through a listener."""
-    return f"{bracketed(listener.advertise)}:{listener.port}"
+    return host_port(listener.advertise, listener.port)
 
 
 def contact_of(listener: Listener, user: str = "sbc") -> str:
@@ -39,9 +60,15 @@ def contact_of(listener: Listener, user: str = "sbc") -> str:
     return f"<sip:{user}@{sent_by(listener)}{transport}>"
 
 
-def is_unroutable(host: str) -> bool:
-    """Whether a numeric host cannot be reached across the Internet; names can."""
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return False
+def is_private(host: str) -> bool:
+    """Whether an address means another machine on another network; a name does not.
+
+    Documentation addresses are not private: examples use them for public ones.
+
+    Spec: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291.
+    """
+    return _PRIVATE.find(host) is not None
+
+
+is_unroutable = is_private
+"""Its other name, by which the registrar knows it."""
