@@ -87,7 +87,15 @@ class App:
         self.reloading = Reloading(
             configuration, read=_read_again, put_in_force=self._put_in_force, log=log
         )
-        self._views = Views(self.switchboard, relay, self.transports, self.store, time.time)
+        self._views = Views(
+            self.switchboard,
+            relay,
+            self.transports,
+            self.store,
+            self._addresses,
+            log,
+            time.time,
+        )
         self._control = ControlServer(
             configuration.control_socket,
             {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sbc.cli.ladder import LadderEntry, ascii_only, draw_ladder
 from sbc.cli.places import Places, find_configuration, find_places
-from sbc.cli.table import draw_table, span
+from sbc.cli.table import cell, draw_table, span
 from sbc.management.control import NotRunning, ask
 from sbc.state.places import CDR_FILE
 
@@ -45,7 +45,7 @@ def status(arguments: Namespace) -> int:
     if arguments.json:
         show_json(answer)
     else:
-        print(draw_table(("", ""), _flat("", answer)).partition("\n")[2], end="")
+        print(_outline(answer), end="")
     return OK
 
 
@@ -219,14 +219,24 @@ def _leg_name(leg: dict[str, object]) -> str:
     return f"{leg.get('peer') or leg.get('network')} {leg.get('address')}"
 
 
-def _flat(prefix: str, value: dict[str, object]) -> list[tuple[object, object]]:
-    """A nested answer as pairs of ``a.b`` and value."""
-    lines: list[tuple[object, object]] = []
-    for key, one in value.items():
-        if isinstance(one, dict):
-            lines += _flat(f"{prefix}{key}.", one)
+def _outline(answer: dict[str, object]) -> str:
+    """A nested answer with a line for each value, and what belongs together under its name."""
+    lines = _items(answer, "")
+    width = max((len(name) for name, _ in lines), default=0)
+    return "".join(f"{f'{name:{width}}  {value}'.rstrip()}\n" for name, value in lines)
+
+
+def _items(values: dict[str, object], indent: str) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            lines.append((f"{indent}{ascii_only(key)}", ""))
+            lines += _items(value, f"{indent}  ")
+        elif key == "uptime_s":
+            lines.append((f"{indent}uptime", cell(span(value))))
         else:
-            lines.append((f"{prefix}{key}", span(one) if key.endswith("uptime_s") else one))
+            shown = None if value == {} else value
+            lines.append((f"{indent}{ascii_only(key)}", cell(shown)))
     return lines
 
 

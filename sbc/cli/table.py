@@ -8,7 +8,7 @@ from sbc.cli.ladder import ascii_only
 
 def draw_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns as wide as their longest cell; None is ``-``. Ends with a line end."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[cell(value) for value in row] for row in rows]
     widths = [
         max(len(name), *(len(row[n]) for row in cells)) if cells else len(name)
         for n, name in enumerate(columns)
@@ -34,7 +34,8 @@ def span(seconds: object) -> str | None:
     return f"{hour}:{minute:02}:{second:02}"
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as people read it: None and nothing are ``-``."""
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):

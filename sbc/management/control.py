@@ -3,6 +3,10 @@
 A Unix socket that only its owner and root may use. One request per line, one answer per line,
 both JSON: ``{"command": "calls", "arguments": {}}`` gives ``{"ok": true, "result": …}`` or
 ``{"ok": false, "error": "one line"}``.
+
+This is the operator's boundary: an error that nobody foresaw in a command is logged with its
+traceback and told to who gave the command, and ends nothing else. The driver's boundary
+(`sbc.driver.boundary`) does the same for calls; there is no third.
 """
 
 import errno
@@ -134,14 +138,14 @@ class ControlServer:
         try:
             name, arguments = _request(line)
             with trio.fail_after(COMMAND_S):
-                result = await self._do(name, arguments)
-            return _encoded({"ok": True, "result": result})
+                return await self._do(name, arguments)
         except CommandRefused as refusal:
             return _refusal(str(refusal))
         except trio.TooSlowError:
             return _refusal(f"not done within {COMMAND_S:g} s")
 
-    async def _do(self, name: str, arguments: Arguments) -> object:
+    async def _do(self, name: str, arguments: Arguments) -> bytes:
+        """Do a command; its answer, or CommandRefused whatever went wrong in it."""
         command = self._commands.get(name)
         if command is None:
             known = ", ".join(sorted(self._commands))
@@ -151,14 +155,12 @@ class ControlServer:
             result = command(arguments)
             if isinstance(result, Awaitable):
                 result = await result
-            json.dumps(result)
+            return _encoded({"ok": True, "result": result})
         except CommandRefused:
             raise
-        # The operator's boundary: a fault in a listing must not end the calls it lists.
-        except Exception as error:
+        except Exception as error:  # the boundary: a fault in a listing ends no call that it lists
             self._log("error", "command failed", name=name, traceback=traceback.format_exc())
             raise CommandRefused(f"internal error: {type(error).__name__}: {error}") from error
-        return result
 
 
 def ask(

@@ -1,6 +1,7 @@
 """What the operator's commands show: the running process as plain data."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import trio
 
@@ -9,6 +10,8 @@ from media.types import FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
+from sbc.management.log import Log
+from sbc.resolver.addresses import PeerAddresses
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
@@ -23,12 +26,16 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
+        addresses: PeerAddresses,
+        log: Log,
         wall: Callable[[], float],
     ) -> None:
         self._switchboard = switchboard
         self._relay = relay
         self._transports = transports
         self._store = store
+        self._addresses = addresses
+        self._log = log
         self._wall = wall
         self._since = wall()
 
@@ -48,11 +55,14 @@ class Views:
         return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
 
     def status(self) -> Row:
-        """How the process is doing; the numbers that must come back to zero when nobody calls."""
+        """How the process is doing: what it holds now, and everything that it counts.
+
+        What it holds must come back to zero when nobody calls; ``received`` and below only grow.
+        """
         board = self._switchboard
         counts = board.layer.counts
         statistics = trio.lowlevel.current_statistics()
-        tally = board.tally
+        tally = asdict(board.tally)
         return {
             "uptime_s": round(self._wall() - self._since, 1),
             "draining": board.reception.draining,
@@ -71,15 +81,15 @@ class Views:
             },
             "connections": self._transports.connections,
             "tasks": statistics.tasks_living,
-            "received": {
-                "messages": tally.received,
-                "dropped_rate": tally.dropped_rate,
-                "dropped_policy": tally.dropped_policy,
-                "malformed": tally.malformed,
-                "refused": tally.refused,
-                "stray": tally.stray,
+            "faults": tally.pop("faults"),
+            "received": {"messages": tally.pop("received"), **tally},
+            "transport": asdict(self._transports.statistics),
+            "records": {"waiting": self._store.waiting, **asdict(self._store.statistics)},
+            "log": {"lost": self._log.lost},
+            "names": {
+                "known": len(self._addresses.known),
+                "troubled": self._addresses.troubled,
             },
-            "records": {"put": self._store.statistics.put, "waiting": self._store.waiting},
         }
 
     def _media(self, call: Call) -> list[Row]:

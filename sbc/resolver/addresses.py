@@ -52,7 +52,7 @@ class PeerAddresses:
         self._timeout_s = timeout_s
         self._known: dict[str, Addresses] = {}
         self._names: frozenset[str] = frozenset()
-        self._troubled: set[str] = set()
+        self._troubled: dict[str, str] = {}
         self._watched = trio.Event()
         self.watch(hosts)
 
@@ -65,6 +65,11 @@ class PeerAddresses:
         """Every host with its addresses, as a copy."""
         return dict(self._known)
 
+    @property
+    def troubled(self) -> dict[str, str]:
+        """Every name whose last lookup failed, with why, as a copy."""
+        return dict(self._troubled)
+
     def watch(self, hosts: Iterable[str]) -> None:
         """Replace the set of hosts, as a reload does; new names are looked up at once."""
         every = frozenset(hosts)
@@ -72,7 +77,7 @@ class PeerAddresses:
         self._names = every - numeric
         kept = {name: self._known[name] for name in self._names if name in self._known}
         self._known = kept | {host: (host,) for host in numeric}
-        self._troubled &= self._names
+        self._troubled = {n: why for n, why in self._troubled.items() if n in self._names}
         self._watched.set()
 
     async def run(self) -> None:
@@ -104,10 +109,13 @@ class PeerAddresses:
             self._note_answer(name, found)
 
     def _note_trouble(self, name: str, why: str) -> None:
-        if bool(why) == (name in self._troubled):
-            return
-        self._troubled ^= {name}
-        self._on_trouble(name, why)
+        known = name in self._troubled
+        if why:
+            self._troubled[name] = why
+        else:
+            self._troubled.pop(name, None)
+        if bool(why) != known:
+            self._on_trouble(name, why)
 
     def _note_answer(self, name: str, found: Addresses) -> None:
         # Name servers rotate their answers; another order is not another set of machines.

@@ -63,7 +63,13 @@ class Process:
                     "reachable": True,
                 }
             ],
-            "status": {"calls": 1, "media": {"engine": "reference"}, "uptime_s": 3600.0},
+            "status": {
+                "calls": 1,
+                "draining": False,
+                "media": {"engine": "reference", "ports_in_use": {"outside": 4}},
+                "names": {"troubled": {}},
+                "uptime_s": 3600.0,
+            },
             "reload": {
                 "applied": True,
                 "changes": ["timers.no_answer: 60 -> 30"],
@@ -175,12 +181,23 @@ async def test_registrations_are_a_table(
     assert json.loads(capsys.readouterr().out)[0]["aor"] == "100@pbx"
 
 
-async def test_the_status_is_flattened_for_people(
+async def test_the_status_is_an_outline_for_people(
     process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await process.sbc("status") == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["calls", "1"], ["media.engine", "reference"], ["uptime_s", "1:00:00"]]
+    assert capsys.readouterr().out.splitlines() == [
+        "calls           1",
+        "draining        no",
+        "media",
+        "  engine        reference",
+        "  ports_in_use",
+        "    outside     4",
+        "names",
+        "  troubled      -",
+        "uptime          1:00:00",
+    ]
+    assert await process.sbc("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == process.answers["status"]
 
 
 async def test_a_reload_shows_what_changed_and_warnings_apart(

@@ -4,12 +4,16 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import trio
 
+from sbc.driver.tally import Tally
 from sbc.state.cdr import EndedBy
+from sbc.state.sqlite import StoreStatistics
+from sbc.transport.limits import TransportStatistics
 from tests.cli.running import Running, running_sbc, said_at_its_end, start
 from tests.transport.edge import OPTIONS
 
@@ -30,12 +34,33 @@ async def test_a_process_serves_is_asked_and_stops(
         while not received:
             assert await running.sbc("status", "--json") == 0
             received = json.loads(capsys.readouterr().out)["received"]["messages"]
+    assert await running.sbc("status") == 0
+    assert "closed_after_crash" in capsys.readouterr().out
     for command in ("calls", "registrations", "reload", "cdr"):
         assert await running.sbc(command) == 0, command
     capsys.readouterr()
     assert await running.sbc("stop", "--drain") == 0
     assert capsys.readouterr().out == "calls left: 0\nstopped\n"
     assert await running.sbc("calls") == 3
+
+
+async def test_the_status_tells_everything_that_is_counted(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await running.call()
+    assert await running.sbc("status", "--json") == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["calls"], status["faults"], status["log"]) == (1, 0, {"lost": 0})
+    assert status["names"] == {"known": 2, "troubled": {}}
+    for group, counters in {
+        "received": [field.name for field in fields(Tally)],
+        "transport": [field.name for field in fields(TransportStatistics)],
+        "records": [field.name for field in fields(StoreStatistics)],
+    }.items():
+        told = {"faults", "messages", *status[group]}
+        assert {"messages" if name == "received" else name for name in counters} <= told
+    assert status["received"]["messages"] == status["transport"]["messages_in"] == 3
+    assert status["records"]["lost"] == status["received"]["unacknowledged"] == 0
 
 
 async def test_a_reload_of_a_file_with_an_error_changes_nothing(

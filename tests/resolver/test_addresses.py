@@ -69,9 +69,11 @@ async def test_the_last_good_answer_stays_while_lookups_fail_and_trouble_is_told
     await trio.sleep(180)
     assert heard.addresses.addresses("pbx.example") == ("192.0.2.1",)
     assert heard.troubles == [("pbx.example", "Name or service not known")]
+    assert heard.addresses.troubled == {"pbx.example": "Name or service not known"}
     heard.names.answers["pbx.example"] = ("192.0.2.1",)
     await trio.sleep(60)
     assert heard.troubles[1:] == [("pbx.example", "")]
+    assert heard.addresses.troubled == {}
     assert len(heard.changes) == 1
 
 
@@ -106,7 +108,11 @@ async def test_a_reload_asks_for_new_names_at_once_and_forgets_old_ones(
     heard.names.answers |= {"old.example": ("192.0.2.1",), "new.example": ("192.0.2.2",)}
     nursery.start_soon(heard.addresses.run)
     await trio.sleep(1)
+    heard.names.answers["old.example"] = OSError(-2, "Name or service not known")
+    await trio.sleep(60)
+    assert set(heard.addresses.troubled) == {"old.example"}
     heard.addresses.watch(["new.example"])
+    assert heard.addresses.troubled == {}
     await wait_all_tasks_blocked()
     assert heard.addresses.known == {"new.example": ("192.0.2.2",)}
 
