@@ -1,8 +1,10 @@
 """Ranked latching: from which source one port takes media, and where it therefore sends.
 
 A source is worth the proof it brings, not the moment it arrives: better proof always wins back,
-equal proof never takes over unless signalling announced a change. One table decides; the engine
-asks it only about packets that do not come from the source in use, so its speed is no concern.
+equal proof takes over only from a source that fell silent or after signalling announced a change.
+Only the announced address itself is learned by one packet, any other must show a stream. One table
+decides; the engine asks it only about packets that do not come from the source in use, so its
+speed is no concern.
 
 Spec: RFC 7362 §4 (latching and its threats), RFC 4961 (symmetric RTP).
 """
@@ -17,17 +19,29 @@ UNANNOUNCED_WINDOW_S = 30.0
 """How long after signalling a source that nothing announced may still be learned."""
 SETTLE_S = 2.0
 """How long after an announced change packets from the old source may be mere stragglers."""
-CONFIRM_PACKETS = 4
-"""RTP packets in sequence that an unannounced source must show before any of them is relayed."""
+CONFIRM_PACKETS = 3
+"""RTP packets in sequence that a source on an announced host must show before it is learned."""
+UNANNOUNCED_PACKETS = 25
+"""RTP packets in sequence that an unannounced source must show before it is learned."""
+UNANNOUNCED_STREAM_S = 0.4
+"""How long they must take at least: a burst is no stream, however many packets it has."""
+PAUSE_S = 0.2
+"""A candidate that pauses so long has stopped: an unannounced one begins anew."""
+SILENT_S = 1.0
+"""How long the source in use must be silent before one of equal rank may take over."""
+RTCP_SILENT_S = 10.0
+"""The same for RTCP on its own port, where a report every 5 s is talking.
+
+Spec: RFC 3550 §6.2.
+"""
 _CONFIRM_GAP_PACKETS = 16
-_CANDIDATE_IDLE_S = 0.5
 
 
 class LatchState(Enum):
     """Where one port's latch stands."""
 
     EMPTY = "nothing learned"
-    WATCHING = "an unannounced source is being watched"
+    WATCHING = "nothing learned, a candidate is being watched"
     LATCHED = "learned"
     HELD = "learned, and signalling announced a change"
 
@@ -39,10 +53,10 @@ class Claim(Enum):
     SETTLED = "the source in use, still there after the announced change"
     PROVEN = "authenticated and newer than everything before"
     LATE = "authenticated, but older than what came from elsewhere"
-    BETTER = "better rank than the source in use"
-    EQUAL = "equal rank to the source in use"
-    CANDIDATE = "unannounced, may be learned here, not yet confirmed"
-    CONFIRMED = "unannounced, may be learned here, a stream in sequence"
+    EXACT = "the announced address itself"
+    EQUAL = "equal rank to the source in use, which talks"
+    CANDIDATE = "may be learned here, has not shown a stream yet"
+    CONFIRMED = "may be learned here, has shown a stream"
     STRANGER = "anything else"
 
 
@@ -61,26 +75,27 @@ _LEARNED = (_LATCHED, LatchVerdict.LEARN)
 TABLE: dict[tuple[LatchState, Claim], tuple[LatchState, LatchVerdict]] = {
     (_EMPTY, Claim.PROVEN): _LEARNED,
     (_EMPTY, Claim.LATE): (_EMPTY, LatchVerdict.ACCEPT),
-    (_EMPTY, Claim.BETTER): _LEARNED,
+    (_EMPTY, Claim.EXACT): _LEARNED,
     (_EMPTY, Claim.CANDIDATE): (_WATCHING, LatchVerdict.WATCH),
     (_EMPTY, Claim.CONFIRMED): _LEARNED,
     (_EMPTY, Claim.STRANGER): (_EMPTY, LatchVerdict.REFUSE),
-    (_WATCHING, Claim.BETTER): _LEARNED,
+    (_WATCHING, Claim.EXACT): _LEARNED,
     (_WATCHING, Claim.CANDIDATE): (_WATCHING, LatchVerdict.WATCH),
     (_WATCHING, Claim.CONFIRMED): _LEARNED,
     (_WATCHING, Claim.STRANGER): (_WATCHING, LatchVerdict.REFUSE),
     (_LATCHED, Claim.SAME): (_LATCHED, LatchVerdict.ACCEPT),
     (_LATCHED, Claim.PROVEN): _LEARNED,
     (_LATCHED, Claim.LATE): (_LATCHED, LatchVerdict.ACCEPT),
-    (_LATCHED, Claim.BETTER): _LEARNED,
+    (_LATCHED, Claim.EXACT): _LEARNED,
     (_LATCHED, Claim.EQUAL): (_LATCHED, LatchVerdict.REFUSE),
+    (_LATCHED, Claim.CANDIDATE): (_LATCHED, LatchVerdict.WATCH),
+    (_LATCHED, Claim.CONFIRMED): _LEARNED,
     (_LATCHED, Claim.STRANGER): (_LATCHED, LatchVerdict.REFUSE),
     (_HELD, Claim.SAME): (_HELD, LatchVerdict.ACCEPT),
     (_HELD, Claim.SETTLED): _LEARNED,
     (_HELD, Claim.PROVEN): _LEARNED,
     (_HELD, Claim.LATE): (_HELD, LatchVerdict.ACCEPT),
-    (_HELD, Claim.BETTER): _LEARNED,
-    (_HELD, Claim.EQUAL): _LEARNED,
+    (_HELD, Claim.EXACT): _LEARNED,
     (_HELD, Claim.CANDIDATE): (_HELD, LatchVerdict.WATCH),
     (_HELD, Claim.CONFIRMED): _LEARNED,
     (_HELD, Claim.STRANGER): (_HELD, LatchVerdict.REFUSE),
@@ -110,10 +125,45 @@ class Evidence(NamedTuple):
     newest: bool = True
     """Whether its sequence number is ahead of everything accepted before."""
     sequence: int | None = None
-    """Its RTP sequence number; None for RTCP, which cannot confirm an unannounced source."""
+    """Its RTP sequence number; None for RTCP, which cannot show a stream."""
     ssrc: int = 0
     companion: str | None = None
-    """For RTCP on its own port: the host that RTP was learned from."""
+    """For RTCP on its own port: the host that RTP was learned from, which vouches for it."""
+    silent_s: float = 0.0
+    """For how many seconds the source in use has not been heard on this port."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A source that may be learned, and the stream that it has shown so far."""
+
+    source: Endpoint
+    rank: LatchRank
+    since: float
+    at: float
+    sequence: int
+    ssrc: int
+    packets: int = 1
+
+    def goes_on(self, sequence: int, ssrc: int, now: float) -> None:
+        """Counts one more packet, from one again if it does not follow the one before."""
+        ahead = (sequence - self.sequence) & 0xFFFF
+        paused = self.rank is LatchRank.OTHER and now - self.at >= PAUSE_S
+        if ssrc == self.ssrc and 0 < ahead <= _CONFIRM_GAP_PACKETS and not paused:
+            self.packets += 1
+        else:
+            self.packets = 1
+            self.since = now
+        self.at = now
+        self.sequence = sequence
+        self.ssrc = ssrc
+
+    def is_confirmed(self) -> bool:
+        """Whether that is enough for its rank."""
+        if self.rank is LatchRank.OTHER:
+            lasted = self.at - self.since >= UNANNOUNCED_STREAM_S
+            return lasted and self.packets >= UNANNOUNCED_PACKETS
+        return self.packets >= CONFIRM_PACKETS
 
 
 class Latch:
@@ -125,10 +175,6 @@ class Latch:
     __slots__ = (
         "_announced",
         "_candidate",
-        "_candidate_at",
-        "_candidate_count",
-        "_candidate_sequence",
-        "_candidate_ssrc",
         "_signalled_at",
         "rank",
         "refusal",
@@ -146,11 +192,7 @@ class Latch:
         """Why the last refused packet was refused."""
         self._announced = announced
         self._signalled_at = now
-        self._candidate: Endpoint | None = None
-        self._candidate_at = now
-        self._candidate_count = 0
-        self._candidate_sequence = 0
-        self._candidate_ssrc = 0
+        self._candidate: _Candidate | None = None
 
     def observe(self, source: Endpoint, evidence: Evidence, now: float) -> LatchVerdict:
         """Judges one packet, and learns its source when that is deserved.
@@ -169,8 +211,6 @@ class Latch:
             self.rank = self.rank if claim is Claim.SETTLED else rank
             self.source = source
             self._candidate = None
-        elif claim is Claim.EQUAL:
-            self.refusal = Refusal.NO_BETTER_PROOF
         return verdict
 
     def signal(self, announced: Announced, now: float) -> None:
@@ -232,45 +272,45 @@ class Latch:
             return Claim.SAME
         if rank is LatchRank.SRTP_AUTHENTICATED:
             return Claim.PROVEN if evidence.newest else Claim.LATE
-        if rank is LatchRank.OTHER:
-            return self._claim_of_unannounced(source, evidence, now)
-        if rank > self.rank:
-            return Claim.BETTER
-        if rank is self.rank is not LatchRank.NONE:
-            return Claim.EQUAL
-        known = rank is not LatchRank.NONE
-        self.refusal = Refusal.NO_BETTER_PROOF if known else Refusal.NOT_ANNOUNCED
-        return Claim.STRANGER
+        if rank is LatchRank.SDP_EXACT:
+            return Claim.EXACT
+        claim = self._refused(rank, evidence, now)
+        return self._confirm(source, rank, evidence, now) if claim is None else claim
 
-    def _claim_of_unannounced(self, source: Endpoint, evidence: Evidence, now: float) -> Claim:
-        if self.state is LatchState.LATCHED or self.rank > LatchRank.OTHER:
-            if self.rank is LatchRank.OTHER:
-                return Claim.EQUAL
-            self.refusal = Refusal.NO_BETTER_PROOF
+    def _refused(self, rank: LatchRank, evidence: Evidence, now: float) -> Claim | None:
+        """What a source may not be learned for, whatever it shows; None when it may be."""
+        if rank is LatchRank.NONE:
+            self.refusal = Refusal.NOT_ANNOUNCED
             return Claim.STRANGER
-        if now - self._signalled_at > UNANNOUNCED_WINDOW_S:
+        self.refusal = Refusal.NO_BETTER_PROOF
+        if rank < self.rank:
+            return Claim.STRANGER
+        if rank is self.rank and self.state is LatchState.LATCHED:
+            silence = RTCP_SILENT_S if evidence.sequence is None else SILENT_S
+            if evidence.silent_s < silence:
+                return Claim.EQUAL
+        if rank is LatchRank.OTHER and now - self._signalled_at > UNANNOUNCED_WINDOW_S:
             self.refusal = Refusal.WINDOW_CLOSED
             return Claim.STRANGER
-        if evidence.sequence is None:
-            return Claim.CONFIRMED
-        return self._confirm(source, evidence.sequence, evidence.ssrc, now)
+        return None
 
-    def _confirm(self, source: Endpoint, sequence: int, ssrc: int, now: float) -> Claim:
-        """Watches one candidate at a time: it must show a stream, not one lucky packet."""
-        if source != self._candidate:
-            if self._candidate is not None and now - self._candidate_at < _CANDIDATE_IDLE_S:
-                return Claim.CANDIDATE
-            self._candidate = source
-            self._candidate_count = 0
-        ahead = (sequence - self._candidate_sequence) & 0xFFFF
-        in_sequence = ssrc == self._candidate_ssrc and 0 < ahead <= _CONFIRM_GAP_PACKETS
-        self._candidate_count = self._candidate_count + 1 if in_sequence else 1
-        self._candidate_sequence = sequence
-        self._candidate_ssrc = ssrc
-        self._candidate_at = now
-        if self._candidate_count < CONFIRM_PACKETS:
-            return Claim.CANDIDATE
-        return Claim.CONFIRMED
+    def _confirm(self, source: Endpoint, rank: LatchRank, evidence: Evidence, now: float) -> Claim:
+        """Watches one candidate: it must show a stream that no other source breaks in on.
+
+        The latest one is watched, so that a stray packet costs the right source no more than its
+        beginning; only a better one that still talks is not displaced.
+        """
+        sequence = evidence.sequence
+        if sequence is None:
+            vouched = source.host == evidence.companion
+            return Claim.CONFIRMED if vouched else Claim.CANDIDATE
+        candidate = self._candidate
+        if candidate is not None and candidate.source == source and candidate.rank is rank:
+            candidate.goes_on(sequence, evidence.ssrc, now)
+            return Claim.CONFIRMED if candidate.is_confirmed() else Claim.CANDIDATE
+        if candidate is None or rank >= candidate.rank or now - candidate.at >= PAUSE_S:
+            self._candidate = _Candidate(source, rank, now, now, sequence, evidence.ssrc)
+        return Claim.CANDIDATE
 
 
 def draw_table() -> str:

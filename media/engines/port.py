@@ -28,6 +28,7 @@ class Port:
         "destination",
         "fd",
         "heard",
+        "heard_at",
         "latch",
         "local",
         "loops",
@@ -47,6 +48,8 @@ class Port:
         """Where the SDP says the leg's port is."""
         self.heard: object = None
         """The socket address whose packets need no question to the latch; None for none."""
+        self.heard_at = float("-inf")
+        """When the last packet was accepted here, in monotonic seconds."""
         self.destination: SocketAddress | None = None
         """Where packets to the leg go; None for nowhere yet."""
         self.loops = False

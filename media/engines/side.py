@@ -141,7 +141,9 @@ class Side:
         port = self.rtp
         if source != port.heard:
             newest = reception.is_newer(sequence, ssrc)
-            if not self._admits(port, source, Evidence(newest, sequence, ssrc), now):
+            silent_s = now - port.heard_at
+            evidence = Evidence(newest, sequence, ssrc, silent_s=silent_s)
+            if not self._admits(port, source, evidence, now):
                 return
             if port.latch.source is not None:
                 self.rtcp.distrust(port.latch.source.host)
@@ -151,7 +153,7 @@ class Side:
         counters = self.counters
         counters.packets += 1
         counters.octets += octets
-        self.heard_at = now
+        self.heard_at = port.heard_at = now
         reception.receive(sequence, timestamp, ssrc, now * self.clock_hz)
         self._relay_rtp(data, ssrc)
 
@@ -196,15 +198,17 @@ class Side:
             self.drop(DropReason.NOT_RTP)
             return
         if source != port.heard:
-            rtp_source = self.rtp.latch.source
+            # On the port of RTP itself nothing vouches for RTCP: it may not move RTP elsewhere.
+            rtp_source = None if port is self.rtp else self.rtp.latch.source
             companion = None if rtp_source is None else rtp_source.host
-            if not self._admits(port, source, Evidence(companion=companion), now):
+            evidence = Evidence(companion=companion, silent_s=now - port.heard_at)
+            if not self._admits(port, source, evidence, now):
                 return
         if self.limit is not None and not self.limit.admits(octets, now):
             self.drop(DropReason.OVER_RATE)
             return
         self.counters.rtcp_packets += 1
-        self.heard_at = now
+        self.heard_at = port.heard_at = now
         self._relay_rtcp(data, ssrc)
 
     def _relay_rtcp(self, data: bytes, ssrc: int) -> None:

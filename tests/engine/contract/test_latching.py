@@ -1,10 +1,13 @@
 """The promises about sources: who is heard, who is answered, and what is reported of it."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
+import trio
 
 from media.events import Latched, RelatchRefused
+from media.latch import CONFIRM_PACKETS, SILENT_S
 from media.types import Component, DropReason, Endpoint, LatchRank, Refusal, SrtpSuite
 from tests.engine.kit import (
     PHONE_A,
@@ -16,6 +19,8 @@ from tests.engine.kit import (
     STREAM,
     A,
     B,
+    Call,
+    Phone,
     Rig,
     a_call,
     a_nated_call,
@@ -24,6 +29,29 @@ from tests.engine.kit import (
     rtcp,
     rtp,
 )
+
+PACKET_S = 0.02
+
+
+async def is_learned(call: Call, phone: Phone, payload: bytes = b"sound", first: int = 0) -> None:
+    """An announced host shows a stream to A's port: only its last packet is relayed."""
+    packets = [rtp(first + number, payload) for number in range(CONFIRM_PACKETS)]
+    for packet in packets:
+        await phone.send(packet, call.at_a)
+    assert (await call.b.hears())[0] == packets[-1]
+
+
+async def streams_until_learned(call: Call, phone: Phone) -> int:
+    """Whoever it is talks to A's port as phones do; returns how many packets it took."""
+    for sequence in count():
+        packet = rtp(sequence, b"stream")
+        await phone.send(packet, call.at_a)
+        await trio.sleep(PACKET_S)  # what is watched is that a stream takes its time
+        if call.rig.latch(A).source == phone.endpoint:
+            while (await call.b.hears())[0] != packet:
+                pass
+            return sequence + 1
+    raise AssertionError("streams are endless")
 
 
 async def test_the_announced_source_is_learned_and_reported_once(rig: Rig) -> None:
@@ -38,8 +66,7 @@ async def test_the_announced_source_is_learned_and_reported_once(rig: Rig) -> No
 async def test_a_phone_that_sends_from_another_port_is_answered_there(rig: Rig) -> None:
     call = await a_call(rig)
     other_port = await rig.phone(PHONE_A)
-    await other_port.send(rtp(1), call.at_a)
-    await call.b.hears()
+    await is_learned(call, other_port)
     await call.b.send(rtp(2), call.at_b)
     assert await other_port.hears() == (rtp(2), call.at_a)
     assert rig.latch(A).rank is LatchRank.SDP_HOST
@@ -49,7 +76,7 @@ async def test_a_nated_phone_is_answered_where_its_media_comes_from(rig: Rig) ->
     call = await a_nated_call(rig)
     await call.b.send(rtp(1), call.at_b)
     await rig.has_dropped(B, {DropReason.NO_DESTINATION: 1})
-    await call.a_says(rtp(1))
+    await is_learned(call, call.a)
     assert await call.b_says(rtp(2)) == rtp(2)
     assert Latched(STREAM, A, call.a.endpoint, LatchRank.SIGNALLING_HOST, None) in rig.events
 
@@ -75,9 +102,9 @@ async def test_a_stranger_who_was_first_loses_to_the_right_phone(rig: Rig) -> No
     stranger = await rig.phone(STRANGER)
     for sequence in range(3):
         await stranger.send(rtp(sequence, b"injected"), call.at_a)
-    assert await call.a_says(rtp(100, b"own")) == rtp(100, b"own")
+    await is_learned(call, call.a, b"own", 100)
     await stranger.send(rtp(3, b"injected"), call.at_a)
-    assert await call.a_says(rtp(101, b"own")) == rtp(101, b"own")
+    assert await call.a_says(rtp(103, b"own")) == rtp(103, b"own")
     assert await call.b_says(rtp(1)) == rtp(1)
     assert stranger.has_heard_nothing()
 
@@ -85,11 +112,11 @@ async def test_a_stranger_who_was_first_loses_to_the_right_phone(rig: Rig) -> No
 async def test_an_unannounced_source_must_show_a_stream(rig: Rig) -> None:
     call = await a_nated_call(rig)
     elsewhere = await rig.phone(STRANGER)
-    for sequence in (7, 9000, 42, 13):
+    for sequence in (7, 9000, 42, *range(500, 600)):
         await elsewhere.send(rtp(sequence, b"spray"), call.at_a)
-    for sequence in range(500, 504):
-        await elsewhere.send(rtp(sequence, b"stream"), call.at_a)
-    assert (await call.b.hears())[0] == rtp(503, b"stream")
+    await rig.has_dropped(A, {DropReason.UNKNOWN_SOURCE: 103})
+    assert rig.latch(A).source is None
+    assert await streams_until_learned(call, elsewhere) >= 15
     await call.b.send(rtp(1), call.at_b)
     assert await elsewhere.hears() == (rtp(1), call.at_a)
     assert rig.latch(A).rank is LatchRank.OTHER
@@ -98,47 +125,69 @@ async def test_an_unannounced_source_must_show_a_stream(rig: Rig) -> None:
 async def test_the_right_phone_wins_back_from_a_learned_stranger(rig: Rig) -> None:
     call = await a_nated_call(rig)
     stranger = await rig.phone(STRANGER)
-    for sequence in range(4):
-        await stranger.send(rtp(sequence, b"injected"), call.at_a)
-    await call.b.hears()
-    assert await call.a_says(rtp(1, b"own")) == rtp(1, b"own")
+    await streams_until_learned(call, stranger)
+    await is_learned(call, call.a, b"own")
     assert await call.b_says(rtp(2)) == rtp(2)
     for sequence in range(4, 20):
         await stranger.send(rtp(sequence, b"injected"), call.at_a)
     assert await call.a_says(rtp(3, b"own")) == rtp(3, b"own")
     assert stranger.has_heard_nothing()
+    await rig.until(lambda: len(rig.events_of(Latched)) >= 2)
     assert rig.events_of(Latched)[:2] == [
         Latched(STREAM, A, stranger.endpoint, LatchRank.OTHER, None),
         Latched(STREAM, A, call.a.endpoint, LatchRank.SIGNALLING_HOST, stranger.endpoint),
     ]
 
 
-async def test_equal_proof_does_not_take_over_without_signalling(rig: Rig) -> None:
+async def test_equal_proof_does_not_take_over_from_a_source_that_talks(rig: Rig) -> None:
     call = await a_nated_call(rig)
-    await call.a_says(rtp(1))
+    await is_learned(call, call.a)
     second = await rig.phone(SIGNALLING_A)
-    await second.send(rtp(2, b"second"), call.at_a)
-    assert await call.a_says(rtp(3)) == rtp(3)
-    assert rig.drops(A) == {DropReason.UNKNOWN_SOURCE: 1}
+    for sequence in range(5):
+        await second.send(rtp(sequence, b"second"), call.at_a)
+    assert await call.a_says(rtp(9)) == rtp(9)
+    unheard = CONFIRM_PACKETS - 1 + 5
+    assert rig.drops(A) == {DropReason.UNKNOWN_SOURCE: unheard}
     refused = RelatchRefused(STREAM, A, second.endpoint, Refusal.NO_BETTER_PROOF)
-    assert refused in rig.events
+    await rig.until(lambda: refused in rig.events)
+
+
+async def test_a_stray_packet_from_the_phones_own_host_costs_nothing(rig: Rig) -> None:
+    call = await a_nated_call(rig)
+    stray = await rig.phone(SIGNALLING_A)
+    await stray.send(rtp(1, b"spoofed"), call.at_a)
+    await is_learned(call, call.a, b"own")
+    assert await call.b_says(rtp(2)) == rtp(2)
+    assert stray.has_heard_nothing()
+
+
+async def test_a_phone_gets_its_call_back_from_an_equal_source_that_fell_silent(rig: Rig) -> None:
+    call = await a_nated_call(rig)
+    spoofed = await rig.phone(SIGNALLING_A)
+    await is_learned(call, spoofed, b"spoofed")
+    started = trio.current_time()
+    await streams_until_learned(call, call.a)
+    assert trio.current_time() - started >= SILENT_S - PACKET_S
+    assert await call.b_says(rtp(2)) == rtp(2)
+    rank = LatchRank.SIGNALLING_HOST
+    back = Latched(STREAM, A, call.a.endpoint, rank, spoofed.endpoint)
+    await rig.until(lambda: back in rig.events)
 
 
 async def test_new_signalling_lets_the_phone_move(rig: Rig) -> None:
     call = await a_nated_call(rig)
     assert rig.stream is not None
-    await call.a_says(rtp(1))
+    await is_learned(call, call.a)
     moved = await rig.phone(SIGNALLING_A)
     rig.update(a=replace(rig.stream.a, remote=Endpoint("10.11.12.13", 4500)))
     await call.a.send(rtp(2, b"straggler"), call.at_a)
     assert (await call.b.hears())[0] == rtp(2, b"straggler")
     assert await call.b_says(rtp(1)) == rtp(1)  # held: no gap before the new source shows
-    await moved.send(rtp(3), call.at_a)
-    assert (await call.b.hears())[0] == rtp(3)
+    await is_learned(call, moved, first=10)
     await call.b.send(rtp(2), call.at_b)
     assert await moved.hears() == (rtp(2), call.at_a)
     await call.a.send(rtp(4, b"straggler"), call.at_a)
-    await rig.has_dropped(A, {DropReason.UNKNOWN_SOURCE: 1})
+    await rig.has_dropped(A, {DropReason.UNKNOWN_SOURCE: 2 * (CONFIRM_PACKETS - 1) + 1})
 
 
 async def test_signalling_that_moves_the_leg_elsewhere_shuts_the_old_source_out(rig: Rig) -> None:
@@ -157,7 +206,7 @@ async def test_signalling_that_moves_the_leg_elsewhere_shuts_the_old_source_out(
 async def test_signalling_that_changes_nothing_of_the_place_keeps_the_latch(rig: Rig) -> None:
     call = await a_nated_call(rig)
     assert rig.stream is not None
-    await call.a_says(rtp(1))
+    await is_learned(call, call.a)
     rig.update(a=replace(rig.stream.a, receiving=False))
     rig.update(a=replace(rig.stream.a, receiving=True))
     assert await call.b_says(rtp(2)) == rtp(2)
@@ -169,6 +218,9 @@ async def test_rtcp_is_learned_on_its_own_port(rig: Rig) -> None:
     assert rig.stream is not None
     b_rtcp = await rig.phone(PHONE_B, call.b.endpoint.port + 1)
     a_rtcp = await rig.phone(SIGNALLING_A)
+    await a_rtcp.send(rtcp(9), rig.stream.a.local_rtcp)
+    await rig.has_dropped(A, {DropReason.UNKNOWN_SOURCE: 1})
+    await is_learned(call, call.a)  # which vouches for RTCP of the same host
     await a_rtcp.send(rtcp(1), rig.stream.a.local_rtcp)
     assert await b_rtcp.hears() == (rtcp(1), rig.stream.b.local_rtcp)
     await b_rtcp.send(rtcp(2), rig.stream.b.local_rtcp)
@@ -186,14 +238,12 @@ async def test_rtcp_learns_no_stranger_that_rtp_did_not(rig: Rig) -> None:
         await stranger.send(rtcp(1, note), rig.stream.a.local_rtcp)
     await rig.has_dropped(A, {DropReason.UNKNOWN_SOURCE: 10})
     elsewhere = await rig.phone(f"{STRANGER[:-2]}77")
-    for sequence in range(4):
-        await elsewhere.send(rtp(sequence), call.at_a)
-    await call.b.hears()
+    await streams_until_learned(call, elsewhere)
     b_rtcp = await rig.phone(PHONE_B, call.b.endpoint.port + 1)
     elsewhere_rtcp = await rig.phone(f"{STRANGER[:-2]}77")
     await elsewhere_rtcp.send(rtcp(5), rig.stream.a.local_rtcp)
     assert (await b_rtcp.hears())[0] == rtcp(5)
-    await call.a_says(rtp(1))  # the right phone wins RTP back, and with it RTCP
+    await is_learned(call, call.a)  # the right phone wins RTP back, and with it RTCP
     assert rig.latch(A, Component.RTCP) == (None, LatchRank.NONE, None)
 
 
@@ -277,7 +327,8 @@ async def test_a_ring_of_calls_carries_nothing_round(rig: Rig) -> None:
         replace(a1, remote=b2.local, signalling_host=PHONE_A), replace(b1, remote=a2.local)
     )
     rig.open(replace(a2, remote=b1.local), replace(b2, remote=a1.local), stream_id=("second", 0))
-    await outsider.send(rtp(1), first.a.local)
+    for sequence in range(CONFIRM_PACKETS):
+        await outsider.send(rtp(sequence), first.a.local)
 
     def dropped() -> bool:
         second = rig.engine.counters(("second", 0))

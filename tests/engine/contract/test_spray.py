@@ -1,16 +1,17 @@
 """The attack table: a third host sprays every port of a call, in every mode, at every moment.
 
-The bar: nothing bled to it and nothing injected for SRTP, nothing where the SDP address is public,
-and at most one packet each where a plain leg is behind a NAT.
+The bar: nothing bled to it and nothing injected, be the leg SRTP or plain, public or behind a NAT.
 """
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import trio
 
 from media.events import RelatchRefused
+from media.latch import CONFIRM_PACKETS, PAUSE_S, UNANNOUNCED_PACKETS
 from media.types import Component, DropReason, Endpoint, SideName
 from tests.engine.kit import (
     PHONE_B,
@@ -76,6 +77,16 @@ class Victim:
                 for datagram in spray():
                     await self.attacker.send(datagram, port)
 
+    @property
+    def watched(self) -> int:
+        """How many packets of A are only watched before it is learned."""
+        return CONFIRM_PACKETS - 1 if self.nated and not self.secure else 0
+
+    async def a_begins(self) -> None:
+        """A shows what it must show before it is heard; its next packet is number 1."""
+        for sequence in range(1 - self.watched, 1):
+            await self.a_says(sequence & 0xFFFF)
+
     async def a_says(self, sequence: int) -> None:
         packet = rtp(sequence, b"own", ssrc=1)
         await self.a.send(self.seal.protect(packet) if self.secure else packet, self.stream.a.local)
@@ -96,6 +107,7 @@ async def test_nothing_is_bled_or_injected(rig: Rig, nated: bool, secure: bool) 
     victim = await Victim(rig, nated, secure).set_up()
     await victim.is_sprayed()
     await victim.b_says(0)
+    await victim.a_begins()
     for sequence in range(1, 6):
         await victim.a_says(sequence)
         assert await victim.hears(victim.b) == rtp(sequence, b"own", ssrc=1)
@@ -105,7 +117,7 @@ async def test_nothing_is_bled_or_injected(rig: Rig, nated: bool, secure: bool) 
         if sequence == 1 and heard == rtp(0, b"own", ssrc=2):
             heard = await victim.hears(victim.a)  # public: B was heard before A spoke
         assert heard == rtp(sequence, b"own", ssrc=2)
-    await everything_was_read(rig)
+    await everything_was_read(rig, victim.watched)
     assert victim.attacker.has_heard_nothing()
     assert victim.a.has_heard_nothing()
     assert victim.b.has_heard_nothing()
@@ -117,24 +129,50 @@ async def test_nothing_is_bled_or_injected(rig: Rig, nated: bool, secure: bool) 
     assert len(reported) <= 4  # once for each port, however long the spray
 
 
-async def everything_was_read(rig: Rig) -> None:
-    """Waits until the engine has dropped every datagram of six sprays."""
-    each = 2 * len(list(spray())) * 6
+async def everything_was_read(rig: Rig, watched: int) -> None:
+    """Waits until the engine has dropped every datagram of six sprays, and what A began with."""
+    sprayed = 2 * len(list(spray())) * 6
+    expected = {SideName.A: sprayed + watched, SideName.B: sprayed}
 
     def read(side: SideName) -> int:
         drops = rig.engine.counters(STREAM)[side].drops
         return sum(drops.values()) - drops.get(DropReason.NO_DESTINATION, 0)
 
     with trio.fail_after(5):
-        while any(read(side) < each for side in SideName):
+        while any(read(side) < expected[side] for side in SideName):
             await trio.lowlevel.checkpoint()
 
 
-async def test_at_most_one_packet_passes_before_the_right_phone_speaks(rig: Rig) -> None:
+async def test_nothing_passes_before_the_right_phone_speaks(rig: Rig) -> None:
     victim = await Victim(rig, nated=True, secure=False).set_up()
     for sequence in range(1, 4):
         await victim.attacker.send(rtp(sequence, b"injected"), victim.stream.a.local)
         await victim.b_says(sequence)
+    await victim.a_begins()
     await victim.a_says(1)
     assert await victim.hears(victim.b) == rtp(1, b"own", ssrc=1)
     assert victim.attacker.has_heard_nothing()
+
+
+def has_dropped(rig: Rig, strangers: int) -> bool:
+    return rig.drops(SideName.A).get(DropReason.UNKNOWN_SOURCE, 0) >= strangers
+
+
+async def test_bursts_that_come_round_again_pass_nothing_while_the_phone_is_silent(
+    rig: Rig,
+) -> None:
+    victim = await Victim(rig, nated=True, secure=False).set_up()
+    burst = 2 * UNANNOUNCED_PACKETS
+    for first in range(0, 4 * burst, burst):
+        for sequence in range(first, first + burst):
+            await victim.attacker.send(rtp(sequence, b"injected"), victim.stream.a.local)
+            await victim.attacker.send(rtcp(0x5EED, sequence), victim.stream.a.local_rtcp)
+        await victim.b_says(first)
+        sent = 2 * (first + burst)
+        await rig.until(partial(has_dropped, rig, sent))
+        await trio.sleep(PAUSE_S * 1.25)  # the sprayer is at other ports meanwhile
+    await victim.a_begins()
+    await victim.a_says(1)
+    assert await victim.hears(victim.b) == rtp(1, b"own", ssrc=1)
+    assert victim.attacker.has_heard_nothing()
+    assert victim.b.has_heard_nothing()
