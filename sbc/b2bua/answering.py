@@ -22,6 +22,7 @@ from sbc.sip.errors import ParseError
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import T1
 from sbc.sip.user import SendAck, SendRequest
+from sbc.state.cdr import EndedBy
 
 MAX_FORKS = 8
 """Further 2xx from other forks that are acknowledged and ended; beyond that they are ignored."""
@@ -149,7 +150,7 @@ def _answer_unusable(call: Call, error: Unacceptable | PortsExhausted | ParseErr
     """B's 2xx cannot be used: end B's dialog if there is one, and refuse A."""
     said = "the callee's answer cannot be used"
     why = error.reason if isinstance(error, ParseError) else str(error)
-    final_to_caller(call, Ending(502, q850_of(502), "callee", f"{said}: {why}", said))
+    final_to_caller(call, Ending(502, q850_of(502), EndedBy.CALLEE, f"{said}: {why}", said))
     release_media(call)
     stop_timers(call)
     if call.b.dialog is None:

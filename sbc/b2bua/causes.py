@@ -66,7 +66,7 @@ class Ending:
     """SIP final status toward the caller while it is unanswered; 200 after an ordinary BYE."""
     q850: int
     by: str
-    """CDR word: ``caller callee timeout policy media operator internal network crash``."""
+    """One of `EndedBy`."""
     text: str
     """One sentence for the person who must act."""
     said: str = ""

@@ -17,8 +17,9 @@ from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import T1
 from sbc.sip.user import Abandon, Respond, SendRequest
+from sbc.state.cdr import EndedBy
 
-WORD = {A: "caller", B: "callee"}
+WORD = {A: EndedBy.CALLER, B: EndedBy.CALLEE}
 ACK_TIMER = {A: Timer.ACK_A, B: Timer.ACK_B}
 
 

@@ -28,6 +28,7 @@ from sbc.b2bua.leg import LegState
 from sbc.b2bua.table import Action, Happening, State, next_of
 from sbc.sip.timers import T2
 from sbc.sip.user import Respond
+from sbc.state.cdr import EndedBy
 
 
 def begin(call: Call, now: float) -> list[Command]:
@@ -99,7 +100,7 @@ def _weigh_trouble(call: Call, event: Event) -> tuple[Happening, Event]:
     if isinstance(event, MediaRefused):
         return Happening.GIVE_UP, _refused_media(call, event)
     assert isinstance(event, GaveUp)
-    if event.ending.by == "internal" and call.state in (State.CANCELLING, State.ENDING):
+    if event.ending.by == EndedBy.INTERNAL and call.state in (State.CANCELLING, State.ENDING):
         # An error of ours while the call ends: what is left cannot be trusted to finish it.
         return Happening.EXPIRED, event
     return Happening.GIVE_UP, event
@@ -169,7 +170,7 @@ _NOT_TOLD = frozenset({100, 199})
 def _silence(event: MediaSilent) -> Ending:
     side = event.side.value.upper()
     text = f"no RTP from {side} for {event.silent_s:.0f} s"
-    return Ending(480, TEMPORARY_FAILURE, "media", text)
+    return Ending(480, TEMPORARY_FAILURE, EndedBy.MEDIA, text)
 
 
 def _refused_media(call: Call, event: MediaRefused) -> Event:
@@ -178,7 +179,7 @@ def _refused_media(call: Call, event: MediaRefused) -> Event:
     ending.withdraw_answer(call)
     said = "no media can be relayed now"
     text = f"the media relay refused the call: {event.reason}"
-    return GaveUp(Ending(503, TEMPORARY_FAILURE, "internal", text, said))
+    return GaveUp(Ending(503, TEMPORARY_FAILURE, EndedBy.INTERNAL, text, said))
 
 
 def _fire(call: Call, timer: Timer) -> None:
@@ -196,7 +197,7 @@ def _fire(call: Call, timer: Timer) -> None:
         passing.give_up(call)
         if not ending.is_settled(call):
             return
-    why = GaveUp(Ending(status, cause, "timeout", timer.value))
+    why = GaveUp(Ending(status, cause, EndedBy.TIMEOUT, timer.value))
     _happen(call, happening, why)
 
 
@@ -221,7 +222,7 @@ def _repeat_answer(call: Call, timer: Timer) -> None:
         text = f"the {side.value} leg never acknowledged our 2xx"
         call.note("timer", text)
         ending.forget_ack_wait(call, side)
-        why = Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text)
+        why = Ending(408, RECOVERY_ON_TIMER_EXPIRY, EndedBy.TIMEOUT, text)
         ends = call.state is State.ENDING
         _happen(call, Happening.ACK if ends else Happening.GIVE_UP, GaveUp(why))
         return

@@ -12,6 +12,7 @@ from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
 from sbc.routing.facing import bracketed
 from sbc.sip.message import Response
+from sbc.state.cdr import EndedBy
 
 
 def relay_refusal(call: Call, event: Event) -> State:
@@ -20,7 +21,7 @@ def relay_refusal(call: Call, event: Event) -> State:
         response = event.response
         learn_uuid(call, call.b, response)
         status, text = _mapped(response)
-        ending = Ending(status, q850_of(status), "callee", text)
+        ending = Ending(status, q850_of(status), EndedBy.CALLEE, text)
         final_to_caller(call, ending, response if status == response.status else None)
     else:
         final_to_caller(call, _failure_ending(event))
@@ -44,7 +45,7 @@ def final_to_caller(
         return
     if source is None:
         extra = (*extra, ("Reason", ending.reason))
-        if ending.by != "caller":
+        if ending.by != EndedBy.CALLER:
             extra = (*extra, warning(call.a, ending.public))
     answer(call, call.a, call.invite_key, invite, ending.status, source=source, extra=extra)
     call.invite = None
@@ -52,7 +53,7 @@ def final_to_caller(
 
 def policy_ending(status: int, text: str, said: str = "") -> Ending:
     """An ending that our rules or means decide."""
-    return Ending(status, q850_of(status), "policy", text, said)
+    return Ending(status, q850_of(status), EndedBy.POLICY, text, said)
 
 
 def failure_text(call: Call, event: Event) -> str:
@@ -81,5 +82,6 @@ def _mapped(response: Response) -> tuple[int, str]:
 def _failure_ending(event: Event) -> Ending:
     assert isinstance(event, RequestFailed)
     if event.why == "timeout":
-        return Ending(504, q850_of(504), "timeout", "the next hop did not answer the INVITE")
-    return Ending(503, TEMPORARY_FAILURE, "network", "the INVITE could not be sent to the next hop")
+        return Ending(504, q850_of(504), EndedBy.TIMEOUT, "the next hop did not answer the INVITE")
+    text = "the INVITE could not be sent to the next hop"
+    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text)

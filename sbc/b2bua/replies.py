@@ -24,6 +24,7 @@ from sbc.b2bua.table import State
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Request, Response
 from sbc.sip.user import SendAck
+from sbc.state.cdr import EndedBy
 
 DIALOG_ENDING_STATUSES = frozenset({408, 481})
 """A final response that says the dialog is gone (RFC 3261 §12.2.1.2); all others leave it."""
@@ -132,7 +133,7 @@ def _unusable(call: Call, exchange: Exchange, asker: Leg, target: Leg, why: str)
     exchange.request = None
     if exchange.method == "INVITE":
         acknowledge(call, target, exchange.cseq)
-    ending = Ending(488, TEMPORARY_FAILURE, "media", f"{said}: {why}", said)
+    ending = Ending(488, TEMPORARY_FAILURE, EndedBy.MEDIA, f"{said}: {why}", said)
     return bye_both(call, GaveUp(ending)) or State.ENDING
 
 
@@ -179,7 +180,7 @@ def _deliver_late_answer(call: Call, side: SideName, ref: str, ack: Request) -> 
     except Unacceptable as error:
         acknowledge(call, offerer, exchange.cseq)
         said = "the answer in an ACK cannot be used"
-        ending = Ending(488, TEMPORARY_FAILURE, "media", f"{said}: {error.text}", said)
+        ending = Ending(488, TEMPORARY_FAILURE, EndedBy.MEDIA, f"{said}: {error.text}", said)
         call.state = bye_both(call, GaveUp(ending)) or State.ENDING
         return
     acknowledge(call, offerer, exchange.cseq, sdp)
@@ -210,7 +211,7 @@ def _unanswered(call: Call, event: RequestFailed) -> State | None:
 
 def _lost(call: Call, text: str) -> State | None:
     """A leg's dialog is gone (RFC 3261 §12.2.1.2): the call is over on both."""
-    ending = Ending(408, RECOVERY_ON_TIMER_EXPIRY, "timeout", text)
+    ending = Ending(408, RECOVERY_ON_TIMER_EXPIRY, EndedBy.TIMEOUT, text)
     return bye_both(call, GaveUp(ending)) or State.ENDING
 
 

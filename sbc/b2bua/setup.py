@@ -42,6 +42,7 @@ from sbc.sip.headers import Headers
 from sbc.sip.message import Request
 from sbc.sip.timers import T1
 from sbc.sip.user import SendRequest
+from sbc.state.cdr import EndedBy
 
 HUNTING_STATUSES = frozenset({408, 430, 500, 502, 503, 504})
 """Failures that say something of the next hop, not of the callee: the next candidate is tried."""
@@ -153,7 +154,7 @@ def cancel_setup(call: Call, event: Event) -> State | None:
     assert isinstance(event, CancelReceived)
     answer(call, call.a, event.key, event.request, 200)
     text = "the caller gave up before the answer"
-    ending = Ending(487, NORMAL_CLEARING, "caller", text)
+    ending = Ending(487, NORMAL_CLEARING, EndedBy.CALLER, text)
     return _stop_setup(call, ending, reason_given(call.a, event.request))
 
 
@@ -179,7 +180,7 @@ def abort_setup(call: Call, event: Event) -> State | None:
             call.setup = None
         said = "no media can be relayed now"
         text = f"the media relay refused the call: {event.reason}"
-        return _stop_setup(call, Ending(503, NO_CIRCUIT, "internal", text, said))
+        return _stop_setup(call, Ending(503, NO_CIRCUIT, EndedBy.INTERNAL, text, said))
     assert isinstance(event, GaveUp)
     return _stop_setup(call, event.ending)
 
@@ -204,7 +205,7 @@ def _offer_and_invite(call: Call, invite: Request) -> None:
         _invite_candidate(call, invite, sdp)
     except PortsExhausted as error:
         said = "no media port is free"
-        ending = Ending(503, NO_CIRCUIT, "policy", str(error), said)
+        ending = Ending(503, NO_CIRCUIT, EndedBy.POLICY, str(error), said)
         refuse(call, ending, (("Retry-After", "5"),))
     except Unacceptable as error:
         refuse(call, policy_ending(error.status, error.text))

@@ -42,6 +42,7 @@ from sbc.b2bua.leg_snapshot import (
 )
 from sbc.b2bua.table import State
 from sbc.sip.dialog import FlowData
+from sbc.state.cdr import EndedBy
 
 PortData = tuple[int, str, str, str]
 """Port, network, host, advertised host."""
@@ -203,7 +204,7 @@ def from_data(data: CallData, context: Context) -> Call:
             MediaCounters(index, clock, _flow_counters_from_data(a), _flow_counters_from_data(b))
             for index, clock, a, b in data["counters"]
         ],
-        ending=None if ending is None else Ending(**ending),
+        ending=None if ending is None else _ending_from_data(ending),
     )
 
 
@@ -261,7 +262,11 @@ def _ending_to_data(ending: Ending) -> EndingData:
     return {
         "status": ending.status,
         "q850": ending.q850,
-        "by": ending.by,
+        "by": str(ending.by),
         "text": ending.text,
         "said": ending.said,
     }
+
+
+def _ending_from_data(data: EndingData) -> Ending:
+    return Ending(data["status"], data["q850"], EndedBy(data["by"]), data["text"], data["said"])

@@ -36,6 +36,7 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
 from sbc.sip.user import Abandon, Respond, SendAck, SendRequest
+from sbc.state.cdr import EndedBy
 from tests.kit.pair import ADDRESSES, BACKUP, BORDERS, CALLEE, CALLER, restored, some_settings
 from tests.kit.switchboard import CountingIds
 
@@ -260,7 +261,7 @@ class Story:
 
     def give_up(self, text: str = "the operator ends it", by: str = "operator") -> list[str]:
         """We end the call."""
-        return self.tell(GaveUp(Ending(480, 41, by, text)))
+        return self.tell(GaveUp(Ending(480, 41, EndedBy(by), text)))
 
     def wait(self, seconds: float) -> list[str]:
         """Time passes, timer by timer."""
