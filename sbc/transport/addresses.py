@@ -42,13 +42,3 @@ def family_of(host: str) -> int | None:
         return ipaddress.ip_address(host).version
     except ValueError:
         return None
-
-
-def source_key(host: str) -> str:
-    """Whose connections are counted together: an IPv4 address, or an IPv6 /64.
-
-    One subscriber's line has a whole /64, so counting single IPv6 addresses counts nothing.
-    """
-    if ":" not in host:
-        return host
-    return ipaddress.ip_address(host).packed[:8].hex()

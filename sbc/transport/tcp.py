@@ -270,7 +270,8 @@ class Connection:
         except ParseError as error:
             fault = error
         if budget is not None:
-            units = len(items) + len(data) / BYTES_PER_UNIT
+            # Too many keep-alives end this connection alone, at no charge to its neighbours.
+            units = min(len(items), MESSAGES_PER_TURN) + len(data) / BYTES_PER_UNIT
             if framer.failure is not None:
                 units += MALFORMED_UNITS
             if not budget.spend(units, now):

@@ -4,7 +4,6 @@ from sbc.transport.addresses import (
     canonical_host,
     canonical_socket_address,
     family_of,
-    source_key,
 )
 
 
@@ -26,10 +25,3 @@ def test_a_name_has_no_family_and_no_canonical_spelling() -> None:
     assert family_of("pbx.example") is None
     with pytest.raises(ValueError, match=r"pbx\.example"):
         canonical_host("pbx.example")
-
-
-def test_one_ipv6_subscriber_is_one_source() -> None:
-    assert source_key("2001:db8:1:2::1") == source_key("2001:db8:1:2:ffff::9")
-    assert source_key("2001:db8:1:2::1") != source_key("2001:db8:1:3::1")
-    assert source_key("192.0.2.1") != source_key("192.0.2.2")
-    assert source_key("fe80::1%3") == source_key("fe80::2%3")
