@@ -24,6 +24,12 @@ CORES = [
     "sbc.policy.model",
     "sbc.policy.topology",
     "sbc.prefixes",
+    # Of rooms that do input and output, what says it does none.
+    "sbc.transport.addresses",
+    "sbc.transport.keepalive",
+    "sbc.transport.pool",
+    "sbc.state.cdr",
+    "sbc.state.rows",
     "media.types",
     "media.errors",
     "media.plan",

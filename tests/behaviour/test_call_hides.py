@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.pair import ADDRESSES, BORDERS, CALLEE, CALLER, Pair
-from tests.kit.phones import Habits
+from tests.kit.phone_writing import Habits
 from tests.kit.terrible_network import Posted
 
 

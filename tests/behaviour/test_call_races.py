@@ -15,7 +15,7 @@ import pytest
 
 from sbc.routing.model import Timers
 from tests.kit.pair import Pair
-from tests.kit.phones import Habits
+from tests.kit.phone_writing import Habits
 from tests.kit.terrible_network import Fate
 
 HANG_UPS: Mapping[float, str] = {20.0: "caller.bye", 21.0: "callee.bye", 22.0: "backup.bye"}

@@ -28,7 +28,8 @@ from sbc.routing.model import (
 )
 from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Address, Flow
-from tests.kit.phones import Habits, Phone, Posts
+from tests.kit.phone_writing import Habits
+from tests.kit.phones import Phone, Posts
 from tests.kit.switchboard import CountingIds, FakeLog, FakeRecords, FakeRelay
 from tests.kit.terrible_network import Fate, TerribleNetwork
 

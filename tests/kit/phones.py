@@ -1,15 +1,15 @@
 """Scripted phones without I/O: honest SIP user agents that obey RFC 3261 and a script.
 
-A phone speaks through the product's transaction layer, builds its messages as text of its own,
+A phone speaks through the product's transaction layer, writes its messages itself
+(`phone_writing.py`),
 and does what it is told at the times it is told. It knows one call at a time.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from sbc.sip.flow import Address, Flow
-from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response, make_response
 from sbc.sip.parser import parse_message_untrusted
 from sbc.sip.timers import T1, T2, Deadlines
@@ -22,6 +22,7 @@ from sbc.sip.transaction.events import (
     Transmit,
 )
 from sbc.sip.transaction.layer import TransactionLayer
+from tests.kit.phone_writing import Dialog, Habits, Writer
 
 Posts = list[tuple[str, bytes]]
 
@@ -39,33 +40,6 @@ class Phase(Enum):
 
 
 @dataclass(slots=True)
-class Habits:
-    """How a phone behaves when it is called or asked."""
-
-    rings: tuple[int, ...] = (180,)
-    """Provisional responses, one every 20 ms; (100,) rings never."""
-    early_media: bool = False
-    """Whether a provisional other than 100 describes media."""
-    answers_after_s: float | None = 0.1
-    """None: it rings for ever."""
-    status: int = 200
-    """The final response to an INVITE that makes a call."""
-    reinvite_status: int = 200
-    update_status: int = 200
-    reinvite_delay_s: float = 0.0
-    """How long it thinks about a re-INVITE."""
-    late_offer: bool = False
-    """Whether its own INVITEs leave the offer to the other side."""
-    sdp: str = ""
-    """m-lines and attributes, in place of plain G.711."""
-    headers: tuple[str, ...] = ()
-    """Headers it puts into everything it sends."""
-    acks: bool = True
-    """Whether it acknowledges a 2xx."""
-    answers_bye: bool = True
-
-
-@dataclass(slots=True)
 class Waiting:
     """A 2xx that is repeated until its ACK."""
 
@@ -74,20 +48,6 @@ class Waiting:
     cseq: int
     interval_s: float
     give_up_at: float
-
-
-@dataclass(slots=True)
-class Dialog:
-    """A phone's own idea of its dialog."""
-
-    call_id: str
-    local: str
-    """From or To value of ours, with tag."""
-    remote: str
-    target: str
-    routes: list[str] = field(default_factory=list)
-    cseq: int = 0
-    remote_cseq: int = 0
 
 
 class Phone:
@@ -99,6 +59,7 @@ class Phone:
         self.name = name
         self.habits = habits or Habits()
         self.flow = Flow(name, "udp", address, border)
+        self._writer = Writer(name, self.flow, self.habits)
         self.layer = TransactionLayer()
         self.phase = Phase.IDLE
         self.dialog: Dialog | None = None
@@ -130,7 +91,6 @@ class Phone:
         """CSeq numbers that the other side has used in our dialog."""
         self._early: str = ""
         """To value of an early dialog of our INVITE."""
-        self._session = 0
 
     # -- endpoint of the network -------------------------------------------------------------
 
@@ -176,7 +136,7 @@ class Phone:
     def _do_invite(self, now: float) -> None:
         self._tag = f"{self.name}-from"
         self.phase = Phase.CALLING
-        self._invite = self._request(
+        self._invite = self._writer.request(
             "INVITE",
             uri=f"sip:600@{self.flow.remote[0]}",
             local=f"<sip:{self.name}@{self.flow.local[0]}>;tag={self._tag}",
@@ -203,35 +163,37 @@ class Phone:
     def _do_bye(self, now: float) -> None:
         """Hang up: BYE where there is a dialog; an unanswered incoming call is refused."""
         if self.phase is Phase.UP and self.dialog is not None:
-            self._send(self._inside("BYE", self.dialog), now)
+            self._send(self._writer.inside("BYE", self.dialog), now)
             if self._incoming is not None:
                 self._final(487, now)
             self._hung_up()
         elif self.phase is Phase.RINGING and self._incoming is not None:
             self._final(486, now)
         elif self.phase is Phase.CALLING and self._early and self._invite is not None:
-            dialog = self._dialog_of(self._invite, self._early, self._invite.uri_text, [])
-            self._send(self._inside("BYE", dialog), now)
+            dialog = self._writer.dialog_of(self._invite, self._early, self._invite.uri_text, [])
+            self._send(self._writer.inside("BYE", dialog), now)
         elif self.phase is Phase.CALLING:
             self._do_cancel(now)
 
     def _do_reinvite(self, now: float) -> None:
         if self.phase is Phase.UP and self.dialog is not None and not self._negotiating():
-            self._pend(self._inside("INVITE", self.dialog, sdp=not self.habits.late_offer), now)
+            self._pend(
+                self._writer.inside("INVITE", self.dialog, sdp=not self.habits.late_offer), now
+            )
 
     def _do_hold(self, now: float) -> None:
         if self.phase is Phase.UP and self.dialog is not None and not self._negotiating():
-            request = self._inside("INVITE", self.dialog, sdp=True)
+            request = self._writer.inside("INVITE", self.dialog, sdp=True)
             request.body = request.body + b"a=sendonly\r\n"
             self._pend(request, now)
 
     def _do_update(self, now: float) -> None:
         if self.phase is Phase.UP and self.dialog is not None and not self._negotiating():
-            self._pend(self._inside("UPDATE", self.dialog, sdp=True), now)
+            self._pend(self._writer.inside("UPDATE", self.dialog, sdp=True), now)
 
     def _do_info(self, now: float) -> None:
         if self.phase is Phase.UP and self.dialog is not None:
-            self._pend(self._inside("INFO", self.dialog), now)
+            self._pend(self._writer.inside("INFO", self.dialog), now)
 
     def _do_answer(self, now: float) -> None:
         if self._incoming is not None and self.phase is Phase.RINGING:
@@ -347,7 +309,7 @@ class Phone:
             self._reinvited(key, request, now)
         elif request.method == "UPDATE":
             status = 491 if request.body and self._negotiating() else self.habits.update_status
-            self._respond(key, self._with_sdp(make_response(request, status), request), now)
+            self._respond(key, self._writer.with_sdp(make_response(request, status), request), now)
         else:
             self._respond(key, make_response(request, 200), now)
 
@@ -423,20 +385,16 @@ class Phone:
             contact = str(response.contact.uri) if response.contact else request.uri_text
             routes = response.headers.values("record-route")[::-1]
             to = response.headers.first("to") or ""
-            self.dialog = self._dialog_of(request, to, contact, routes)
+            self.dialog = self._writer.dialog_of(request, to, contact, routes)
         known = self._acks.get((response.to_tag or "", request.cseq.number))
         if known is None:
             late = not request.body
             if late and not response.body:
                 self.complaints.append("a 2xx to an INVITE without offer brings none")
-            known = self._inside("ACK", self.dialog, cseq=request.cseq.number, sdp=late)
+            known = self._writer.inside("ACK", self.dialog, cseq=request.cseq.number, sdp=late)
             self._acks[response.to_tag or "", request.cseq.number] = known
         if self.habits.acks:
             self._send_outputs(self.layer.send_ack(known, self.flow))
-
-    def _dialog_of(self, request: Request, to: str, target: str, routes: list[str]) -> Dialog:
-        local = request.headers.first("from") or ""
-        return Dialog(request.call_id, local, to, target, routes, cseq=request.cseq.number)
 
     def _hung_up(self) -> None:
         self.phase = Phase.DONE
@@ -455,13 +413,13 @@ class Phone:
         key, request = self._incoming
         self._incoming = None
         response = make_response(request, status, self.phrase if status >= 300 else None, self._tag)
-        self._own_headers(response.headers)
+        self._writer.own_headers(response.headers)
         if status >= 300:
             if self.phase is Phase.RINGING:
                 self.phase = Phase.DONE
             self._respond(key, response, now)
             return
-        self._with_sdp(response, request)
+        self._writer.with_sdp(response, request)
         self.phase = Phase.UP
         self._waiting = Waiting(key, response, request.cseq.number, T1, now + 64 * T1)
         self.at(now + T1, "repeat")
@@ -472,101 +430,13 @@ class Phone:
         key, request = self._incoming
         response = make_response(request, status, to_tag=self._tag)
         if self.habits.early_media and request.body:
-            self._with_sdp(response, request)
+            self._writer.with_sdp(response, request)
         self._respond(key, response, now)
 
-    def _with_sdp(self, response: Response, request: Request) -> Response:
-        if response.status < 300:
-            response.headers.append("Contact", f"<sip:{self.name}@{self._sent_by()}>")
-            if request.method == "INVITE" or request.body:
-                response.headers.append("Content-Type", "application/sdp")
-                response.body = self._sdp()
-        return response
-
-    def _inside(
-        self, method: str, dialog: Dialog, *, cseq: int | None = None, sdp: bool = False
-    ) -> Request:
-        if cseq is None:
-            dialog.cseq += 1
-        request = self._request(
-            method,
-            uri=dialog.target,
-            local=dialog.local,
-            remote=dialog.remote,
-            call_id=dialog.call_id,
-            cseq=dialog.cseq if cseq is None else cseq,
-            sdp=sdp,
-        )
-        for route in dialog.routes:
-            request.headers.append("Route", route)
-        return request
-
-    def _request(
-        self,
-        method: str,
-        *,
-        uri: str,
-        local: str,
-        remote: str,
-        call_id: str,
-        cseq: int,
-        sdp: bool,
-    ) -> Request:
-        self._count += 1
-        request = Request(method, uri)
-        headers = request.headers
-        branch = f"z9hG4bK-{self.name}-{self._count}"
-        headers.append("Via", f"SIP/2.0/UDP {self._sent_by()};branch={branch};rport")
-        headers.append("Max-Forwards", "70")
-        headers.append("From", local)
-        headers.append("To", remote)
-        headers.append("Call-ID", call_id)
-        headers.append("CSeq", f"{cseq} {method}")
-        headers.append("User-Agent", f"{self.name}-product/1.0")
-        if method in ("INVITE", "UPDATE"):
-            headers.append("Contact", f"<sip:{self.name}@{self._sent_by()}>")
-        self._own_headers(headers)
-        if sdp:
-            headers.append("Content-Type", "application/sdp")
-            request.body = self._sdp()
-        return request
-
-    def _own_headers(self, headers: Headers) -> None:
-        for line in self.habits.headers:
-            name, _, value = line.partition(": ")
-            headers.append(name, value)
-
-    def _sdp(self) -> bytes:
-        self._session += 1
-        host = self.flow.local[0]
-        family = "IP6" if ":" in host else "IP4"
-        media = self.habits.sdp or (
-            "m=audio 40000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
-        )
-        return (
-            f"v=0\r\no={self.name}-user 77 {self._session} IN {family} {host}\r\n"
-            f"s={self.name}-session\r\nc=IN {family} {host}\r\nt=0 0\r\n"
-            f"a=tool:{self.name}-tool\r\n{media}"
-            f"a=ice-ufrag:{self.name}ufrag\r\na=ssrc:1234 cname:{self.name}-cname\r\n"
-            f"a=candidate:1 1 UDP 1 {host} 40000 typ host\r\n"
-        ).encode()
-
-    def _sent_by(self) -> str:
-        host, port = self.flow.local
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
     def _cancel(self, invite: Request, now: float) -> None:
-        cancel = Request("CANCEL", invite.uri_text)
-        source = invite.headers
-        cancel.headers.append("Via", source.first("via") or "")
-        for name in ("From", "To", "Call-ID", "Max-Forwards"):
-            cancel.headers.append(name, source.first(name.lower()) or "")
-        cancel.headers.append("CSeq", f"{invite.cseq.number} CANCEL")
-        for route in source.all("route"):
-            cancel.headers.append("Route", route)
         if invite.cseq.number not in self._cancelled:
             self._cancelled.add(invite.cseq.number)
-            self._send(cancel, now)
+            self._send(self._writer.cancel(invite), now)
 
     def _pend(self, request: Request, now: float) -> None:
         self._pending[self._send(request, now)] = request
