@@ -34,11 +34,3 @@ def canonical_socket_address(address: tuple[str, int] | tuple[str, int, int, int
     if scope and "%" not in host:
         return f"{host}%{scope}", port
     return host, port
-
-
-def family_of(host: str) -> int | None:
-    """4 or 6 for a numeric host, None for anything else."""
-    try:
-        return ipaddress.ip_address(host).version
-    except ValueError:
-        return None

@@ -1,4 +1,8 @@
-"""All SIP sockets of the process, behind one `send`."""
+"""All SIP sockets of the process, behind one `send`.
+
+Spec: RFC 3261 §18 (transport). RFC 5923 (connection reuse by alias) is not spoken: it would let a
+peer claim an address that it did not come from.
+"""
 
 import secrets
 import socket
@@ -7,6 +11,8 @@ from collections.abc import Callable, Sequence
 import trio
 
 from sbc.routing.facing import listener_of, sent_by
+from sbc.prefixes import is_numeric
+from sbc.routing.facing import family_of
 from sbc.routing.model import Network
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.warning import warning
@@ -15,7 +21,6 @@ from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.sip.transaction.response_path import stamp_via
 from sbc.transport.accepting import TcpListener
-from sbc.transport.addresses import family_of
 from sbc.transport.failures import Failures
 from sbc.transport.limits import TransportLimits, TransportStatistics
 from sbc.transport.pool import Pool, unnumbered
@@ -217,7 +222,7 @@ class Transports:
             self._fail(flow, "no such socket")
             return None
         family = family_of(flow.remote[0])
-        if family is None or family != family_of(flow.local[0]):
+        if not is_numeric(flow.remote[0]) or family != family_of(flow.local[0]):
             self._fail(flow, f"{flow.remote[0]!r} is not an address of this socket's family")
             return None
         if not self._pool.may_open():

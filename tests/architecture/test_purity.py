@@ -28,6 +28,8 @@ CORES = [
     "sbc.transport.addresses",
     "sbc.transport.keepalive",
     "sbc.transport.pool",
+    "sbc.transport.proof",
+    "sbc.transport.sources",
     "sbc.state.cdr",
     "sbc.state.rows",
     "media.types",
