@@ -11,6 +11,13 @@ from media.events import MediaEvent
 from media.plan import RelayCommand
 from media.types import Component, FlowCounters, SideName, StreamId
 
+try:
+    from media.engines.native import NativeEngine
+except ImportError as error:
+    _WITHOUT_NATIVE: str | None = f"the extension media._native is not there ({error})"
+else:
+    _WITHOUT_NATIVE = None
+
 _MAX_WAITING_EVENTS = 10_000
 
 
@@ -21,14 +28,22 @@ class Relay:
     `take_events` when there is none.
     """
 
-    def __init__(self, on_event: Callable[[MediaEvent], None] | None = None) -> None:
-        """Chooses the engine.
+    def __init__(
+        self,
+        on_event: Callable[[MediaEvent], None] | None = None,
+        *,
+        workers: int | None = None,
+        native: bool = True,
+    ) -> None:
+        """Chooses the engine: the native one wherever it works.
 
         Args:
             on_event: Called with each event, in the thread of trio, between two tasks' turns;
                 it may call `apply`.
+            workers: Threads of the native engine; None for one per core.
+            native: False to relay in Python all the same.
         """
-        self._engine: Engine = ReferenceEngine()
+        self._engine, self._reason = _choose(workers, native)
         self._on_event = on_event
         self._waiting: deque[MediaEvent] = deque(maxlen=_MAX_WAITING_EVENTS)
 
@@ -40,7 +55,7 @@ class Relay:
     @property
     def engine_reason(self) -> str:
         """Why this engine, as one line for the operator."""
-        return "the engine in Python: this build has no other"
+        return self._reason
 
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands before it returns, or none of them.
@@ -91,3 +106,16 @@ class Relay:
             return
         for event in events:
             on_event(event)
+
+
+def _choose(workers: int | None, native: bool) -> tuple[Engine, str]:
+    """The engine to use and, as one line, why."""
+    if not native:
+        return ReferenceEngine(), "the engine in Python, as configured"
+    if _WITHOUT_NATIVE is not None:
+        return ReferenceEngine(), f"the engine in Python: {_WITHOUT_NATIVE}"
+    try:
+        engine = NativeEngine(workers)
+    except OSError as error:
+        return ReferenceEngine(), f"the engine in Python: the native one cannot start ({error})"
+    return engine, engine.reason

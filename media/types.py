@@ -131,6 +131,8 @@ class DropReason(IntEnum):
     """One more SSRC than a side may use under one key: each costs memory for as long as the key."""
     NOT_WANTED = 12
     """RTP for a leg that announced that it does not receive (hold)."""
+    KEY_EXPIRED = 13
+    """The SRTP key has protected or opened as many packets as it may (RFC 3711 §9.2)."""
 
 
 @dataclass(slots=True)

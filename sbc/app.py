@@ -49,7 +49,8 @@ class App:
 
     def __init__(self, configuration: Configuration, log: Log) -> None:
         self.log = log
-        relay = Relay(self._media_event)
+        engine = configuration.media_engine
+        relay = Relay(self._media_event, workers=engine.workers, native=engine.native)
         self._relay = relay
         self.store = CdrStore(
             configuration.state_dir / CDR_FILE,
@@ -176,7 +177,8 @@ class App:
             for network in self.reloading.configuration.settings.networks
             for listener in network.listeners
         ]
-        self.log.info("ready", listeners=listeners, engine=self._relay.engine_name)
+        engine, why = self._relay.engine_name, self._relay.engine_reason
+        self.log.info("ready", listeners=listeners, engine=engine, why=why)
 
     def _media_event(self, event: MediaEvent) -> None:
         self.loop.media_event(event)

@@ -3,7 +3,7 @@
 from media.engines.port import REPORT_S, Port
 from media.engines.side import Side
 from media.events import KeyErrors, MediaEvent, MediaResumed, MediaTimeout
-from media.types import DropReason
+from media.types import DropReason, Endpoint
 
 KEEPALIVE_S = 15.0
 """After so long without a packet to a leg one is sent to keep the pinhole open.
@@ -28,7 +28,7 @@ class _SideWatch:
         self.silent_at: float | None = None
         self.failures = 0
         self.report_after = float("-inf")
-        self.opened: tuple[object, object] = (None, None)
+        self.opened: tuple[Endpoint | None, Endpoint | None] = (None, None)
         self.sent = 0
         self.sent_at = 0.0
 
@@ -74,7 +74,7 @@ class Watch:
 
     def _open_pinholes(self, watch: _SideWatch, now: float) -> None:
         side = watch.side
-        ports = (side.rtp.destination, side.rtcp.destination)
+        ports = (_place(side.rtp), _place(side.rtcp))
         if ports != watch.opened:
             if ports[0] is not None and ports[0] != watch.opened[0]:
                 _send_opener(side.rtp)
@@ -118,6 +118,12 @@ def _keep_alive(watch: _SideWatch, now: float) -> None:
         watch.sent_at = now
         if side.rtp.destination is not None:
             _send_opener(side.rtp)
+
+
+def _place(port: Port) -> Endpoint | None:
+    """Where a port sends; the flow label and scope of a learned IPv6 source are no other place."""
+    destination = port.destination
+    return None if destination is None else Endpoint(destination[0], destination[1])
 
 
 def _send_opener(port: Port) -> None:

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from media.relay import Relay
 from sbc.cli.operate import OK, PROBLEM, control_socket, places, show_json
 from sbc.cli.places import SEARCHED, find_configuration
 from sbc.cli.table import clock_time, draw_table, span
 from sbc.config.json_schema import configuration_schema, policy_schema
-from sbc.config.load import LoadResult, load_file
+from sbc.config.load import LoadResult, MediaEngine, load_file
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
 from sbc.state.cdr import CdrRecord
 from sbc.state.file import StoreUnusable, read_records
@@ -18,12 +19,20 @@ from sbc.state.file import StoreUnusable, read_records
 
 def version(arguments: Namespace) -> int:
     """``sbc version``."""
-    number = product_version()
+    number, (engine, why) = product_version(), media_engine(MediaEngine())
     if arguments.json:
-        show_json({"version": number})
+        show_json({"version": number, "engine": engine, "why": why})
     else:
         print(f"sbc {number}")
+        print(f"media engine: {engine} ({why})")
     return OK
+
+
+def media_engine(wanted: MediaEngine) -> tuple[str, str]:
+    """Which engine would relay media here, and why: it is started for a moment."""
+    relay = Relay(workers=wanted.workers, native=wanted.native)
+    relay.close()
+    return relay.engine_name, relay.engine_reason
 
 
 def product_version() -> str:
@@ -46,11 +55,15 @@ def check(arguments: Namespace) -> int:
     if path is None:
         return PROBLEM
     result = load_file(path)
+    wanted = MediaEngine() if result.configuration is None else result.configuration.media_engine
+    engine, why = media_engine(wanted)
     if arguments.json:
         show_json(
             {
                 "file": str(path),
                 "usable": result.configuration is not None,
+                "engine": engine,
+                "why": why,
                 "problems": [
                     {
                         "severity": problem.severity.value,
@@ -68,6 +81,7 @@ def check(arguments: Namespace) -> int:
     else:
         for problem in result.problems:
             print(problem)
+        print(f"media engine: {engine} ({why})")
         print(_verdict(str(path), result))
     return OK if result.configuration is not None else PROBLEM
 

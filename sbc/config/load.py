@@ -28,6 +28,16 @@ ReadText = Callable[[Path], str]
 
 
 @dataclass(frozen=True, slots=True)
+class MediaEngine:
+    """Which engine relays media."""
+
+    native: bool = True
+    """Whether the native one may, where this build has it."""
+    workers: int | None = None
+    """Its threads; None for one per core."""
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that one sbc.yaml and its policies say. Immutable; swapped as one reference."""
 
@@ -38,6 +48,7 @@ class Configuration:
     """The caps of each peer that has any."""
     message_limits: MessageLimits
     transport_limits: TransportLimits
+    media_engine: MediaEngine
     state_dir: Path
     control_socket: Path
 
@@ -175,6 +186,7 @@ def load_text(
             first_message_s=model.limits.tcp_first_message,
             idle_s=model.limits.tcp_idle,
         ),
+        media_engine=MediaEngine(model.media.engine == "native", model.media.workers),
         state_dir=state_dir,
         control_socket=base / model.control_socket
         if model.control_socket

@@ -291,6 +291,21 @@ class LimitsSection(Section):
     )
 
 
+class MediaEngineSection(Section):
+    """What relays the media."""
+
+    engine: Literal["native", "python"] = Field(
+        default="native",
+        description="`native`: worker threads outside Python, where this build has them; "
+        "`python`: the slow one that needs no compiled part.",
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None,
+        description="Threads of the native engine; without it one per core.",
+        examples=[2],
+    )
+
+
 class SbcFile(Section):
     """The configuration of the SBC."""
 
@@ -314,6 +329,9 @@ class SbcFile(Section):
     timers: TimersSection = Field(default=TimersSection(), description="Timers of calls.")
     limits: LimitsSection = Field(
         default=LimitsSection(), description="Caps for messages and connections."
+    )
+    media: MediaEngineSection = Field(
+        default=MediaEngineSection(), description="The engine that relays media."
     )
     domains: Annotated[tuple[DomainText, ...], *ANY_NUMBER] = Field(
         default=(),

@@ -89,6 +89,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart = [one for one in settings if _needs_restart(one.path)]
     restart += _differences("limits", old.message_limits, new.message_limits)
     restart += _differences("limits", old.transport_limits, new.transport_limits)
+    restart += _differences("media", old.media_engine, new.media_engine)
     restart += _differences("state_dir", old.state_dir, new.state_dir)
     restart += _differences("control_socket", old.control_socket, new.control_socket)
     rules = _differences("rules", old.policies.rules, new.policies.rules)

@@ -26,12 +26,14 @@ async def test_a_plan_runs_until_it_is_taken_back() -> None:
         await nursery.start(relay.run)
         relay.apply(diff(None, plan))
         await phone.send(rtp(1), plan.streams[0].a.local)
+        events: list[MediaEvent] = []
         with trio.fail_after(5):
-            while not relay.counters(("call", 0))[SideName.A].packets:
+            while not events:
                 await trio.lowlevel.checkpoint()
+                events = relay.take_events()
         source = phone.endpoint
-        learned = Latched(("call", 0), SideName.A, source, LatchRank.SDP_EXACT, None)
-        assert relay.take_events() == [learned]
+        assert events == [Latched(("call", 0), SideName.A, source, LatchRank.SDP_EXACT, None)]
+        assert relay.counters(("call", 0))[SideName.A].packets == 1
         assert relay.take_events() == []
         assert relay.latches(("call", 0))[SideName.A, Component.RTP].source == source
         relay.apply(diff(plan, None))
@@ -66,7 +68,8 @@ async def test_events_may_be_called_back_and_may_end_the_stream() -> None:
 async def test_a_relay_that_never_ran_can_be_closed() -> None:
     phone = await Phone(PHONE_A).bind()
     relay = Relay()
-    assert (relay.engine_name, bool(relay.engine_reason)) == ("reference", True)
+    assert relay.engine_name in {"native", "reference"}
+    assert relay.engine_reason
     relay.apply(diff(None, await a_plan(phone)))
     relay.close()
     assert relay.streams() == []
@@ -83,7 +86,9 @@ async def test_an_engine_that_cannot_go_on_says_so_and_holds_nothing(
         raise OSError(9, "Bad file descriptor")
 
     monkeypatch.setattr(ReferenceEngine, "relay_ready", refuse)
-    relay = Relay()
+    relay = Relay(native=False)
+    assert relay.engine_name == "reference"
+    assert relay.engine_reason == "the engine in Python, as configured"
     relay.apply(diff(None, plan))
     await phone.send(rtp(1), plan.streams[0].a.local)
     with trio.fail_after(5):

@@ -58,6 +58,7 @@ async def test_the_announced_source_is_learned_and_reported_once(rig: Rig) -> No
     call = await a_call(rig)
     for sequence in range(3):
         await call.a_says(rtp(sequence))
+    await rig.until(lambda: rig.events)
     assert rig.events == [Latched(STREAM, A, call.a.endpoint, LatchRank.SDP_EXACT, None)]
     assert rig.latch(A) == (call.a.endpoint, LatchRank.SDP_EXACT, call.a.endpoint)
     assert rig.latch(B) == (None, LatchRank.NONE, call.b.endpoint)
@@ -78,7 +79,8 @@ async def test_a_nated_phone_is_answered_where_its_media_comes_from(rig: Rig) ->
     await rig.has_dropped(B, {DropReason.NO_DESTINATION: 1})
     await is_learned(call, call.a)
     assert await call.b_says(rtp(2)) == rtp(2)
-    assert Latched(STREAM, A, call.a.endpoint, LatchRank.SIGNALLING_HOST, None) in rig.events
+    learned = Latched(STREAM, A, call.a.endpoint, LatchRank.SIGNALLING_HOST, None)
+    await rig.until(lambda: learned in rig.events)
 
 
 async def test_a_stranger_is_never_relayed_nor_answered_on_a_public_leg(rig: Rig) -> None:
@@ -94,6 +96,7 @@ async def test_a_stranger_is_never_relayed_nor_answered_on_a_public_leg(rig: Rig
     assert stranger.has_heard_nothing()
     assert rig.drops(A) == {DropReason.UNKNOWN_SOURCE: 100}
     refused = RelatchRefused(STREAM, A, stranger.endpoint, Refusal.NOT_ANNOUNCED)
+    await rig.until(lambda: rig.events_of(RelatchRefused))
     assert rig.events_of(RelatchRefused) == [refused]
 
 
@@ -210,7 +213,7 @@ async def test_signalling_that_changes_nothing_of_the_place_keeps_the_latch(rig:
     rig.update(a=replace(rig.stream.a, receiving=False))
     rig.update(a=replace(rig.stream.a, receiving=True))
     assert await call.b_says(rtp(2)) == rtp(2)
-    assert len(rig.events_of(Latched)) == 2
+    await rig.until(lambda: len(rig.events_of(Latched)) == 2)
 
 
 async def test_rtcp_is_learned_on_its_own_port(rig: Rig) -> None:
@@ -227,7 +230,7 @@ async def test_rtcp_is_learned_on_its_own_port(rig: Rig) -> None:
     assert await a_rtcp.hears() == (rtcp(2), rig.stream.a.local_rtcp)
     rank = LatchRank.SIGNALLING_HOST
     learned = Latched(STREAM, A, a_rtcp.endpoint, rank, None, Component.RTCP)
-    assert learned in rig.events
+    await rig.until(lambda: learned in rig.events)
 
 
 async def test_rtcp_learns_no_stranger_that_rtp_did_not(rig: Rig) -> None:
@@ -267,6 +270,7 @@ async def test_a_secure_leg_follows_only_packets_that_prove_themselves(
     await moved.hears()
     assert stranger.has_heard_nothing()
     assert rig.drops(A) == {DropReason.SRTP_AUTHENTICATION: 3}
+    await rig.until(lambda: len(rig.events_of(Latched)) >= 2)
     assert [event.source for event in rig.events_of(Latched) if event.side is A] == [
         call.a.endpoint,
         moved.endpoint,
@@ -294,7 +298,8 @@ async def test_our_own_ports_are_no_source_unless_announced(rig: Rig) -> None:
     )
     await phone.send(rtp(1), other.a.local)
     await rig.has_dropped(A, {DropReason.RELAY_LOOP: 1})
-    assert RelatchRefused(STREAM, A, other.b.local, Refusal.RELAY_LOOP) in rig.events
+    refused = RelatchRefused(STREAM, A, other.b.local, Refusal.RELAY_LOOP)
+    await rig.until(lambda: refused in rig.events)
 
 
 async def test_a_stream_never_feeds_itself(rig: Rig) -> None:

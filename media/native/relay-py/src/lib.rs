@@ -1,0 +1,156 @@
+//! The Python module `media._native`: values in, values out. What they mean is decided elsewhere.
+
+mod plan;
+mod report;
+mod stepped;
+
+use std::os::fd::RawFd;
+
+use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use relay_core::StreamState;
+use relay_udp::{Command, Config, Refused, Tier};
+
+use plan::{PyStream, refused, spec_of};
+use stepped::Stepped;
+
+/// One command: the stream's number; its `MediaStream`, None to close it; whether it is new; the
+/// length of silence to report; whether to open pinholes.
+type PyCommand = (u64, Option<PyStream>, bool, Option<f64>, bool);
+
+/// Worker threads that relay the streams they are told of.
+#[pyclass(module = "media._native")]
+struct Engine {
+    engine: relay_udp::Engine,
+}
+
+#[pymethods]
+impl Engine {
+    /// Starts `workers` threads on the given tier, or on the best that works.
+    #[new]
+    #[pyo3(signature = (workers, max_streams, seed, tier=None))]
+    fn new(
+        py: Python<'_>,
+        workers: usize,
+        max_streams: usize,
+        seed: u64,
+        tier: Option<&str>,
+    ) -> PyResult<Self> {
+        let tier = match tier {
+            None => None,
+            Some("io_uring") => Some(Tier::IoUring),
+            Some("epoll") => Some(Tier::Epoll),
+            Some(other) => return Err(PyValueError::new_err(format!("{other:?} is no tier"))),
+        };
+        let config = Config { workers, tier, max_streams, seed };
+        let engine = py
+            .detach(|| relay_udp::Engine::start(&config))
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(Self { engine })
+    }
+
+    /// `io_uring` or `epoll`.
+    #[getter]
+    fn tier(&self) -> String {
+        self.engine.tier().to_string()
+    }
+
+    /// What runs and why, as one line.
+    #[getter]
+    fn reason(&self) -> &str {
+        self.engine.reason()
+    }
+
+    /// Readable while events wait.
+    #[getter]
+    fn event_descriptor(&self) -> RawFd {
+        self.engine.event_descriptor()
+    }
+
+    /// Does all of the commands or none.
+    fn apply(&mut self, py: Python<'_>, commands: Vec<PyCommand>) -> PyResult<()> {
+        let commands = commands
+            .into_iter()
+            .map(|(number, stream, new, inactivity_s, pinholes)| {
+                let Some(stream) = stream else { return Ok(Command::Close(number)) };
+                let spec = spec_of(&stream, inactivity_s, pinholes)?;
+                let make = if new { Command::Open } else { Command::Update };
+                Ok(make(number, spec))
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        py.detach(|| self.engine.apply(commands)).map_err(refusal)
+    }
+
+    /// Opens a stream and continues it from what `export_state` returned.
+    fn restore(
+        &mut self,
+        py: Python<'_>,
+        number: u64,
+        stream: PyStream,
+        inactivity_s: Option<f64>,
+        pinholes: bool,
+        state: &str,
+    ) -> PyResult<()> {
+        let spec = spec_of(&stream, inactivity_s, pinholes)?;
+        let state: StreamState = serde_json::from_str(state)
+            .map_err(|error| PyValueError::new_err(format!("no state of a stream: {error}")))?;
+        py.detach(|| self.engine.restore(number, spec, &state)).map_err(refusal)
+    }
+
+    /// The running state of a stream as JSON.
+    fn export_state(&self, py: Python<'_>, number: u64) -> PyResult<String> {
+        let state = py.detach(|| self.engine.export(number)).ok_or_else(|| unknown(number))?;
+        serde_json::to_string(&state).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// What was counted on sides A and B.
+    fn counters<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Bound<'py, PyTuple>> {
+        let [a, b] = py
+            .detach(|| self.engine.ask(number, relay_core::Relay::counters))
+            .ok_or_else(|| unknown(number))?;
+        (report::counters(py, &a)?, report::counters(py, &b)?).into_pyobject(py)
+    }
+
+    /// What is learned on the four ports.
+    fn latches<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Bound<'py, PyTuple>> {
+        let reports = py
+            .detach(|| self.engine.ask(number, relay_core::Relay::latches))
+            .ok_or_else(|| unknown(number))?;
+        report::latches(py, &reports)
+    }
+
+    /// The events that wait, how many were lost, and why the engine cannot go on if it cannot.
+    fn take_events<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyList>, u64, Option<String>)> {
+        let taken = self.engine.take_events();
+        let events = PyList::empty(py);
+        for one in &taken.events {
+            events.append(report::event(py, one.stream, &one.event)?)?;
+        }
+        Ok((events, taken.lost, taken.failure))
+    }
+
+    /// Closes every stream and stops the threads.
+    fn close(&mut self, py: Python<'_>) {
+        py.detach(|| self.engine.close());
+    }
+}
+
+fn refusal(why: Refused) -> PyErr {
+    refused(why.to_string())
+}
+
+fn unknown(number: u64) -> PyErr {
+    PyKeyError::new_err(number)
+}
+
+/// The media relay's native part.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Engine>()?;
+    module.add_class::<Stepped>()?;
+    Ok(())
+}

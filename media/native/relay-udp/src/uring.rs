@@ -1,0 +1,410 @@
+//! The fast tier: io_uring with multishot receives, provided buffers and batched sends.
+//!
+//! One system call per turn hands over all packets that shall leave and fetches all that came.
+//! Sends never wait (`MSG_DONTWAIT`), so they are over when the call returns and their buffers
+//! are free again; only a send that failed says so.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+
+use io_uring::squeue::Flags;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use relay_core::{PacketBuf, PacketKind, PortId};
+
+use crate::address::{ADDRESS_BYTES, RawAddress};
+use crate::buffers::{BUFFERS, Buffers, GROUP};
+use crate::notice::{Notice, now_ns};
+use crate::socket;
+use crate::worker::{Chore, GENERATION_MASK, Port, READ_BYTES, Shared, State, TICK_NS};
+
+/// How many completions one turn works through before others may have the lock.
+const TURN_PACKETS: usize = 256;
+const ENTRIES: u32 = 512;
+/// No more completions can wait than there are buffers and things beside packets.
+const COMPLETIONS: u32 = 4 * BUFFERS as u32;
+
+/// What a completion is about, in its upper eight bits; then 24 of generation and 32 of port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Receive = 1,
+    SendRtp = 2,
+    SendRtcp = 3,
+    Wake = 4,
+    Cancel = 5,
+}
+
+fn name(kind: Kind, port: PortId, generation: u32) -> u64 {
+    (kind as u64) << 56 | u64::from(generation & GENERATION_MASK) << 32 | u64::from(port.0)
+}
+
+/// One worker's ring. Must be made and used by one thread.
+pub(crate) struct Uring {
+    // Dropped before what the kernel may still write to.
+    ring: IoUring,
+    buffers: Buffers,
+    /// Tells the kernel how much of a source we want; it keeps the pointer.
+    message: Box<libc::msghdr>,
+    /// Where this turn's packets go; room for every entry of the submission queue.
+    destinations: Vec<RawAddress>,
+    /// Buffers whose sends are handed over with the next call.
+    leaving: Vec<u16>,
+    /// Sockets to close as soon as their receive has ended, by the receive's name.
+    ending: HashMap<u64, Port>,
+    /// Receives that the kernel ended, mostly for want of a buffer.
+    ended: Vec<(PortId, u32)>,
+}
+
+impl Uring {
+    /// Makes a ring and relays a datagram to itself through it; fails where any step does.
+    pub(crate) fn try_new() -> io::Result<Self> {
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .dontfork()
+            .build(ENTRIES)?;
+        if !(ring.params().is_feature_ext_arg()
+            && ring.params().is_feature_nodrop()
+            && ring.params().is_feature_submit_stable()
+            && ring.params().is_feature_skip_cqe_on_success())
+        {
+            return Err(io::Error::other("the kernel's io_uring is too old"));
+        }
+        let buffers = Buffers::register(&ring.submitter())?;
+        // SAFETY: this C structure is valid when all zero.
+        let mut message: Box<libc::msghdr> = Box::new(unsafe { mem::zeroed() });
+        message.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
+        let mut uring = Self {
+            ring,
+            buffers,
+            message,
+            destinations: Vec::with_capacity(ENTRIES as usize),
+            leaving: Vec::with_capacity(ENTRIES as usize),
+            ending: HashMap::new(),
+            ended: Vec::new(),
+        };
+        uring.prove()?;
+        Ok(uring)
+    }
+
+    /// Sends one datagram from a socket to itself, as packets are received and sent later.
+    fn prove(&mut self) -> io::Result<()> {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let socket =
+            socket::open(here, 0).map_err(|refused| io::Error::other(refused.to_string()))?;
+        let address = local_address(socket.as_raw_fd())?;
+        let port = PortId(0);
+        self.arm(socket.as_raw_fd(), name(Kind::Receive, port, 0))?;
+        let data = b"proof";
+        self.destinations.push(address);
+        self.push_send(socket.as_raw_fd(), data, name(Kind::SendRtp, port, 0))?;
+        self.enter(1_000_000_000)?;
+        self.destinations.clear();
+        let mut proven = false;
+        let mut completions = self.ring.completion();
+        for completion in &mut completions {
+            if completion.user_data() >> 56 != Kind::Receive as u64 {
+                return Err(io::Error::from_raw_os_error(-completion.result()));
+            }
+            let Some(buffer) = cqueue::buffer_select(completion.flags()) else {
+                return Err(io::Error::from_raw_os_error(-completion.result()));
+            };
+            let written = usize::try_from(completion.result()).unwrap_or(0);
+            if let Some(received) = self.buffers.received(buffer, written) {
+                proven = received.source == address.decode()
+                    && received.room[..received.bytes] == *data
+                    && cqueue::more(completion.flags());
+            }
+            self.buffers.lend(buffer);
+        }
+        drop(completions);
+        self.buffers.publish();
+        self.cancel(name(Kind::Receive, port, 0))?;
+        while self.enter(1_000_000_000)? {
+            if self.ring.completion().any(|one| one.user_data() >> 56 == Kind::Receive as u64) {
+                break;
+            }
+        }
+        if proven { Ok(()) } else { Err(io::Error::other("a datagram to itself did not arrive")) }
+    }
+
+    /// Relays until told to stop.
+    pub(crate) fn run(&mut self, shared: &Shared) -> io::Result<()> {
+        self.watch(&shared.wake)?;
+        let mut tick_at = now_ns() + TICK_NS;
+        let mut batch = Vec::with_capacity(TURN_PACKETS);
+        loop {
+            self.enter(tick_at.saturating_sub(now_ns()))?;
+            self.take_back();
+            self.take_completions(&mut batch);
+            let now = now_ns();
+            let Ok(mut state) = shared.lock() else {
+                return Err(io::Error::other("the other thread failed"));
+            };
+            if state.stop {
+                return Ok(());
+            }
+            for (place, completion) in batch.iter().enumerate() {
+                if let Some(next) = batch.get(place + 1) {
+                    // Whatever it is about, the lower half is a port or nothing that exists.
+                    state.relay.warm(PortId(next.user_data() as u32));
+                }
+                self.complete(&mut state, shared, completion, now)?;
+            }
+            batch.clear();
+            self.rearm(&mut state)?;
+            if !state.chores.is_empty() {
+                for chore in state.take_chores() {
+                    self.work(&mut state, chore)?;
+                }
+            }
+            if now >= tick_at {
+                state.tick(now);
+                tick_at = now + TICK_NS;
+            }
+            state.report(&shared.events);
+            drop(state);
+        }
+    }
+
+    /// Submits what is queued and waits until something has come, or the time is over.
+    fn enter(&mut self, timeout_ns: u64) -> io::Result<bool> {
+        let timeout = Timespec::new()
+            .sec(timeout_ns / 1_000_000_000)
+            .nsec((timeout_ns % 1_000_000_000) as u32);
+        let arguments = SubmitArgs::new().timespec(&timeout);
+        match self.ring.submitter().submit_with_args(1, &arguments) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ETIME) => Ok(false),
+                Some(libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(true),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Lends the kernel again the buffers of packets that have left.
+    fn take_back(&mut self) {
+        if self.leaving.is_empty() || !self.ring.submission().is_empty() {
+            return;
+        }
+        for buffer in self.leaving.drain(..) {
+            self.buffers.lend(buffer);
+        }
+        self.destinations.clear();
+        self.buffers.publish();
+    }
+
+    fn take_completions(&mut self, batch: &mut Vec<cqueue::Entry>) {
+        batch.extend(self.ring.completion().take(TURN_PACKETS));
+    }
+
+    fn complete(
+        &mut self,
+        state: &mut State,
+        shared: &Shared,
+        completion: &cqueue::Entry,
+        now: u64,
+    ) -> io::Result<()> {
+        let data = completion.user_data();
+        let port = PortId(data as u32);
+        let generation = (data >> 32) as u32 & GENERATION_MASK;
+        match data >> 56 {
+            kind if kind == Kind::Receive as u64 => {
+                self.receive(state, completion, port, generation, now)?;
+                if !cqueue::more(completion.flags()) {
+                    self.receive_ended(state, shared, data, port, generation);
+                }
+            }
+            kind if kind == Kind::SendRtp as u64 => {
+                send_failed(state, port, generation, PacketKind::Rtp);
+            }
+            kind if kind == Kind::SendRtcp as u64 => {
+                send_failed(state, port, generation, PacketKind::Rtcp);
+            }
+            kind if kind == Kind::Wake as u64 => {
+                shared.wake.hush();
+                if !cqueue::more(completion.flags()) {
+                    self.watch(&shared.wake)?;
+                }
+            }
+            _ => {} // A cancel: the receive that it ended says so itself.
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        state: &mut State,
+        completion: &cqueue::Entry,
+        port: PortId,
+        generation: u32,
+        now: u64,
+    ) -> io::Result<()> {
+        let Some(buffer) = cqueue::buffer_select(completion.flags()) else { return Ok(()) };
+        let departure = match self.buffers.received(buffer, completion.result().max(0) as usize) {
+            Some(received) if state.port(port, generation).is_some() => {
+                received.source.and_then(|source| {
+                    let mut packet = PacketBuf::new(received.room, received.bytes);
+                    let departure = state.receive(port, source, &mut packet, now)?;
+                    let (start, bytes) = (packet.data().as_ptr(), packet.len());
+                    Some((departure, start, bytes))
+                })
+            }
+            _ => None,
+        };
+        let Some((departure, start, bytes)) = departure else {
+            self.buffers.lend(buffer);
+            return Ok(());
+        };
+        // SAFETY: the packet stays in its buffer, which is not lent before it has left.
+        let packet = unsafe { std::slice::from_raw_parts(start, bytes) };
+        if self.destinations.len() == self.destinations.capacity() {
+            self.ring.submit()?;
+            self.take_back();
+        }
+        self.destinations.push(RawAddress::from(departure.destination));
+        self.leaving.push(buffer);
+        let rtp = departure.kind == PacketKind::Rtp;
+        let kind = if rtp { Kind::SendRtp } else { Kind::SendRtcp };
+        self.push_send(departure.fd, packet, name(kind, departure.port, departure.generation))
+    }
+
+    /// Notes that a receive is over: its socket can be closed, or it must be begun again.
+    fn receive_ended(
+        &mut self,
+        state: &mut State,
+        shared: &Shared,
+        data: u64,
+        port: PortId,
+        generation: u32,
+    ) {
+        if self.ending.remove(&data).is_some() {
+            settle(state, shared);
+        } else if let Some(open) = state.port(port, generation) {
+            open.armed = false;
+            self.ended.push((port, generation));
+        }
+    }
+
+    fn rearm(&mut self, state: &mut State) -> io::Result<()> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        self.buffers.publish();
+        for (port, generation) in mem::take(&mut self.ended) {
+            self.work(state, Chore::Arm { port, generation })?;
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, state: &mut State, chore: Chore) -> io::Result<()> {
+        match chore {
+            Chore::Arm { port, generation } => {
+                if let Some(open) = state.port(port, generation).filter(|open| !open.armed) {
+                    open.armed = true;
+                    let fd = open.socket.as_raw_fd();
+                    self.arm(fd, name(Kind::Receive, port, generation))?;
+                }
+            }
+            Chore::Retire { port, old } => {
+                let data = name(Kind::Receive, port, old.generation);
+                self.cancel(data)?;
+                self.ending.insert(data, old);
+            }
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, fd: RawFd, data: u64) -> io::Result<()> {
+        let entry = opcode::RecvMsgMulti::new(Fd(fd), &raw const *self.message, GROUP)
+            .build()
+            .user_data(data);
+        // SAFETY: the message lives as long as the ring.
+        unsafe { self.push(&entry) }
+    }
+
+    fn cancel(&mut self, data: u64) -> io::Result<()> {
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(data))
+            .build()
+            .flags(Flags::SKIP_SUCCESS)
+            .user_data((Kind::Cancel as u64) << 56);
+        // SAFETY: the entry holds no pointer.
+        unsafe { self.push(&entry) }
+    }
+
+    fn watch(&mut self, wake: &Notice) -> io::Result<()> {
+        let entry = opcode::PollAdd::new(Fd(wake.raw()), libc::POLLIN as u32)
+            .multi(true)
+            .build()
+            .user_data((Kind::Wake as u64) << 56);
+        // SAFETY: the entry holds no pointer.
+        unsafe { self.push(&entry) }
+    }
+
+    /// Queues a packet to the last of `destinations`.
+    fn push_send(&mut self, fd: RawFd, packet: &[u8], data: u64) -> io::Result<()> {
+        let destination = &self.destinations[self.destinations.len() - 1];
+        let entry = opcode::Send::new(Fd(fd), packet.as_ptr(), packet.len() as u32)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .dest_addr(destination.as_ptr())
+            .dest_addr_len(destination.len())
+            .build()
+            .flags(Flags::SKIP_SUCCESS)
+            .user_data(data);
+        // SAFETY: the packet's buffer is lent again, and the destinations are cleared, only when
+        // the submission queue has been emptied; the vector never outgrows its first room.
+        unsafe { self.push(&entry) }
+    }
+
+    /// Queues an entry; hands over what is queued when there is no room.
+    ///
+    /// # Safety
+    ///
+    /// What the entry points to must live until the kernel has taken it, or for as long as the
+    /// operation says.
+    unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        loop {
+            // SAFETY: promised by the caller.
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+                return Ok(());
+            }
+            match self.ring.submit() {
+                Ok(_) => {}
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Tells the brain of a refused send, unless the stream has gone in the meantime.
+fn send_failed(state: &mut State, port: PortId, generation: u32, kind: PacketKind) {
+    if state.port(port, generation).is_some() {
+        state.relay.send_failed(port, kind);
+    }
+}
+
+/// Notes that one more retired socket is closed.
+fn settle(state: &mut State, shared: &Shared) {
+    state.retiring -= 1;
+    if state.retiring == 0 {
+        shared.settled.notify_all();
+    }
+}
+
+fn local_address(fd: RawFd) -> io::Result<RawAddress> {
+    let mut address = RawAddress::empty();
+    let mut len = address.len();
+    // SAFETY: the pointer is to a local with room for `len` bytes.
+    socket::checked(unsafe { libc::getsockname(fd, address.as_mut_ptr(), &raw mut len) })?;
+    address.decode().map(RawAddress::from).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+const _: () = assert!(TURN_PACKETS <= ENTRIES as usize && READ_BYTES < u16::MAX as usize);

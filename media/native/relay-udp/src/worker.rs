@@ -1,0 +1,221 @@
+//! What one worker thread and the thread of signalling share.
+//!
+//! The worker holds the lock while it works through a batch, some hundred microseconds at most;
+//! signalling opens, changes, closes and asks in between. So a command is done when its call
+//! returns, and costs no wake-up where the tier allows it.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use relay_core::{
+    Nanoseconds, PacketBuf, PacketKind, PortId, Relay, StreamKey, TAIL_ROOM_BYTES, Verdict,
+};
+
+use crate::address::RawAddress;
+use crate::events::{Events, StreamEvent};
+use crate::notice::Notice;
+use crate::socket;
+
+/// How much of a datagram is read: one byte more than the brain takes, to tell what is longer.
+pub(crate) const READ_BYTES: usize = 2048 + 1;
+/// Room for one datagram and what protection adds to it.
+pub(crate) const ROOM_BYTES: usize = READ_BYTES + TAIL_ROOM_BYTES;
+/// How often silence, keep-alives and key errors are looked at.
+pub(crate) const TICK_NS: u64 = 1_000_000_000;
+/// Generations are told apart by so many bits, in what the kernel carries for us.
+pub(crate) const GENERATION_MASK: u32 = 0x00FF_FFFF;
+
+/// The socket behind one port.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) socket: OwnedFd,
+    /// Tells this socket from others that had the same port number before.
+    pub(crate) generation: u32,
+    /// Whether a multishot receive is under way on it (io_uring only).
+    pub(crate) armed: bool,
+}
+
+/// Work that only the worker's own thread can do (io_uring only).
+#[derive(Debug)]
+pub(crate) enum Chore {
+    /// Begin to receive.
+    Arm { port: PortId, generation: u32 },
+    /// Stop receiving, then close the socket.
+    Retire { port: PortId, old: Port },
+}
+
+/// A packet that shall leave.
+pub(crate) struct Departure {
+    pub(crate) port: PortId,
+    pub(crate) generation: u32,
+    pub(crate) fd: RawFd,
+    pub(crate) destination: SocketAddr,
+    pub(crate) kind: PacketKind,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) relay: Relay,
+    ports: Vec<Option<Port>>,
+    /// The stream by its slot, and its number.
+    numbers: Vec<(StreamKey, u64)>,
+    pub(crate) chores: Vec<Chore>,
+    /// Sockets that wait for the worker to close them.
+    pub(crate) retiring: usize,
+    pub(crate) stop: bool,
+    pub(crate) dead: bool,
+    outgoing: Vec<StreamEvent>,
+}
+
+impl State {
+    pub(crate) fn new(relay: Relay) -> Self {
+        Self {
+            relay,
+            ports: Vec::new(),
+            numbers: Vec::new(),
+            chores: Vec::new(),
+            retiring: 0,
+            stop: false,
+            dead: false,
+            outgoing: Vec::new(),
+        }
+    }
+
+    /// Puts a socket behind a port and returns the one that was there.
+    pub(crate) fn attach(&mut self, port: PortId, opened: Port) -> Option<Port> {
+        let index = port.0 as usize;
+        if self.ports.len() <= index {
+            self.ports.resize_with(index + 1, || None);
+        }
+        self.ports[index].replace(opened)
+    }
+
+    pub(crate) fn detach(&mut self, port: PortId) -> Option<Port> {
+        self.ports.get_mut(port.0 as usize)?.take()
+    }
+
+    /// Notes by which number signalling knows a stream.
+    pub(crate) fn name_slot(&mut self, stream: StreamKey, number: u64) {
+        let index = stream.slot as usize;
+        if self.numbers.len() <= index {
+            self.numbers.resize(index + 1, (stream, number));
+        }
+        self.numbers[index] = (stream, number);
+    }
+
+    /// Changes the DSCP of what a port sends; a system that refuses sends on as before.
+    pub(crate) fn mark(&self, port: PortId, ipv6: bool, dscp: u8) {
+        if let Some(Some(open)) = self.ports.get(port.0 as usize) {
+            let _ = socket::mark(open.socket.as_raw_fd(), ipv6, dscp);
+        }
+    }
+
+    /// The port, if it still has the socket of that generation.
+    #[inline]
+    pub(crate) fn port(&mut self, port: PortId, generation: u32) -> Option<&mut Port> {
+        let found = self.ports.get_mut(port.0 as usize)?.as_mut()?;
+        (found.generation == generation).then_some(found)
+    }
+
+    /// Takes one datagram through the brain.
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        port: PortId,
+        source: SocketAddr,
+        packet: &mut PacketBuf<'_>,
+        now: Nanoseconds,
+    ) -> Option<Departure> {
+        match self.relay.receive(port, source, packet, now) {
+            Verdict::Forward { port, destination, kind } => {
+                let out = self.ports.get(port.0 as usize)?.as_ref()?;
+                let (fd, generation) = (out.socket.as_raw_fd(), out.generation);
+                Some(Departure { port, generation, fd, destination, kind })
+            }
+            Verdict::Drop(_) | Verdict::Handshake => None,
+        }
+    }
+
+    /// Sends the openers that are due.
+    pub(crate) fn send_openers(&mut self) {
+        while let Some(opener) = self.relay.next_opener() {
+            if let Some(Some(from)) = self.ports.get(opener.port.0 as usize) {
+                let destination = RawAddress::from(opener.destination);
+                // Nothing was promised to anybody: the first real packet will say more.
+                let _ = socket::send(from.socket.as_raw_fd(), b"", &destination);
+            }
+        }
+    }
+
+    /// Hands over what the brain has to report.
+    pub(crate) fn report(&mut self, events: &Events) {
+        while let Some(event) = self.relay.next_event() {
+            let stream = event.stream();
+            let named = self.numbers.get(stream.slot as usize).filter(|(key, _)| *key == stream);
+            if let Some((_, number)) = named {
+                self.outgoing.push(StreamEvent { stream: *number, event });
+            }
+        }
+        events.push(&mut self.outgoing);
+    }
+
+    /// What is looked at once a second.
+    pub(crate) fn tick(&mut self, now: Nanoseconds) {
+        self.relay.tick(now);
+        self.send_openers();
+    }
+
+    pub(crate) fn close_all(&mut self) {
+        self.ports.clear();
+        self.chores.clear();
+        self.retiring = 0;
+    }
+
+    pub(crate) fn take_chores(&mut self) -> Vec<Chore> {
+        mem::take(&mut self.chores)
+    }
+}
+
+/// One worker as both threads see it.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Rung when `retiring` fell to zero, and when the worker died.
+    pub(crate) settled: Condvar,
+    pub(crate) wake: Notice,
+    pub(crate) events: Arc<Events>,
+}
+
+/// The lock is poisoned: the worker died while it held it.
+#[derive(Debug)]
+pub(crate) struct Poisoned;
+
+impl Shared {
+    pub(crate) fn new(relay: Relay, events: Arc<Events>) -> std::io::Result<Self> {
+        Ok(Self {
+            state: Mutex::new(State::new(relay)),
+            settled: Condvar::new(),
+            wake: Notice::new()?,
+            events,
+        })
+    }
+
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, State>, Poisoned> {
+        self.state.lock().map_err(|_| Poisoned)
+    }
+
+    /// The state whatever happened, for the one who cleans up.
+    pub(crate) fn lock_anyway(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Waits until the worker has closed every socket that it was told to.
+    pub(crate) fn wait_settled(&self) -> Result<(), Poisoned> {
+        let mut state = self.lock()?;
+        while state.retiring > 0 && !state.dead {
+            state = self.settled.wait(state).map_err(|_| Poisoned)?;
+        }
+        if state.dead { Err(Poisoned) } else { Ok(()) }
+    }
+}

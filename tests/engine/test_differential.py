@@ -1,0 +1,46 @@
+"""Plans and packets by chance through both brains: the same verdicts, bytes, events and counters.
+
+ENGINE_SEEDS=from-to plays other seeds than those of every day.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+
+from media.types import DropReason
+
+pytest.importorskip("media._native", reason="the extension is not built")
+
+from tests.engine.chance import play
+
+FIRST, LAST = (int(part) for part in os.environ.get("ENGINE_SEEDS", "0-2000").split("-"))
+BUNDLE = 100
+STEPS = 150
+
+
+@pytest.mark.parametrize("first", range(FIRST, LAST, BUNDLE))
+def test_both_engines_do_the_same(first: int) -> None:
+    for seed in range(first, min(first + BUNDLE, LAST)):
+        try:
+            play(seed, STEPS)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+@pytest.mark.parametrize("first", range(FIRST, LAST, 4 * BUNDLE))
+def test_a_stream_that_moves_to_another_process_goes_on_all_the_same(first: int) -> None:
+    for seed in range(first, first + BUNDLE):
+        try:
+            play(seed, STEPS, moves=True)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def test_chance_meets_everything() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(50):
+        seen += play(seed, 4 * STEPS).verdicts
+    never = {DropReason.SEND_FAILED, DropReason.KEY_EXPIRED}
+    assert {reason.name for reason in DropReason if reason not in never} <= set(seen)
+    assert seen["relayed"] > 0.3 * seen.total()
