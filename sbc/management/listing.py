@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.leg import Leg
+from sbc.management.redaction import without_secrets
 from sbc.registrar.binding import Binding
 from sbc.routing.facing import bracketed
 
@@ -44,7 +45,10 @@ def call_row(call: Call, now: float) -> Row:
 
 
 def call_story(call: Call, now: float) -> Row:
-    """A call with its journal, of which the CLI draws the ladder; times count from its start."""
+    """A call with its journal, of which the CLI draws the ladder; times count from its start.
+
+    Messages come as they were, but for the secrets in them.
+    """
     journal = call.journal
     return {
         **call_row(call, now),
@@ -55,8 +59,8 @@ def call_story(call: Call, now: float) -> Row:
                 "kind": entry.kind,
                 "side": entry.side,
                 "direction": entry.direction,
-                "summary": entry.summary,
-                "raw": entry.raw.decode("utf-8", "replace"),
+                "summary": without_secrets(entry.summary),
+                "raw": without_secrets(entry.raw.decode("utf-8", "replace")),
             }
             for entry in journal.entries
         ],

@@ -69,6 +69,17 @@ def test_a_story_is_the_journal_with_times_from_the_start() -> None:
     assert story["dropped"] == 0
 
 
+def test_a_story_tells_no_secret() -> None:
+    call = a_call()
+    call.journal.note(
+        101.0, "sip", "", "a", "in", b"INVITE sip:6:pw@x SIP/2.0\r\n\r\nk=clear:me\r\n"
+    )
+    told = str(call_story(call, now=101.0))
+    assert "(removed)@x" in told
+    assert "pw" not in told
+    assert "clear" not in told
+
+
 def test_registrations_are_sorted_and_say_why_a_nat_is_believed() -> None:
     rows = registrations_listing([a_binding("200@pbx"), a_binding()], now=100.0)
     assert [row["aor"] for row in rows] == ["100@pbx", "200@pbx"]
