@@ -24,8 +24,9 @@ from sbc.cli.demo_border import (
     log_tail,
     running_border,
 )
-from sbc.cli.operate import OK, PROBLEM, draw_story
+from sbc.cli.operate import OK, PROBLEM
 from sbc.cli.progress import Progress
+from sbc.cli.story import draw_story
 from sbc.demo.account import Account
 from sbc.demo.call import AudioCall
 from sbc.demo.pbx import ECHO, TONE, Pbx

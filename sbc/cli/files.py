@@ -1,5 +1,6 @@
 """Commands that need no running process: check, schema, cdr, version."""
 
+import shutil
 import sys
 from argparse import Namespace
 from dataclasses import asdict
@@ -7,12 +8,12 @@ from importlib import metadata
 from pathlib import Path
 
 from media.relay import Relay
-from sbc.cli.operate import OK, PROBLEM, control_socket, places, show_json
+from sbc.cli.operate import OK, PROBLEM, records_file, show_json
 from sbc.cli.places import SEARCHED, find_configuration
+from sbc.cli.story import draw_story, story_of
 from sbc.cli.table import clock_time, draw_table, span
 from sbc.config.json_schema import configuration_schema, policy_schema
 from sbc.config.load import LoadResult, MediaEngine, load_file
-from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
 from sbc.state.cdr import CdrRecord
 from sbc.state.file import StoreUnusable, read_records
 
@@ -97,13 +98,17 @@ def configuration_file(named: Path | None) -> Path | None:
 
 def cdr(arguments: Namespace) -> int:
     """``sbc cdr``: reads the file, after asking a running process to write what it still holds."""
+    file = arguments.file or records_file(arguments)
     try:
-        records = read_records(_records_file(arguments), last=arguments.last, call=arguments.call)
+        records = read_records(file, last=arguments.last, call=arguments.call)
     except StoreUnusable as error:
         print(f"sbc: {error}", file=sys.stderr)
         return PROBLEM
     if arguments.json:
         show_json([{**asdict(record), "duration_s": record.duration_s} for record in records])
+    elif arguments.ladder:
+        width = shutil.get_terminal_size().columns
+        print("\n".join(draw_story(story_of(record), width) for record in records), end="")
     else:
         print(draw_table(_CDR_COLUMNS, [_cdr_cells(record) for record in records]), end="")
     return PROBLEM if arguments.call is not None and not records else OK
@@ -143,16 +148,6 @@ def _cdr_cells(record: CdrRecord) -> list[object]:
         f"{a.jitter_ms:g}/{b.jitter_ms:g}",
         record.reason,
     ]
-
-
-def _records_file(arguments: Namespace) -> Path:
-    if arguments.file is not None:
-        return Path(arguments.file)
-    try:
-        ask(control_socket(arguments), "flush")
-    except (NotRunning, CommandRefused, ControlFailed):
-        pass  # then what is in the file is all there is to see
-    return places(arguments).call_records
 
 
 def _verdict(file: str, result: LoadResult) -> str:

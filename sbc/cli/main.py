@@ -76,6 +76,7 @@ def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     cdr = _add(commands, "cdr", files.cdr, "show call records")
     cdr.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (20)")
     cdr.add_argument("--call", metavar="ID", help="those whose id begins so")
+    cdr.add_argument("--ladder", action="store_true", help="draw what was kept of their story")
     cdr.add_argument("--file", type=Path, help="the call record file itself")
     _add_whom(cdr)
     version = _add(commands, "version", files.version, "print the version")
@@ -86,7 +87,7 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     _add_whom(_add(commands, "status", operate.status, "how the running SBC is doing"))
     calls = _add(commands, "calls", operate.calls, "list calls in progress")
     calls.add_argument(
-        "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or recent"
+        "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or ended"
     )
     _add_whom(calls)
     _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))

@@ -9,10 +9,12 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from sbc.cli.ladder import LadderEntry, ascii_only, draw_ladder
+from sbc.cli.answers import mapping, rows
+from sbc.cli.ladder import ascii_only
 from sbc.cli.places import Places, find_configuration, find_places
+from sbc.cli.story import draw_story, kept_story, leg_name
 from sbc.cli.table import cell, draw_table, span
-from sbc.management.control import NotRunning, ask
+from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
 from sbc.state.places import CDR_FILE
 
 OK, PROBLEM, USAGE, NOT_RUNNING = 0, 1, 2, 3
@@ -34,6 +36,15 @@ def control_socket(arguments: Namespace) -> Path:
     return places(arguments).control_socket
 
 
+def records_file(arguments: Namespace) -> Path:
+    """The call records of the process that is meant, after it has written what it still holds."""
+    try:
+        ask(control_socket(arguments), "flush")
+    except (NotRunning, CommandRefused, ControlFailed):
+        pass  # then what is in the file is all there is to see
+    return places(arguments).call_records
+
+
 def show_json(value: object) -> None:
     """Print a value for scripts."""
     print(json.dumps(value, indent=2))
@@ -41,7 +52,7 @@ def show_json(value: object) -> None:
 
 def status(arguments: Namespace) -> int:
     """``sbc status``."""
-    answer = _mapping(ask(control_socket(arguments), "status"))
+    answer = mapping(ask(control_socket(arguments), "status"))
     if arguments.json:
         show_json(answer)
     else:
@@ -53,20 +64,20 @@ def calls(arguments: Namespace) -> int:
     """``sbc calls``, and with ``--ladder`` the story of one."""
     if arguments.ladder is not None:
         return _ladder(arguments)
-    rows = _rows(ask(control_socket(arguments), "calls"))
+    found = rows(ask(control_socket(arguments), "calls"))
     if arguments.json:
-        show_json(rows)
+        show_json(found)
         return OK
     columns = ("call", "state", "from", "to", "a", "b", "age", "talking", "route")
-    print(draw_table(columns, [_call_cells(row) for row in rows]), end="")
+    print(draw_table(columns, [_call_cells(row) for row in found]), end="")
     return OK
 
 
 def registrations(arguments: Namespace) -> int:
     """``sbc registrations``."""
-    rows = _rows(ask(control_socket(arguments), "registrations"))
+    found = rows(ask(control_socket(arguments), "registrations"))
     if arguments.json:
-        show_json(rows)
+        show_json(found)
         return OK
     keys = ("aor", "network", "transport", "source", "registrar", "behind_nat", "reachable")
     columns = (
@@ -79,14 +90,14 @@ def registrations(arguments: Namespace) -> int:
         "reachable",
         "expires in",
     )
-    cells = [[*(row.get(key) for key in keys), span(row.get("expires_in_s"))] for row in rows]
+    cells = [[*(row.get(key) for key in keys), span(row.get("expires_in_s"))] for row in found]
     print(draw_table(columns, cells), end="")
     return OK
 
 
 def reload(arguments: Namespace) -> int:
     """``sbc reload``: 1 when nothing was changed because something is wrong."""
-    answer = _mapping(ask(control_socket(arguments), "reload"))
+    answer = mapping(ask(control_socket(arguments), "reload"))
     applied = answer.get("applied") is True
     if arguments.json:
         show_json(answer)
@@ -117,7 +128,7 @@ def stop(
     path = control_socket(arguments)
     began = clock()
     wanted = {"drain": arguments.drain, "timeout_s": arguments.timeout}
-    answer = _mapping(ask(path, "stop", wanted))
+    answer = mapping(ask(path, "stop", wanted))
     patience = _STOP_S
     if arguments.drain:
         patience = math.inf if arguments.timeout is None else arguments.timeout + _STOP_S
@@ -129,7 +140,7 @@ def stop(
             shown = left
         sleep(_POLL_S)
         try:
-            answer = _mapping(ask(path, "status"))
+            answer = mapping(ask(path, "status"))
         except NotRunning:
             _report_stop(arguments, "stopped")
             return OK
@@ -145,7 +156,7 @@ def _report_stop(arguments: Namespace, state: str) -> None:
 
 
 def _ladder(arguments: Namespace) -> int:
-    call = _mapping(ask(control_socket(arguments), "call", {"call": arguments.ladder}))
+    call = _story(arguments)
     if arguments.json:
         show_json(call)
     else:
@@ -153,52 +164,15 @@ def _ladder(arguments: Namespace) -> int:
     return OK
 
 
-def draw_story(call: dict[str, object], width: int) -> str:
-    """A call as the control command ``call`` tells it: title, ladder, media.
-
-    Args:
-        width: Columns to use.
-    """
-    entries = [
-        LadderEntry(
-            float(str(entry.get("at"))),
-            str(entry.get("kind")),
-            str(entry.get("side")),
-            str(entry.get("direction")),
-            str(entry.get("summary")),
-        )
-        for entry in _rows(call.get("journal"))
-    ]
-    words = [call.get("call"), call.get("state"), f"{call.get('from')} -> {call.get('to')}"]
-    story = ascii_only("  ".join(str(word) for word in words)) + "\n"
-    a, b = _leg_name(_mapping(call.get("a"))), _leg_name(_mapping(call.get("b")))
-    story += draw_ladder(entries, a=a, b=b, width=width)
-    if call.get("dropped"):
-        story += f"({call['dropped']} entries in the middle gave way to later ones)\n"
-    media = [_media_cells(stream, side) for stream in _rows(call.get("media")) for side in "ab"]
-    if media:
-        columns = ("stream", "from", "packets", "lost", "jitter ms", "latched to", "dropped")
-        story += "\n" + draw_table(columns, media)
-    return story
-
-
-def _media_cells(stream: dict[str, object], side: str) -> list[object]:
-    counted = _mapping(stream.get(side))
-    latch = _mapping(stream.get(f"{side}_rtp_latch"))
-    ticks, clock_hz = counted.get("jitter_ticks"), stream.get("clock_hz")
-    jitter_ms = None
-    if isinstance(ticks, int | float) and isinstance(clock_hz, int) and clock_hz:
-        jitter_ms = round(ticks * 1000 / clock_hz, 1)
-    drops = [f"{count} {reason}" for reason, count in _mapping(counted.get("drops")).items()]
-    return [
-        stream.get("index"),
-        side,
-        counted.get("packets"),
-        counted.get("lost"),
-        jitter_ms,
-        f"{latch['source']} ({latch.get('rank')})" if latch.get("source") else None,
-        ", ".join(drops),
-    ]
+def _story(arguments: Namespace) -> dict[str, object]:
+    """What the process still knows of a call, or else what its record has kept."""
+    try:
+        return mapping(ask(control_socket(arguments), "call", {"call": arguments.ladder}))
+    except (CommandRefused, NotRunning):
+        kept = kept_story(records_file(arguments), arguments.ladder)
+        if kept is None:
+            raise
+        return kept
 
 
 def _call_cells(row: dict[str, object]) -> list[object]:
@@ -207,16 +181,12 @@ def _call_cells(row: dict[str, object]) -> list[object]:
         row.get("state"),
         row.get("from"),
         row.get("to"),
-        _leg_name(_mapping(row.get("a"))),
-        _leg_name(_mapping(row.get("b"))),
+        leg_name(mapping(row.get("a"))),
+        leg_name(mapping(row.get("b"))),
         span(row.get("age_s")),
         span(row.get("talking_s")),
         row.get("route"),
     ]
-
-
-def _leg_name(leg: dict[str, object]) -> str:
-    return f"{leg.get('peer') or leg.get('network')} {leg.get('address')}"
 
 
 def _outline(answer: dict[str, object]) -> str:
@@ -238,14 +208,6 @@ def _items(values: dict[str, object], indent: str) -> list[tuple[str, str]]:
             shown = None if value == {} else value
             lines.append((f"{indent}{ascii_only(key)}", cell(shown)))
     return lines
-
-
-def _mapping(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _rows(value: object) -> list[dict[str, object]]:
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def _texts(value: object) -> list[str]:

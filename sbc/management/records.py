@@ -8,6 +8,7 @@ from collections.abc import Callable
 from media.types import FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.b2bua.leg import Leg
+from sbc.management.ladder import ladder_text
 from sbc.routing.facing import bracketed
 from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 
@@ -31,10 +32,10 @@ class CallRecords:
         credentials, and that call has its record.
         """
         if call.ending is None or call.ending.status not in CHALLENGES:
-            self._put(record_of(call))
+            self._put(record_of(call, ladder_text(call.journal, call.started_at)))
 
 
-def record_of(call: Call) -> CdrRecord:
+def record_of(call: Call, ladder: str = "") -> CdrRecord:
     """The record of a call as it stands."""
     ending = call.ending
     return CdrRecord(
@@ -55,6 +56,7 @@ def record_of(call: Call) -> CdrRecord:
         from_a=_totals(call, SideName.A),
         from_b=_totals(call, SideName.B),
         role="media-aware" if _encrypts(call) else "media-relay",
+        ladder=ladder,
     )
 
 

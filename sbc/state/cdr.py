@@ -80,7 +80,7 @@ class CdrRecord:
     """What we were in this call: ``media-relay``, or ``media-aware`` where we encrypted.
     Spec: RFC 7092 §3.2."""
     ladder: str = ""
-    """What happened, in the lines that `sbc.management.ladder` makes of the call's journal; empty
+    """What happened, in the lines that `sbc.management.ladder` makes of its journal; empty
     until the call has ended."""
 
     @property

@@ -291,6 +291,40 @@ def test_one_call_record_is_json_for_scripts(
     assert record["ended_by"] == "callee"
 
 
+def test_call_records_can_be_drawn(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cdr", "--file", str(records), "--call", "c1", "--ladder"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "c1  ended  100 -> 600"
+    assert "phones [2001:db8::1]:5060" in lines[1]
+    assert "   0.000 |-INVITE sip:600@sbc-" in lines[3]
+    assert "  60.021 |  * decision: ends" in lines[4]
+    assert main(["cdr", "--file", str(records), "--ladder"]) == 0
+    assert "\n\nc2  in progress  " in capsys.readouterr().out
+
+
+async def test_a_call_that_left_memory_is_told_from_its_record(
+    process: Process, records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process.answers["call"] = CommandRefused("no call 'c1'")
+    assert await process.sbc("calls", "--ladder", "c1") == 0
+    assert process.asked[-1] == ("flush", {})
+    assert "|-INVITE sip:600@sbc" in capsys.readouterr().out
+    assert await process.sbc("calls", "--ladder", "c2") == 1, "what has no end has no story yet"
+    assert await process.sbc("calls", "--ladder", "c") == 1, "two begin so"
+    assert "no call 'c1'" in capsys.readouterr().err
+
+
+def test_a_call_is_told_from_its_record_without_a_process(
+    records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    socket = ["--socket", str(records.parent / "control.sock")]
+    assert main(["calls", "--ladder", "c1", "--json", *socket]) == 0
+    story = json.loads(capsys.readouterr().out)
+    assert (story["state"], story["ended_by"]) == ("ended", "callee")
+    assert [entry["kind"] for entry in story["journal"]] == ["sip", "decision"]
+    assert main(["calls", "--ladder", "zz", *socket]) == 3
+
+
 def test_no_such_call_record_is_no_success(
     records: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

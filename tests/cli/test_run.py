@@ -98,6 +98,22 @@ async def test_a_stop_says_bye_to_both_sides_and_writes_the_record(running: Runn
     assert running.record().ended_by is EndedBy.OPERATOR
 
 
+async def test_the_story_of_a_call_outlives_the_process(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await running.call()
+    running.signal(signal.SIGTERM)
+    await running.hung_up()
+    await running.ended()
+    name = running.record().call
+    for command in ("calls", "--ladder", name), ("cdr", "--call", name, "--ladder"):
+        assert await running.sbc(*command) == 0
+        drawn = capsys.readouterr().out
+        assert "route 'incoming'" in " ".join(drawn.split())
+        for message in ("INVITE sip:600@", "100 Trying (INVITE)", "200 OK (INVITE)", "BYE sip:"):
+            assert message in drawn
+
+
 async def test_a_drain_lets_a_call_end_by_itself(running: Running) -> None:
     await running.call()
     async with trio.open_nursery() as nursery:

@@ -14,6 +14,7 @@ def test_an_answered_call_is_a_record_in_progress() -> None:
     (record,) = kept
     assert (record.started_at, record.answered_at) == (1_700_000_000.0, 1_700_000_002.5)
     assert record.ended_at is None
+    assert record.ladder == ""
     assert record.ended_by is None
     assert record.a == LegRecord("phones", "outside", "[2001:db8::7]:5062", "call-a")
     assert record.b == LegRecord("", "inside", "10.0.0.1:5060", "call-b")
@@ -22,7 +23,7 @@ def test_an_answered_call_is_a_record_in_progress() -> None:
 
 def test_an_ended_call_says_who_ended_it_why_and_what_was_heard() -> None:
     call = a_call()
-    call.answered_at, call.ended_at = 102.5, 162.5
+    call.answered_at, call.ended_at, call.now = 102.5, 162.5, 162.5
     call.ends(Ending(200, 16, "callee", "the callee hung up"))
     call.counters = [counted(0, 3), counted(1, 4)]
     kept: list[CdrRecord] = []
@@ -33,6 +34,11 @@ def test_an_ended_call_says_who_ended_it_why_and_what_was_heard() -> None:
     assert record.from_a == RtpTotals(1000, 172_000, 7, 2.0)
     assert record.from_b == RtpTotals()
     assert record.role == "media-relay"
+    assert record.ladder == (
+        "0.000 sip a in INVITE sip:600@x\n"
+        "0.500 decision - - the rule chose pbx\n"
+        "62.500 decision - - ends: the callee hung up (by callee)"
+    )
     assert record_of_row(row_of(record)) == record
 
 

@@ -25,11 +25,12 @@ def a_record(call: str = "c1", **changes: object) -> CdrRecord:
         from_a=RtpTotals(3000, 516_000, 3, 1.5),
         from_b=RtpTotals(2990, 514_280, 0, 0.25),
         role="media-aware",
-        ladder="-> INVITE",
+        ladder="0.000 sip a in INVITE sip:600@sbc\n60.021 decision - - ends",
     )
     return replace(record, **changes)  # type: ignore[arg-type]  # names are the fields'
 
 
 def in_progress(call: str = "c1", answered_at: float = 1002.5) -> CdrRecord:
     """A call that was answered and goes on."""
-    return a_record(call, answered_at=answered_at, ended_at=None, ended_by=None, reason="")
+    changes = {"answered_at": answered_at, "ended_at": None, "ended_by": None}
+    return a_record(call, **changes, reason="", ladder="")
