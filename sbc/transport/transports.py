@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from sbc.routing.facing import listener_of, sent_by
 from sbc.prefixes import is_numeric
-from sbc.routing.facing import family_of
+from sbc.routing.facing import family_of, listener_of, sent_by
 from sbc.routing.model import Network
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.warning import warning
