@@ -274,7 +274,7 @@ class LimitsSection(Section):
         default=65535, description="Longest SIP message.", examples=[65535]
     )
     tcp_connections: Annotated[int, Field(ge=1)] = Field(
-        default=4096, description="Accepted TCP connections in all.", examples=[4096]
+        default=4096, description="Accepted TCP connections of one network.", examples=[4096]
     )
     tcp_connections_per_source: Annotated[int, Field(ge=1)] = Field(
         default=200,
@@ -340,7 +340,9 @@ class SbcFile(Section):
     )
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records and registrations, relative to this file.",
+        description="Directory for call records and the control socket, relative to this file. It "
+        "is made if it is missing; the user that runs the SBC must be able to write there. Records "
+        "are kept for 365 days and up to 1 000 000 calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(
