@@ -167,7 +167,6 @@ def load_text(
                 inactivity_s=timers.media_inactivity,
             ),
             server_header=model.user_agent or None,
-            domains=model.domains,
         ),
         policies=combine(policies),
         call_limits={

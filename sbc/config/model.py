@@ -333,11 +333,6 @@ class SbcFile(Section):
     media: MediaEngineSection = Field(
         default=MediaEngineSection(), description="The engine that relays media."
     )
-    domains: Annotated[tuple[DomainText, ...], *ANY_NUMBER] = Field(
-        default=(),
-        description="SIP domains that are ours, besides our addresses.",
-        examples=["example.com"],
-    )
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
         description="Directory for call records and the control socket, relative to this file. It "

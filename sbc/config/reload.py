@@ -118,7 +118,6 @@ def _flat(configuration: Configuration) -> dict[str, object]:
         "routes": settings.routes,
         "timers": settings.timers,
         "user_agent": settings.server_header,
-        "domains": settings.domains,
     }
 
 

@@ -185,8 +185,6 @@ class Settings:
     timers: Timers = Timers()
     server_header: str | None = "sbc"
     """What User-Agent and Server say of us; None to leave both out."""
-    domains: tuple[str, ...] = ()
-    """SIP domains that are ours besides our addresses; a request to one is not for elsewhere."""
 
     def network(self, name: str) -> Network:
         """The network of that name.

@@ -64,7 +64,6 @@ def test_a_good_file_becomes_what_the_cores_run_on() -> None:
     )
     assert settings.timers == Timers(60.0, 180.0, 14400.0, 60.0)
     assert settings.server_header == "sbc"
-    assert settings.domains == ()
 
 
 def test_the_rest_of_a_configuration_has_safe_defaults() -> None:
@@ -96,7 +95,7 @@ def test_everything_that_can_be_written_arrives() -> None:
         + "timers: {ring: 20, no_answer: 30, max_duration: 60, media_inactivity: 0}\n"
         "limits: {message_bytes: 4000, tcp_connections: 7, tcp_connections_per_source: 3,\n"
         "         tcp_idle: 5, tcp_first_message: 2}\n"
-        "domains: [a.example, B.example]\nstate_dir: run\ncontrol_socket: x/c.sock\nuser_agent: ~\n"
+        "state_dir: run\ncontrol_socket: x/c.sock\nuser_agent: ~\n"
     )
     result = load_text(text, "etc/sbc.yaml", FakeMachine(), {}, read_policy)
     assert result.problems == ()
@@ -118,7 +117,6 @@ def test_everything_that_can_be_written_arrives() -> None:
     limits = configuration.transport_limits
     assert (limits.inbound_connections, limits.connections_per_source) == (7, 3)
     assert (limits.idle_s, limits.first_message_s) == (5.0, 2.0)
-    assert settings.domains == ("a.example", "b.example")
     assert settings.server_header is None
     assert configuration.state_dir == Path("etc/run")
     assert configuration.control_socket == Path("etc/x/c.sock")
