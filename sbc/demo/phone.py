@@ -35,6 +35,7 @@ _RETRY_S = 15
 _GOODBYE_S = 5.0
 _TAIL_S = 1.0
 """How long to go on listening after the last note left."""
+_BREATH_SAMPLES = SAMPLE_RATE_HZ // 5
 
 
 class RegistrationFailed(SipError):
@@ -242,8 +243,12 @@ async def converse(call: AudioCall, seconds: float) -> Verdict:
     """Play the melody into a call that echoes it, listen, and judge."""
     notes = play_melody(melody(max(8, int(seconds * SAMPLE_RATE_HZ / 640))))
     recording = call.stream.record()
-    call.stream.play(notes)
     with trio.move_on_after(2 * seconds + 5):
+        # As people do: a moment of silence before the first word, by which both ends are found.
+        call.stream.play([0] * _BREATH_SAMPLES)
+        await call.stream.played()
+        recording = call.stream.record()
+        call.stream.play(notes)
         await call.stream.played()
     await trio.sleep(_TAIL_S)
     return judge(call.stream, notes, recording)
