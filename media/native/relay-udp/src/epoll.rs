@@ -9,6 +9,7 @@ use relay_core::{PacketBuf, PacketKind, PortId};
 
 use crate::address::RawAddress;
 use crate::notice::now_ns;
+use crate::port::{Way, is_lasting};
 use crate::socket::checked;
 use crate::worker::{GENERATION_MASK, READ_BYTES, ROOM_BYTES, Shared, State, TICK_NS};
 
@@ -92,14 +93,15 @@ impl Batch {
         }
     }
 
-    /// Points header `index` at packet `packet` of that many bytes.
-    fn describe(&mut self, index: usize, packet: usize, bytes: usize) {
+    /// Points header `index` at packet `packet` of that many bytes, and at its address if it is
+    /// `named`.
+    fn describe(&mut self, index: usize, packet: usize, bytes: usize, named: bool) {
         let address = &mut self.addresses[packet];
         self.vectors[index] =
             libc::iovec { iov_base: self.rooms[packet].as_mut_ptr().cast(), iov_len: bytes };
         let header = &mut self.headers[index].msg_hdr;
-        header.msg_name = address.as_mut_ptr().cast();
-        header.msg_namelen = address.len();
+        header.msg_name = if named { address.as_mut_ptr().cast() } else { ptr::null_mut() };
+        header.msg_namelen = if named { address.len() } else { 0 };
         header.msg_iov = &raw mut self.vectors[index];
         header.msg_iovlen = 1;
         header.msg_flags = 0;
@@ -108,7 +110,7 @@ impl Batch {
     fn receive(&mut self, fd: RawFd) -> usize {
         for index in 0..PORT_PACKETS {
             self.addresses[index] = RawAddress::empty();
-            self.describe(index, index, READ_BYTES);
+            self.describe(index, index, READ_BYTES, true);
         }
         // SAFETY: every header describes room of its own that lives as long as `self`.
         let count = unsafe {
@@ -124,8 +126,8 @@ impl Batch {
         count.max(0) as usize
     }
 
-    /// Sends the first `count` headers; returns how many the system took before it refused one.
-    fn send(&mut self, fd: RawFd, from: usize, count: usize) -> usize {
+    /// Sends the headers from one on; says how many the system took before it refused one.
+    fn send(&mut self, fd: RawFd, from: usize, count: usize) -> io::Result<usize> {
         // SAFETY: every header describes a packet and an address of this batch.
         let sent = unsafe {
             libc::sendmmsg(
@@ -135,7 +137,7 @@ impl Batch {
                 (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
             )
         };
-        sent.max(0) as usize
+        checked(sent).map(|sent| sent as usize)
     }
 }
 
@@ -166,6 +168,7 @@ pub(crate) fn run(epoll: &Epoll, shared: &Shared) -> io::Result<()> {
                 serve(&mut state, shared, &mut batch, name, now);
             }
         }
+        state.accompany(|port, opened| epoll.watch(&opened.fd, port, opened.generation));
         if now >= tick_at {
             state.tick(now);
             tick_at = now + TICK_NS;
@@ -177,9 +180,8 @@ pub(crate) fn run(epoll: &Epoll, shared: &Shared) -> io::Result<()> {
 /// Relays what one ready port gives.
 fn serve(state: &mut State, shared: &Shared, batch: &mut Batch, name: u64, now: u64) {
     let port = PortId(name as u32);
-    let Some(fd) = state.port(port, (name >> 32) as u32).map(|port| port.socket.as_raw_fd()) else {
-        return;
-    };
+    let Some(socket) = state.socket(port, (name >> 32) as u32) else { return };
+    let fd = socket.fd.as_raw_fd();
     let received = batch.receive(fd);
     let mut leaving = Leaving::default();
     for packet in 0..received {
@@ -188,13 +190,13 @@ fn serve(state: &mut State, shared: &Shared, batch: &mut Batch, name: u64, now: 
         let mut room = PacketBuf::new(&mut batch.rooms[packet], bytes);
         let Some(departure) = state.receive(port, source, &mut room, now) else { continue };
         let bytes = room.len();
-        if leaving.count > 0 && (departure.fd != leaving.fd || departure.port != leaving.port) {
+        if leaving.count > 0 && leaving.way.fd != departure.way.fd {
             flush(state, shared, batch, &mut leaving);
         }
-        (leaving.fd, leaving.port) = (departure.fd, departure.port);
+        (leaving.way, leaving.port) = (departure.way, departure.port);
         batch.addresses[packet] = RawAddress::from(departure.destination);
         // There is never more that leaves than was received, so no header is still needed.
-        batch.describe(leaving.count, packet, bytes);
+        batch.describe(leaving.count, packet, bytes, !departure.way.connected);
         leaving.kinds[leaving.count] = departure.kind;
         leaving.count += 1;
     }
@@ -203,7 +205,7 @@ fn serve(state: &mut State, shared: &Shared, batch: &mut Batch, name: u64, now: 
 
 /// What waits to leave by one socket: the first headers of the batch.
 struct Leaving {
-    fd: RawFd,
+    way: Way,
     port: PortId,
     kinds: [PacketKind; PORT_PACKETS],
     count: usize,
@@ -211,7 +213,8 @@ struct Leaving {
 
 impl Default for Leaving {
     fn default() -> Self {
-        Self { fd: -1, port: PortId(0), kinds: [PacketKind::Other; PORT_PACKETS], count: 0 }
+        let way = Way { fd: -1, generation: 0, connected: false };
+        Self { way, port: PortId(0), kinds: [PacketKind::Other; PORT_PACKETS], count: 0 }
     }
 }
 
@@ -223,11 +226,20 @@ fn flush(state: &mut State, shared: &Shared, batch: &mut Batch, leaving: &mut Le
     }
     let mut done = 0;
     while done < leaving.count {
-        let sent = batch.send(leaving.fd, done, leaving.count);
-        done += sent;
-        if sent == 0 {
-            state.relay.send_failed(leaving.port, leaving.kinds[done]);
-            done += 1;
+        match batch.send(leaving.way.fd, done, leaving.count) {
+            Ok(sent) => done += sent,
+            Err(error) => {
+                state.relay.send_failed(leaving.port, leaving.kinds[done]);
+                done += 1;
+                if leaving.way.connected && is_lasting(error.raw_os_error().unwrap_or(0)) {
+                    // Dropped, it is closed. What is left of the batch has lost its way too.
+                    drop(state.part(leaving.port));
+                    for kind in &leaving.kinds[done..leaving.count] {
+                        state.relay.send_failed(leaving.port, *kind);
+                    }
+                    break;
+                }
+            }
         }
     }
     leaving.count = 0;

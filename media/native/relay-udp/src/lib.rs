@@ -10,6 +10,7 @@ mod engine;
 mod epoll;
 mod events;
 mod notice;
+mod port;
 mod socket;
 mod thread;
 mod uring;

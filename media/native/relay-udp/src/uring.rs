@@ -18,8 +18,9 @@ use relay_core::{PacketBuf, PacketKind, PortId};
 use crate::address::{ADDRESS_BYTES, RawAddress};
 use crate::buffers::{BUFFERS, Buffers, GROUP};
 use crate::notice::{Notice, now_ns};
+use crate::port::{Socket, is_lasting, is_second};
 use crate::socket;
-use crate::worker::{Chore, GENERATION_MASK, Port, READ_BYTES, Shared, State, TICK_NS};
+use crate::worker::{Chore, GENERATION_MASK, READ_BYTES, Shared, State, TICK_NS};
 
 /// How many completions one turn works through before others may have the lock.
 const TURN_PACKETS: usize = 256;
@@ -54,7 +55,9 @@ pub(crate) struct Uring {
     /// Buffers whose sends are handed over with the next call.
     leaving: Vec<u16>,
     /// Sockets to close as soon as their receive has ended, by the receive's name.
-    ending: HashMap<u64, Port>,
+    ending: HashMap<u64, Socket>,
+    /// Sockets to close as soon as nothing is queued that would leave by them.
+    idle: Vec<Socket>,
     /// Receives that the kernel ended, mostly for want of a buffer.
     ended: Vec<(PortId, u32)>,
 }
@@ -87,6 +90,7 @@ impl Uring {
             destinations: Vec::with_capacity(ENTRIES as usize),
             leaving: Vec::with_capacity(ENTRIES as usize),
             ending: HashMap::new(),
+            idle: Vec::new(),
             ended: Vec::new(),
         };
         uring.prove()?;
@@ -98,12 +102,12 @@ impl Uring {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let socket =
             socket::open(here, 0).map_err(|refused| io::Error::other(refused.to_string()))?;
-        let address = local_address(socket.as_raw_fd())?;
+        let address = socket::local_address(socket.as_raw_fd())?;
         let port = PortId(0);
         self.arm(socket.as_raw_fd(), name(Kind::Receive, port, 0))?;
         let data = b"proof";
         self.destinations.push(address);
-        self.push_send(socket.as_raw_fd(), data, name(Kind::SendRtp, port, 0))?;
+        self.push_send(socket.as_raw_fd(), data, false, name(Kind::SendRtp, port, 0))?;
         self.enter(1_000_000_000)?;
         self.destinations.clear();
         let mut proven = false;
@@ -147,6 +151,7 @@ impl Uring {
             let Ok(mut state) = shared.lock() else {
                 return Err(io::Error::other("the other thread failed"));
             };
+            self.close_idle(&mut state, shared);
             if state.stop {
                 return Ok(());
             }
@@ -159,6 +164,7 @@ impl Uring {
             }
             batch.clear();
             self.rearm(&mut state)?;
+            state.accompany(|port, opened| self.begin(port, opened));
             if !state.chores.is_empty() {
                 for chore in state.take_chores() {
                     self.work(&mut state, chore)?;
@@ -219,14 +225,14 @@ impl Uring {
             kind if kind == Kind::Receive as u64 => {
                 self.receive(state, completion, port, generation, now)?;
                 if !cqueue::more(completion.flags()) {
-                    self.receive_ended(state, shared, data, port, generation);
+                    self.receive_ended(state, shared, completion, port, generation)?;
                 }
             }
             kind if kind == Kind::SendRtp as u64 => {
-                send_failed(state, port, generation, PacketKind::Rtp);
+                self.send_failed(state, completion, port, generation, PacketKind::Rtp)?;
             }
             kind if kind == Kind::SendRtcp as u64 => {
-                send_failed(state, port, generation, PacketKind::Rtcp);
+                self.send_failed(state, completion, port, generation, PacketKind::Rtcp)?;
             }
             kind if kind == Kind::Wake as u64 => {
                 shared.wake.hush();
@@ -249,7 +255,7 @@ impl Uring {
     ) -> io::Result<()> {
         let Some(buffer) = cqueue::buffer_select(completion.flags()) else { return Ok(()) };
         let departure = match self.buffers.received(buffer, completion.result().max(0) as usize) {
-            Some(received) if state.port(port, generation).is_some() => {
+            Some(received) if state.socket(port, generation).is_some() => {
                 received.source.and_then(|source| {
                     let mut packet = PacketBuf::new(received.room, received.bytes);
                     let departure = state.receive(port, source, &mut packet, now)?;
@@ -273,7 +279,8 @@ impl Uring {
         self.leaving.push(buffer);
         let rtp = departure.kind == PacketKind::Rtp;
         let kind = if rtp { Kind::SendRtp } else { Kind::SendRtcp };
-        self.push_send(departure.fd, packet, name(kind, departure.port, departure.generation))
+        let way = departure.way;
+        self.push_send(way.fd, packet, way.connected, name(kind, departure.port, way.generation))
     }
 
     /// Notes that a receive is over: its socket can be closed, or it must be begun again.
@@ -281,15 +288,58 @@ impl Uring {
         &mut self,
         state: &mut State,
         shared: &Shared,
-        data: u64,
+        completion: &cqueue::Entry,
         port: PortId,
         generation: u32,
-    ) {
-        if self.ending.remove(&data).is_some() {
+    ) -> io::Result<()> {
+        if self.ending.remove(&completion.user_data()).is_some() {
             settle(state, shared);
-        } else if let Some(open) = state.port(port, generation) {
+        } else if let Some(open) = state.socket(port, generation) {
             open.armed = false;
+            if is_fault(completion) {
+                self.part(state, port, generation)?;
+            } else {
+                self.ended.push((port, generation));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the brain of a refused send, unless the stream has gone in the meantime.
+    fn send_failed(
+        &mut self,
+        state: &mut State,
+        completion: &cqueue::Entry,
+        port: PortId,
+        generation: u32,
+        kind: PacketKind,
+    ) -> io::Result<()> {
+        if state.socket(port, generation).is_none() {
+            return Ok(());
+        }
+        state.relay.send_failed(port, kind);
+        if is_fault(completion) { self.part(state, port, generation) } else { Ok(()) }
+    }
+
+    /// Gives up a second socket whose way to the leg failed; a first one is begun again.
+    fn part(&mut self, state: &mut State, port: PortId, generation: u32) -> io::Result<()> {
+        if !is_second(generation) {
             self.ended.push((port, generation));
+            return Ok(());
+        }
+        let Some(old) = state.part(port) else { return Ok(()) };
+        state.retiring += 1;
+        self.work(state, Chore::Retire { port, old })
+    }
+
+    /// Closes sockets by which nothing leaves any more.
+    fn close_idle(&mut self, state: &mut State, shared: &Shared) {
+        if self.idle.is_empty() || !self.ring.submission().is_empty() {
+            return;
+        }
+        for socket in self.idle.drain(..) {
+            drop(socket);
+            settle(state, shared);
         }
     }
 
@@ -306,18 +356,28 @@ impl Uring {
 
     fn work(&mut self, state: &mut State, chore: Chore) -> io::Result<()> {
         match chore {
-            Chore::Arm { port, generation } => {
-                if let Some(open) = state.port(port, generation).filter(|open| !open.armed) {
-                    open.armed = true;
-                    let fd = open.socket.as_raw_fd();
-                    self.arm(fd, name(Kind::Receive, port, generation))?;
-                }
+            Chore::Arm { port, generation } => match state.socket(port, generation) {
+                Some(open) => self.begin(port, open),
+                None => Ok(()),
+            },
+            Chore::Retire { old, .. } if !old.armed => {
+                self.idle.push(old);
+                Ok(())
             }
             Chore::Retire { port, old } => {
                 let data = name(Kind::Receive, port, old.generation);
                 self.cancel(data)?;
                 self.ending.insert(data, old);
+                Ok(())
             }
+        }
+    }
+
+    /// Begins to receive on a socket.
+    fn begin(&mut self, port: PortId, open: &mut Socket) -> io::Result<()> {
+        if !open.armed {
+            open.armed = true;
+            self.arm(open.fd.as_raw_fd(), name(Kind::Receive, port, open.generation))?;
         }
         Ok(())
     }
@@ -348,16 +408,21 @@ impl Uring {
         unsafe { self.push(&entry) }
     }
 
-    /// Queues a packet to the last of `destinations`.
-    fn push_send(&mut self, fd: RawFd, packet: &[u8], data: u64) -> io::Result<()> {
-        let destination = &self.destinations[self.destinations.len() - 1];
-        let entry = opcode::Send::new(Fd(fd), packet.as_ptr(), packet.len() as u32)
-            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-            .dest_addr(destination.as_ptr())
-            .dest_addr_len(destination.len())
-            .build()
-            .flags(Flags::SKIP_SUCCESS)
-            .user_data(data);
+    /// Queues a packet to where the socket is connected, or to the last of `destinations`.
+    fn push_send(
+        &mut self,
+        fd: RawFd,
+        packet: &[u8],
+        connected: bool,
+        data: u64,
+    ) -> io::Result<()> {
+        let mut send = opcode::Send::new(Fd(fd), packet.as_ptr(), packet.len() as u32)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        if !connected {
+            let destination = &self.destinations[self.destinations.len() - 1];
+            send = send.dest_addr(destination.as_ptr()).dest_addr_len(destination.len());
+        }
+        let entry = send.build().flags(Flags::SKIP_SUCCESS).user_data(data);
         // SAFETY: the packet's buffer is lent again, and the destinations are cleared, only when
         // the submission queue has been emptied; the vector never outgrows its first room.
         unsafe { self.push(&entry) }
@@ -384,11 +449,11 @@ impl Uring {
     }
 }
 
-/// Tells the brain of a refused send, unless the stream has gone in the meantime.
-fn send_failed(state: &mut State, port: PortId, generation: u32, kind: PacketKind) {
-    if state.port(port, generation).is_some() {
-        state.relay.send_failed(port, kind);
-    }
+/// Whether a completion says that the way to the leg failed, and not that there is no buffer, that
+/// the system is busy, or that it was told to end.
+fn is_fault(completion: &cqueue::Entry) -> bool {
+    let result = completion.result();
+    result < 0 && result != -libc::ECANCELED && is_lasting(-result)
 }
 
 /// Notes that one more retired socket is closed.
@@ -397,14 +462,6 @@ fn settle(state: &mut State, shared: &Shared) {
     if state.retiring == 0 {
         shared.settled.notify_all();
     }
-}
-
-fn local_address(fd: RawFd) -> io::Result<RawAddress> {
-    let mut address = RawAddress::empty();
-    let mut len = address.len();
-    // SAFETY: the pointer is to a local with room for `len` bytes.
-    socket::checked(unsafe { libc::getsockname(fd, address.as_mut_ptr(), &raw mut len) })?;
-    address.decode().map(RawAddress::from).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 const _: () = assert!(TURN_PACKETS <= ENTRIES as usize && READ_BYTES < u16::MAX as usize);
