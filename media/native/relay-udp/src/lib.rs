@@ -4,6 +4,7 @@
 //! engine starts: io_uring, and epoll where io_uring is missing or forbidden.
 
 mod address;
+mod batch;
 mod buffers;
 mod command;
 mod engine;

@@ -4,7 +4,7 @@
 //! Sends never wait (`MSG_DONTWAIT`), so they are over when the call returns and their buffers
 //! are free again; only a send that failed says so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +16,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use relay_core::{PacketBuf, PacketKind, PortId};
 
 use crate::address::{ADDRESS_BYTES, RawAddress};
+use crate::batch::{Batch, serve};
 use crate::buffers::{BUFFERS, Buffers, GROUP};
 use crate::notice::{Notice, now_ns};
 use crate::port::{Socket, is_lasting, is_second};
@@ -24,6 +25,8 @@ use crate::worker::{Chore, GENERATION_MASK, READ_BYTES, Shared, State, TICK_NS};
 
 /// How many completions one turn works through before others may have the lock.
 const TURN_PACKETS: usize = 256;
+/// How many sockets whose receive has ended are read in one turn.
+const TURN_SOCKETS: usize = 64;
 const ENTRIES: u32 = 512;
 /// No more completions can wait than there are buffers and things beside packets.
 const COMPLETIONS: u32 = 4 * BUFFERS as u32;
@@ -58,8 +61,10 @@ pub(crate) struct Uring {
     ending: HashMap<u64, Socket>,
     /// Sockets to close as soon as nothing is queued that would leave by them.
     idle: Vec<Socket>,
-    /// Receives that the kernel ended, mostly for want of a buffer.
-    ended: Vec<(PortId, u32)>,
+    /// Sockets whose receive the kernel ended, mostly for want of a buffer.
+    ended: VecDeque<(PortId, u32)>,
+    /// For what those sockets hold.
+    batch: Batch,
 }
 
 impl Uring {
@@ -91,7 +96,8 @@ impl Uring {
             leaving: Vec::with_capacity(ENTRIES as usize),
             ending: HashMap::new(),
             idle: Vec::new(),
-            ended: Vec::new(),
+            ended: VecDeque::new(),
+            batch: Batch::new(),
         };
         uring.prove()?;
         Ok(uring)
@@ -144,7 +150,8 @@ impl Uring {
         let mut tick_at = now_ns() + TICK_NS;
         let mut batch = Vec::with_capacity(TURN_PACKETS);
         loop {
-            self.enter(tick_at.saturating_sub(now_ns()))?;
+            let patience = if self.ended.is_empty() { tick_at.saturating_sub(now_ns()) } else { 0 };
+            self.enter(patience)?;
             self.take_back();
             self.take_completions(&mut batch);
             let now = now_ns();
@@ -163,7 +170,7 @@ impl Uring {
                 self.complete(&mut state, shared, completion, now)?;
             }
             batch.clear();
-            self.rearm(&mut state)?;
+            self.relay_rest(&mut state, shared, now)?;
             state.accompany(|port, opened| self.begin(port, opened));
             if !state.chores.is_empty() {
                 for chore in state.take_chores() {
@@ -272,7 +279,7 @@ impl Uring {
         // SAFETY: the packet stays in its buffer, which is not lent before it has left.
         let packet = unsafe { std::slice::from_raw_parts(start, bytes) };
         if self.destinations.len() == self.destinations.capacity() {
-            self.ring.submit()?;
+            self.submit()?;
             self.take_back();
         }
         self.destinations.push(RawAddress::from(departure.destination));
@@ -299,7 +306,7 @@ impl Uring {
             if is_fault(completion) {
                 self.part(state, port, generation)?;
             } else {
-                self.ended.push((port, generation));
+                self.ended.push_back((port, generation));
             }
         }
         Ok(())
@@ -324,7 +331,7 @@ impl Uring {
     /// Gives up a second socket whose way to the leg failed; a first one is begun again.
     fn part(&mut self, state: &mut State, port: PortId, generation: u32) -> io::Result<()> {
         if !is_second(generation) {
-            self.ended.push((port, generation));
+            self.ended.push_back((port, generation));
             return Ok(());
         }
         let Some(old) = state.part(port) else { return Ok(()) };
@@ -343,13 +350,26 @@ impl Uring {
         }
     }
 
-    fn rearm(&mut self, state: &mut State) -> io::Result<()> {
+    /// Relays some of what the sockets hold whose receive has ended, in turns, and begins to
+    /// receive anew on those that are empty.
+    ///
+    /// Buffers run out when more comes than can be relayed. Receives that were begun at once would
+    /// fight over the few that are free, and those that get none would end again and again, for
+    /// seconds. So what is too much is read by the worker's own hand until there is no more of it.
+    fn relay_rest(&mut self, state: &mut State, shared: &Shared, now: u64) -> io::Result<()> {
         if self.ended.is_empty() {
             return Ok(());
         }
-        self.buffers.publish();
-        for (port, generation) in mem::take(&mut self.ended) {
-            self.work(state, Chore::Arm { port, generation })?;
+        // What came before from the same sockets leaves before.
+        self.submit()?;
+        for _ in 0..self.ended.len().min(TURN_SOCKETS) {
+            let Some(socket) = self.ended.pop_front() else { break };
+            if serve(state, shared, &mut self.batch, socket, now) {
+                self.ended.push_back(socket);
+            } else {
+                let (port, generation) = socket;
+                self.work(state, Chore::Arm { port, generation })?;
+            }
         }
         Ok(())
     }
@@ -440,11 +460,15 @@ impl Uring {
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return Ok(());
             }
-            match self.ring.submit() {
-                Ok(_) => {}
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR)) => {}
-                Err(error) => return Err(error),
-            }
+            self.submit()?;
+        }
+    }
+
+    /// Hands over what is queued, without waiting for anything.
+    fn submit(&mut self) -> io::Result<()> {
+        match self.ring.submit() {
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EINTR)) => Err(error),
+            _ => Ok(()),
         }
     }
 }
