@@ -7,7 +7,10 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use relay_core::{Limits, OwnPorts, PlanError, PortId, Relay, StreamKey, StreamState};
+use relay_core::{
+    Component, Limits, OwnPorts, PlanError, PortId, Relay, SideName, StreamKey, StreamState,
+    is_unicast,
+};
 
 use crate::command::{Command, Config, Refused, StreamSpec, Tier};
 use crate::epoll::{self, Epoll};
@@ -173,6 +176,26 @@ impl Engine {
             }
         }
         self.settle(&touched)
+    }
+
+    /// Sends one datagram from a port of a stream, to an address that is somebody's.
+    ///
+    /// What cannot be sent is lost, as any datagram may be: also that of a stream that has gone.
+    pub fn send(
+        &self,
+        number: u64,
+        side: SideName,
+        component: Component,
+        destination: SocketAddr,
+        data: &[u8],
+    ) {
+        let Some(stream) = self.streams.get(&number) else { return };
+        if !is_unicast(destination.ip()) {
+            return;
+        }
+        if let Ok(state) = self.workers[stream.worker].shared.lock() {
+            state.send(stream.key.port(side, component), data, destination);
+        }
     }
 
     /// Opens a stream that another engine exported, and continues it without a gap.

@@ -164,11 +164,15 @@ impl State {
     /// Sends the openers that are due.
     pub(crate) fn send_openers(&mut self) {
         while let Some(opener) = self.relay.next_opener() {
-            if let Some(Some(from)) = self.ports.get(opener.port.0 as usize) {
-                let destination = RawAddress::from(opener.destination);
-                // Nothing was promised to anybody: the first real packet will say more.
-                let _ = socket::send(from.first(), b"", &destination);
-            }
+            // Nothing was promised to anybody: the first real packet will say more.
+            self.send(opener.port, b"", opener.destination);
+        }
+    }
+
+    /// Sends one datagram from a port; what the system does not take is lost, as any may be.
+    pub(crate) fn send(&self, port: PortId, data: &[u8], destination: SocketAddr) {
+        if let Some(Some(from)) = self.ports.get(port.0 as usize) {
+            let _ = socket::send(from.first(), data, &RawAddress::from(destination));
         }
     }
 
@@ -182,6 +186,7 @@ impl State {
             }
         }
         events.push(&mut self.outgoing);
+        self.relay.note_waiting_handshakes(events.handshakes());
     }
 
     /// What is looked at once a second.
