@@ -4,10 +4,10 @@
 #   deploy/bootstrap.sh run    what the SBC needs to run
 #   deploy/bootstrap.sh dev    that, and what its tests and linters need
 #
-# Does nothing, and takes no time, when the environment already matches the locks and the native
-# media engine its sources. Where there is no Rust to build that engine, the line that says so is the
-# only difference: media is relayed in Python then. Asks for no rights: a missing system package is
-# named with the command that installs it.
+# Does nothing, and takes no time, when the environment already matches the locks, and the native
+# media engine its sources. Without a Rust that can build that engine it says so, and media is
+# relayed in Python. Asks for no rights: a missing system package is named with the command that
+# installs it.
 # PYTHON=/path/to/python3 chooses the interpreter (3.11 or later).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -95,17 +95,11 @@ engine_matches() {
 
 # Why there is no native engine after all, in a few words.
 missing_for_engine() {
-    local needed version error
-    needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' media/native/Cargo.toml)
-    version=$(rust | sed -n 's/^rustc \([0-9.]*\).*/\1/p')
-    if [[ -z $version ]]; then
-        echo "it takes cargo and Rust $needed or later, and here is none"
-    elif ! printf '%s\n' "$needed" "$version" | sort --version-sort --check=quiet; then
-        echo "it takes Rust $needed or later, and here is $version"
-    else
-        error=$(sed -n '/ error\(\[E[0-9]*\]\)\?: /{s/^.* error[^:]*: //p;q}' "$log")
-        echo "its build failed (${error:-no error is told}; all of it is in $log)"
-    fi
+    deploy/rust.sh missing && return
+    local error
+    error=$(sed -n '/ error\(\[E[0-9]*\]\)\?: /{s/^.* error[^:]*: //p;q}' "$log")
+    echo "its build failed (${error:-no error is told}; $log has all of it, and 'make clean' lets" \
+        "it be tried again)"
 }
 
 install_tree() {
