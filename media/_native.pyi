@@ -32,6 +32,9 @@ Event: TypeAlias = (
 )
 """Kind, number, side, then what the kind has."""
 
+INTERFACE: int
+"""The Adler-32 checksum of the stub that the module was built with: of this file."""
+
 @final
 class Engine:
     """Worker threads that relay the streams they are told of.

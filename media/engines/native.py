@@ -1,7 +1,8 @@
 """The engine whose packets never touch Python: worker threads in Rust behind `media._native`.
 
 Commands are done by the thread that gives them, in the pauses of the workers; events come through
-one queue and one descriptor. Importing this module fails where the extension was not built.
+one queue and one descriptor. Importing this module fails where the extension was not built, or from
+other sources.
 """
 
 import os
@@ -13,7 +14,9 @@ from typing import Literal
 import trio
 
 from media import _native
+from media._native import INTERFACE
 from media.engines.base import LatchReport
+from media.engines.extension import check_interface
 from media.errors import MediaRefused, UnknownStream
 from media.events import (
     EngineFailed,
@@ -36,6 +39,8 @@ from media.types import (
     SideName,
     StreamId,
 )
+
+check_interface(INTERFACE)
 
 MAX_STREAMS = 65_536
 """More than the ports of one address; what really bounds calls is the networks' media ports."""

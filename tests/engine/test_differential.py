@@ -10,7 +10,7 @@ import pytest
 
 from media.types import DropReason, LatchRank
 
-pytest.importorskip("media._native", reason="the extension is not built")
+pytest.importorskip("media.engines.native", exc_type=ImportError)
 
 from tests.engine.chance import play
 

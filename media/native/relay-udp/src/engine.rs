@@ -17,7 +17,8 @@ use crate::epoll::{self, Epoll};
 use crate::events::{Events, Taken};
 use crate::notice::now_ns;
 use crate::port::{GENERATION_STEP, Port};
-use crate::socket::{self, Buffers, describe};
+use crate::reason::{Start, explain};
+use crate::socket::{self, Buffers};
 use crate::thread::spawn;
 use crate::uring::Uring;
 use crate::worker::{Chore, GENERATION_MASK, Shared, State};
@@ -112,7 +113,13 @@ impl Engine {
             }
             engine.start_epoll(index, config.seed)?;
         }
-        engine.reason = engine.explain(config, fallback.as_ref());
+        engine.reason = explain(&Start {
+            workers: engine.workers.len(),
+            tier: engine.tier,
+            demanded: config.tier.is_some(),
+            fallback: fallback.as_ref(),
+            small_buffers: (!engine.buffers.suffice()).then_some(engine.buffers.granted),
+        });
         Ok(engine)
     }
 
@@ -298,23 +305,6 @@ impl Engine {
         let seed = seed.wrapping_add(index as u64);
         let relay = Relay::sharing(limits, seed, self.own.clone());
         Ok(Arc::new(Shared::new(relay, Arc::clone(&self.events), self.buffers)?))
-    }
-
-    fn explain(&self, config: &Config, fallback: Option<&io::Error>) -> String {
-        let count = self.workers.len();
-        let workers = if count == 1 { "1 worker".into() } else { format!("{count} workers") };
-        let mut reason = format!("{workers} on {}", self.tier);
-        if let Some(error) = fallback {
-            reason += &format!(" (io_uring cannot be had: {})", describe(error));
-        } else if config.tier == Some(Tier::Epoll) {
-            reason += " (as demanded)";
-        }
-        if !self.buffers.suffice() {
-            let granted = self.buffers.granted;
-            reason +=
-                &format!("; socket buffers are small ({granted} bytes): raise net.core.rmem_max");
-        }
-        reason
     }
 
     fn stage_open(

@@ -201,7 +201,8 @@ pub(crate) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// The system's sentence for an error, without Rust's number behind it.
-pub(crate) fn describe(error: &io::Error) -> String {
+#[must_use]
+pub fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((sentence, _)) => sentence.to_owned(),
