@@ -1,0 +1,60 @@
+"""What the kernel says of processes and cores, read from /proc."""
+
+import os
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_STEAL_FIELD = 8
+"""Of a `cpuN` line: name, user, nice, system, idle, iowait, irq, softirq, steal."""
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time of all threads of a process, to the nanosecond; exact for those that do not run."""
+    return (
+        sum(
+            int(path.read_text().split()[0])
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+        )
+        / 1e9
+    )
+
+
+def steal_s(core: int) -> float:
+    """Seconds since the start in which the core wanted to run and the hypervisor ran another."""
+    return stolen(Path("/proc/stat").read_text(), core)
+
+
+def stolen(stat: str, core: int) -> float:
+    """The same out of the text of `/proc/stat`."""
+    fields = next(line.split() for line in stat.splitlines() if line.startswith(f"cpu{core} "))
+    return int(fields[_STEAL_FIELD]) / _TICKS_PER_S
+
+
+def softirq_thread(core: int) -> int:
+    """The kernel thread that works off what packets leave to do on a core."""
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        if path.read_text().strip() == f"ksoftirqd/{core}":
+            return int(path.parent.name)
+    raise LookupError(f"no ksoftirqd/{core}")
+
+
+def thread_states(pid: int) -> list[str]:
+    """The state of each thread, `T` for stopped."""
+    return [
+        path.read_text().rpartition(")")[2].split()[0]
+        for path in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+
+
+def resident_kb(pid: int) -> int:
+    """Memory of the process that is in RAM (VmRSS)."""
+    return _kb(Path(f"/proc/{pid}/status").read_text(), "VmRSS")
+
+
+def kernel_kb() -> int:
+    """Memory of the kernel's own objects, those of all sockets of the machine among them."""
+    return _kb(Path("/proc/meminfo").read_text(), "Slab")
+
+
+def _kb(text: str, name: str) -> int:
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:"))
