@@ -1,0 +1,197 @@
+"""Our relay beside rtpengine: what a packet, a call and its set-up cost each of them.
+
+    python -m tests.bench.media                     everything, in about ten minutes
+    python -m tests.bench.media --quick             fewer rounds and relays: two minutes
+    python -m tests.bench.media --only drain        one part
+
+Needs root, two cores, gcc and rtpengine (Debian: rtpengine-daemon), and the native engine built.
+The last line is one JSON object with the figures. Definitions, goals and traps are in README.md
+of the directory above.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tests.bench.media import drain, stepped
+from tests.bench.media.control import control
+from tests.bench.media.generator import Generator
+from tests.bench.media.memory import memory
+from tests.bench.media.modes import MODES, Mode
+from tests.bench.media.relays import ALL, PYTHON, THEIRS, Place, missing_relay
+from tests.bench.media.report import goals
+from tests.bench.media.telling import say
+from tests.bench.media.wires import Wires
+from tests.bench.media.workers import workers
+from tests.bench.process import alone, raise_descriptor_limit
+from tests.kit.hosts import Lab, missing_for_namespaces
+
+PARTS = ("drain", "saturation", "usual", "control", "memory", "workers")
+_PLAIN, _SECURE = "rtp_rtp", "srtp_srtp"
+_LONGEST_S = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often each part is repeated."""
+
+    drain: int
+    saturation: int
+    usual: int
+    control: int
+    workers: int
+    window_s: float
+    """Of a load step."""
+
+
+STANDARD = Rounds(drain=60, saturation=3, usual=3, control=3, workers=5, window_s=1.0)
+QUICK = Rounds(drain=20, saturation=1, usual=1, control=1, workers=3, window_s=0.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that is needed to measure."""
+
+    wires: Wires
+    generator: Generator
+    relay_core: int
+    load_core: int
+    relays: Sequence[str]
+    rounds: Rounds
+    log: Path
+
+    def run(self, part: str) -> dict[str, dict[str, dict[str, object]]]:
+        """Measure one part and return its figures by mode and relay."""
+        say(f"{part}:")
+        measure, modes = self._measures()[part]
+        return {name: measure(MODES[name], self._relays_in(name)) for name in modes}
+
+    def _measures(self) -> dict[str, tuple["Measure", Sequence[str]]]:
+        """What each part does in a mode, and the modes it does it in."""
+        rounds, one = self.rounds, self._place(f"{self.relay_core}")
+        two = self._place(f"{self.relay_core},{self.load_core}")
+        course = stepped.Course(one, self.generator, self.relay_core, rounds.window_s)
+        backlogs = drain.Course(self.wires, one, self.relay_core)
+        both = (_PLAIN, _SECURE)
+        return {
+            "drain": (lambda mode, names: backlogs.drain(mode, names, rounds.drain), [*MODES]),
+            "saturation": (
+                lambda mode, names: stepped.saturation(course, mode, names, rounds.saturation),
+                [*MODES],
+            ),
+            "usual": (
+                lambda mode, names: stepped.usual(course, mode, names, rounds.usual),
+                (_PLAIN,),
+            ),
+            "control": (lambda mode, names: control(one, mode, names, rounds.control), both),
+            "memory": (lambda mode, names: memory(self.wires, one, mode, names), both),
+            "workers": (
+                lambda mode, names: workers(
+                    self.wires, one, two, mode, _multithreaded(names), rounds.workers
+                ),
+                both,
+            ),
+        }
+
+    def _relays_in(self, mode: str) -> list[str]:
+        """The engine in Python is measured in one mode: it is what runs where nothing else does."""
+        return [name for name in self.relays if name != PYTHON or mode == _PLAIN]
+
+    def _place(self, cores: str) -> Place:
+        return Place(self.wires.relay, cores, self.log)
+
+
+Measure = Callable[[Mode, Sequence[str]], dict[str, dict[str, object]]]
+
+
+def _multithreaded(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name not in {PYTHON, THEIRS}]
+
+
+def missing() -> str | None:
+    """Why nothing can be measured here; None when it can."""
+    if os.cpu_count() == 1:
+        return "needs two cores"
+    absent = [tool for tool in ("gcc", "taskset") if shutil.which(tool) is None]
+    if absent:
+        return "not installed: " + ", ".join(absent)
+    return missing_for_namespaces() or missing_relay()
+
+
+@contextlib.contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Turn a signal to end, or too long a run, into an exception: it leaves nothing behind."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(f"ended by {signal.Signals(number).name}")
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, end)
+    signal.alarm(_LONGEST_S)
+    yield
+    signal.alarm(0)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="io_uring and rtpengine, few rounds")
+    parser.add_argument("--relays", help=f"some of {','.join(ALL)}, with commas between")
+    parser.add_argument("--relay-core", type=int, default=0, help="core of the relay")
+    parser.add_argument("--load-core", type=int, default=1, help="core of the generator")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what is asked for and print the figures."""
+    chosen = arguments()
+    reason = missing()
+    if reason:
+        sys.exit(f"nothing measured: {reason}")
+    relays = chosen.relays.split(",") if chosen.relays else ALL
+    if chosen.quick and not chosen.relays:
+        relays = ("io_uring", THEIRS)
+    raise_descriptor_limit()
+    os.sched_setaffinity(0, {chosen.load_core})
+    figures = {}
+    with (
+        ending_in_order(),
+        alone(),
+        tempfile.TemporaryDirectory(prefix="bench-") as made,
+        Lab(Path(made)) as lab,
+    ):
+        directory = Path(made)
+        wires = Wires(lab)
+        bench = Bench(
+            wires,
+            Generator(wires, chosen.load_core, directory),
+            chosen.relay_core,
+            chosen.load_core,
+            relays,
+            QUICK if chosen.quick else STANDARD,
+            directory / "relays.log",
+        )
+        for part in chosen.only or PARTS:
+            figures[part] = bench.run(part)
+    reached = goals(figures)
+    for goal in reached:
+        say(str(goal))
+    print(
+        json.dumps({"bench": "media", "goals": {one.name: one.met for one in reached}, **figures})
+    )
+
+
+if __name__ == "__main__":
+    main()
