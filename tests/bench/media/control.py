@@ -1,8 +1,8 @@
 """Calls that each relay sets up, answers and tears down per CPU-second; the relays take turns."""
 
-import statistics
 from collections.abc import Sequence
 
+from tests.bench.media.comparison import compared
 from tests.bench.media.modes import Mode
 from tests.bench.media.relays import Place, running
 from tests.bench.media.telling import say
@@ -20,10 +20,4 @@ def control(
             with running(name, place) as relay:
                 rates[name].append(_CALLS / relay.control(mode, _CALLS))
             say(f"  {name:9} {mode.name:9} {rates[name][-1]:6.0f} calls/CPU-s")
-    return {
-        name: {
-            "calls_per_cpu_s": round(statistics.median(found)),
-            "rounds": list(map(round, found)),
-        }
-        for name, found in rates.items()
-    }
+    return compared("calls_per_cpu_s", rates)

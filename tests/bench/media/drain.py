@@ -1,11 +1,11 @@
 """Packets per CPU-second of each relay while it works off a backlog; the relays take turns."""
 
-import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from tests.bench.media.backlog import Backlog, Drained
+from tests.bench.media.comparison import compared
 from tests.bench.media.modes import Mode
 from tests.bench.media.proc import softirq_thread
 from tests.bench.media.relays import Place, running
@@ -30,7 +30,7 @@ class Course:
     def drain(self, mode: Mode, names: Sequence[str], rounds: int) -> dict[str, dict[str, object]]:
         """The medians over the rounds, by relay."""
         softirq = (softirq_thread(self.relay_core),)
-        done: dict[str, list[Drained]] = {name: [] for name in names}
+        done: dict[str, list[float]] = {name: [] for name in names}
         with ExitStack() as stack:
             backlogs = {
                 name: self._backlog(stack, mode, name, slot, (_WARM + rounds) * _DEPTH)
@@ -41,10 +41,10 @@ class Course:
                     backlog.drain(_DEPTH, softirq)
             for _ in range(rounds):
                 for name, backlog in backlogs.items():
-                    done[name].append(backlog.drain(_DEPTH, softirq))
-        found = {name: _figures(drained) for name, drained in done.items()}
+                    done[name].append(_complete(name, backlog.drain(_DEPTH, softirq)))
+        found = compared("packets_per_cpu_s", done)
         for name, figures in found.items():
-            say(f"  {name:9} {mode.name:9} {figures['packets_per_cpu_s']} packets/CPU-s")
+            say(f"  {name:9} {mode.name:9} {figures}")
         return found
 
     def _backlog(
@@ -56,9 +56,12 @@ class Course:
         return stack.enter_context(closing(backlog))
 
 
-def _figures(done: Sequence[Drained]) -> dict[str, object]:
-    return {
-        "packets_per_cpu_s": round(statistics.median(one.packets_per_cpu_s for one in done)),
-        "lost": sum(one.lost for one in done),
-        "rounds": [round(one.packets_per_cpu_s) for one in done],
-    }
+def _complete(name: str, drained: Drained) -> float:
+    """Packets per CPU-second; a relay that loses some of so short a queue is not measured.
+
+    Raises:
+        RuntimeError: it lost some.
+    """
+    if drained.lost:
+        raise RuntimeError(f"{name} lost {drained.lost} packets of a backlog")
+    return drained.packets_per_cpu_s
