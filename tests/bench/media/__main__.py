@@ -36,7 +36,7 @@ from tests.bench.process import alone, raise_descriptor_limit
 from tests.kit.hosts import Lab, missing_for_namespaces
 
 PARTS = ("drain", "saturation", "usual", "control", "memory", "workers")
-_PLAIN, _SECURE = "rtp_rtp", "srtp_srtp"
+_PLAIN, _HALF_SECURE, _SECURE = "rtp_rtp", "srtp_rtp", "srtp_srtp"
 _LONGEST_S = 1800
 
 
@@ -53,7 +53,7 @@ class Rounds:
     """Of a load step."""
 
 
-STANDARD = Rounds(drain=60, saturation=3, usual=3, control=3, workers=5, window_s=1.0)
+STANDARD = Rounds(drain=60, saturation=3, usual=3, control=3, workers=9, window_s=1.0)
 QUICK = Rounds(drain=20, saturation=1, usual=1, control=1, workers=3, window_s=0.6)
 
 
@@ -93,10 +93,13 @@ class Bench:
                 (_PLAIN,),
             ),
             "control": (lambda mode, names: control(one, mode, names, rounds.control), both),
-            "memory": (lambda mode, names: memory(self.wires, one, mode, names), both),
+            "memory": (
+                lambda mode, names: memory(self.wires, one, mode, names),
+                (_PLAIN, _HALF_SECURE, _SECURE),
+            ),
             "workers": (
                 lambda mode, names: workers(
-                    self.wires, one, two, mode, _multithreaded(names), rounds.workers
+                    self.wires, (one, two), mode, _multithreaded(names), rounds.workers
                 ),
                 both,
             ),

@@ -10,11 +10,11 @@ import time
 from dataclasses import dataclass
 
 from tests.bench.media.modes import Mode, RelayedCall, sent_packets
-from tests.bench.media.proc import cpu_s, thread_states
+from tests.bench.media.proc import cpu_s, thread_cpu_s, thread_states
 from tests.bench.media.relays import Relay
 from tests.bench.media.wires import Wires
 
-_POLL_S = 0.0003
+_POLL_S = 0.001
 _STANDSTILL_S = 0.5
 _IDLE_S = 0.003
 _STOP_S = 5.0
@@ -29,6 +29,8 @@ class Drained:
     lost: int
     cpu_s: float
     """Of the relay, and of what its cores put off."""
+    busiest_s: float
+    """CPU time of the thread that used most: what the relay takes when each has a core."""
     wall_s: float
     """From the relay's going on to the last packet."""
 
@@ -70,20 +72,28 @@ class Backlog:
 
     def drain(self, depth: int, softirq_threads: tuple[int, ...]) -> Drained:
         """Stop the relay, put `depth` packets into each of its sockets, and let it go on."""
-        pids = (self._relay.pid, *softirq_threads)
-        _freeze(self._relay.pid)
+        pid = self._relay.pid
+        _freeze(pid)
         try:
-            before = self._wires.delivered()
+            arrived = self._wires.delivered()
             filled = self._fill(depth)
-            used = sum(map(cpu_s, pids))
+            softirq_s = sum(map(cpu_s, softirq_threads))
+            threads_s = thread_cpu_s(pid)
             began = time.perf_counter()
         finally:
-            os.kill(self._relay.pid, signal.SIGCONT)
-        ended, arrived = self._await(before + filled)
+            os.kill(pid, signal.SIGCONT)
+        ended, seen = self._await(arrived + filled)
         time.sleep(_IDLE_S)
-        used = sum(map(cpu_s, pids)) - used
-        relayed = arrived - before
-        return Drained(relayed, max(0, filled - relayed), used, ended - began)
+        softirq_s = sum(map(cpu_s, softirq_threads)) - softirq_s
+        used_s = [now_s - threads_s.get(one, 0.0) for one, now_s in thread_cpu_s(pid).items()]
+        relayed = seen - arrived
+        return Drained(
+            packets=relayed,
+            lost=max(0, filled - relayed),
+            cpu_s=sum(used_s) + softirq_s,
+            busiest_s=max(used_s),
+            wall_s=ended - began,
+        )
 
     def _fill(self, depth: int) -> int:
         for number in range(self._round, self._round + depth):

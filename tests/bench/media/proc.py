@@ -9,14 +9,16 @@ _STEAL_FIELD = 8
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time of all threads of a process, to the nanosecond; exact for those that do not run."""
-    return (
-        sum(
-            int(path.read_text().split()[0])
-            for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
-        )
-        / 1e9
-    )
+    """CPU time of all threads of a process."""
+    return sum(thread_cpu_s(pid).values())
+
+
+def thread_cpu_s(pid: int) -> dict[int, float]:
+    """CPU time of each thread, to the nanosecond; exact for those that do not run."""
+    return {
+        int(path.parent.name): int(path.read_text().split()[0]) / 1e9
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    }
 
 
 def steal_s(core: int) -> float:
