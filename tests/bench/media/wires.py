@@ -40,7 +40,7 @@ class Wires:
         """
         return [
             _MACS
-            + _ip_header(PEERS[side], RELAYS[side], packet_bytes)
+            + ip_header(PEERS[side], RELAYS[side], packet_bytes)
             + _UDP.pack(peer_port(number), call.ports[side], _UDP.size + packet_bytes, 0)
             for number, call in enumerate(calls)
         ]
@@ -70,12 +70,12 @@ class Wires:
         self.relay.run("ip", "neighbour", "replace", PEERS[side], *neighbour)
 
 
-def _ip_header(source: str, destination: str, packet_bytes: int) -> bytes:
+def ip_header(source: str, destination: str, packet_bytes: int) -> bytes:
     """RFC 791, for UDP without options or fragments."""
     length = _IP.size + _UDP.size + packet_bytes
     addresses = (socket.inet_aton(source), socket.inet_aton(destination))
     blank = _IP.pack(0x45, 0, length, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, *addresses)
-    total = sum(struct.unpack("!10H", blank))
+    total: int = sum(struct.unpack("!10H", blank))
     total = (total & 0xFFFF) + (total >> 16)
     checksum = ~(total + (total >> 16)) & 0xFFFF
     return blank[:10] + checksum.to_bytes(2, "big") + blank[12:]
