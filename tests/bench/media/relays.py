@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -59,20 +59,20 @@ class Place:
     """Where relays run."""
 
     host: Host
-    cores: str
-    """As `taskset -c` takes them."""
+    cores: tuple[int, ...]
     log: Path
     """What all relays print."""
 
 
-def missing_relay() -> str | None:
-    """Why the comparison cannot be made here; None when it can."""
-    if shutil.which("rtpengine") is None:
-        return "not installed: rtpengine (Debian: rtpengine-daemon)"
-    try:
-        import media._native  # noqa: F401
-    except ImportError as error:
-        return f"the native engine is not built: {error}"
+def missing_for(names: Collection[str]) -> str | None:
+    """Why some of these relays cannot run here; None when all can."""
+    if THEIRS in names and shutil.which(THEIRS) is None:
+        return f"not installed: {THEIRS} (Debian: rtpengine-daemon)"
+    if not set(NATIVE).isdisjoint(names):
+        try:
+            import media._native  # noqa: F401
+        except ImportError as error:
+            return f"the native engine is not built: {error}"
     return None
 
 
@@ -94,7 +94,7 @@ def running(name: str, place: Place, *, workers: int = 1, slot: int = 0) -> Iter
     command = _their_command(first_port) if theirs else _our_command(name, workers, first_port)
     with place.log.open("ab") as log:
         process = subprocess.Popen(
-            place.host.command("taskset", "-c", place.cores, *command),
+            place.host.command("taskset", "-c", ",".join(map(str, place.cores)), *command),
             stdin=subprocess.PIPE,
             stdout=log if theirs else subprocess.PIPE,
             stderr=log,
@@ -255,7 +255,8 @@ def _their_command(first_port: int) -> list[str]:
 
 
 def _dialog(number: int) -> dict[str, Value]:
-    return {"call-id": f"call {number}", "from-tag": "a", "ICE": "remove"}
+    # Toward SAVP it would offer DTLS too, at the cost of a TLS context for each call.
+    return {"call-id": f"call {number}", "from-tag": "a", "ICE": "remove", "DTLS": "off"}
 
 
 def _sdp(mode: Mode, side: int, number: int, tag: str = "1") -> str:
