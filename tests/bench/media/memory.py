@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-from tests.bench.media.backlog import Backlog
+from tests.bench.media.backlog import Backlog, drain
 from tests.bench.media.modes import Mode
-from tests.bench.media.proc import kernel_kb, resident_kb
+from tests.bench.media.proc import resident_kb, socket_kb
 from tests.bench.media.relays import Place, running
 from tests.bench.media.telling import say
 from tests.bench.media.wires import Wires
@@ -23,13 +23,13 @@ def memory(
     for name in names:
         with running(name, place) as relay:
             relay.prepare(mode, _CALLS)
-            process_kb, sockets_kb = resident_kb(relay.pid), kernel_kb()
+            process_kb, kernel_kb = resident_kb(relay.pid), socket_kb()
             with closing(Backlog(wires, relay, mode, relay.open(), _PACKETS)) as backlog:
-                lost = sum(backlog.drain(1, ()).lost for _ in range(_PACKETS))
+                for _ in range(_PACKETS):
+                    drain(wires, [backlog], 1)
             found[name] = {
                 "kb_per_call": round((resident_kb(relay.pid) - process_kb) / _CALLS, 1),
-                "kernel_kb_per_call": round((kernel_kb() - sockets_kb) / _CALLS, 1),
-                "lost": lost,
+                "socket_kb_per_call": round((socket_kb() - kernel_kb) / _CALLS, 1),
             }
         say(f"  {name:9} {mode.name:9} {found[name]}")
     return found

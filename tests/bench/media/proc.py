@@ -1,9 +1,11 @@
 """What the kernel says of processes and cores, read from /proc."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_SOCKET_CACHES = frozenset({"UDP", "sock_inode_cache", "filp", "eventpoll_epi", "io_kiocb"})
 _STEAL_FIELD = 8
 """Of a `cpuN` line: name, user, nice, system, idle, iowait, irq, softirq, steal."""
 
@@ -50,13 +52,16 @@ def thread_states(pid: int) -> list[str]:
 
 def resident_kb(pid: int) -> int:
     """Memory of the process that is in RAM (VmRSS)."""
-    return _kb(Path(f"/proc/{pid}/status").read_text(), "VmRSS")
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
-def kernel_kb() -> int:
-    """Memory of the kernel's own objects, those of all sockets of the machine among them."""
-    return _kb(Path("/proc/meminfo").read_text(), "Slab")
+def socket_kb() -> float:
+    """Memory of all kernel objects of the machine that UDP sockets and waiting for them need."""
+    return slab_kb(Path("/proc/slabinfo").read_text(), _SOCKET_CACHES)
 
 
-def _kb(text: str, name: str) -> int:
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:"))
+def slab_kb(slabinfo: str, caches: Collection[str]) -> float:
+    """Memory of the objects in use of some caches, out of the text of `/proc/slabinfo`."""
+    rows = (line.split() for line in slabinfo.splitlines())
+    return sum(int(row[1]) * int(row[3]) for row in rows if row[0] in caches) / 1024

@@ -1,8 +1,7 @@
 """Medians, ratios and goals."""
 
 from tests.bench.media.comparison import compared
-from tests.bench.media.proc import stolen
-from tests.bench.media.report import goals
+from tests.bench.media.report import Figures, goals
 
 
 def test_ratios_are_of_the_same_round() -> None:
@@ -23,7 +22,7 @@ def test_without_rtpengine_there_is_no_ratio() -> None:
 
 
 def test_a_goal_is_judged_only_where_something_was_measured() -> None:
-    figures = {
+    figures: Figures = {
         "drain": {"rtp_rtp": {"io_uring": {"times": 1.4}}},
         "usual": {"rtp_rtp": {"io_uring": {"p50_us": 12}, "rtpengine": {"p50_us": 12}}},
         "memory": {"rtp_rtp": {"io_uring": {"kb_per_call": 9}}},
@@ -33,8 +32,3 @@ def test_a_goal_is_judged_only_where_something_was_measured() -> None:
         ("usual rtp_rtp, p50_us", True),
         ("memory rtp_rtp, kb_per_call", False),
     ]
-
-
-def test_steal_is_of_one_core() -> None:
-    stat = "cpu  9 9 9 9 9 9 9 900 0 0\ncpu0 9 9 9 9 9 9 9 500 0 0\ncpu1 9 9 9 9 9 9 9 400 0 0\n"
-    assert stolen(stat, 0) == 1.25 * stolen(stat, 1) > 0
