@@ -17,17 +17,19 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from tests.bench.media import drain, stepped
+from tests.bench.media import stepped
 from tests.bench.media.control import control
+from tests.bench.media.drain import drain_in_turn
 from tests.bench.media.generator import Generator
 from tests.bench.media.memory import memory
 from tests.bench.media.modes import MODES, Mode
-from tests.bench.media.relays import ALL, PYTHON, THEIRS, Place, missing_relay
+from tests.bench.media.relays import ALL, PYTHON, THEIRS, Place, missing_for
 from tests.bench.media.report import goals
 from tests.bench.media.telling import say
 from tests.bench.media.wires import Wires
@@ -53,8 +55,8 @@ class Rounds:
     """Of a load step."""
 
 
-STANDARD = Rounds(drain=60, saturation=3, usual=3, control=3, workers=9, window_s=1.0)
-QUICK = Rounds(drain=20, saturation=1, usual=1, control=1, workers=3, window_s=0.6)
+STANDARD = Rounds(drain=60, saturation=3, usual=3, control=3, workers=15, window_s=1.0)
+QUICK = Rounds(drain=20, saturation=1, usual=1, control=1, workers=5, window_s=0.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,18 @@ class Bench:
 
     def _measures(self) -> dict[str, tuple["Measure", Sequence[str]]]:
         """What each part does in a mode, and the modes it does it in."""
-        rounds, one = self.rounds, self._place(f"{self.relay_core}")
-        two = self._place(f"{self.relay_core},{self.load_core}")
-        course = stepped.Course(one, self.generator, self.relay_core, rounds.window_s)
-        backlogs = drain.Course(self.wires, one, self.relay_core)
+        rounds = self.rounds
+        places = [
+            Place(self.wires.relay, (core,), self.log) for core in (self.relay_core, self.load_core)
+        ]
+        one = places[0]
+        course = stepped.Course(one, self.generator, rounds.window_s)
         both = (_PLAIN, _SECURE)
         return {
-            "drain": (lambda mode, names: backlogs.drain(mode, names, rounds.drain), [*MODES]),
+            "drain": (
+                lambda mode, names: drain_in_turn(self.wires, one, mode, names, rounds.drain),
+                [*MODES],
+            ),
             "saturation": (
                 lambda mode, names: stepped.saturation(course, mode, names, rounds.saturation),
                 [*MODES],
@@ -99,7 +106,7 @@ class Bench:
             ),
             "workers": (
                 lambda mode, names: workers(
-                    self.wires, (one, two), mode, _multithreaded(names), rounds.workers
+                    self.wires, places, mode, _multithreaded(names), rounds.workers
                 ),
                 both,
             ),
@@ -109,9 +116,6 @@ class Bench:
         """The engine in Python is measured in one mode: it is what runs where nothing else does."""
         return [name for name in self.relays if name != PYTHON or mode == _PLAIN]
 
-    def _place(self, cores: str) -> Place:
-        return Place(self.wires.relay, cores, self.log)
-
 
 Measure = Callable[[Mode, Sequence[str]], dict[str, dict[str, object]]]
 
@@ -120,14 +124,14 @@ def _multithreaded(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in {PYTHON, THEIRS}]
 
 
-def missing() -> str | None:
+def missing(relays: Sequence[str]) -> str | None:
     """Why nothing can be measured here; None when it can."""
     if os.cpu_count() == 1:
         return "needs two cores"
     absent = [tool for tool in ("gcc", "taskset") if shutil.which(tool) is None]
     if absent:
         return "not installed: " + ", ".join(absent)
-    return missing_for_namespaces() or missing_relay()
+    return missing_for_namespaces() or missing_for(relays)
 
 
 @contextlib.contextmanager
@@ -151,7 +155,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be repeated")
     parser.add_argument("--quick", action="store_true", help="io_uring and rtpengine, few rounds")
-    parser.add_argument("--relays", help=f"some of {','.join(ALL)}, with commas between")
+    parser.add_argument("--relays", choices=ALL, nargs="+", help="these instead of all")
     parser.add_argument("--relay-core", type=int, default=0, help="core of the relay")
     parser.add_argument("--load-core", type=int, default=1, help="core of the generator")
     return parser.parse_args()
@@ -160,18 +164,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure what is asked for and print the figures."""
     chosen = arguments()
-    reason = missing()
+    relays = chosen.relays or (("io_uring", THEIRS) if chosen.quick else ALL)
+    reason = missing(relays)
     if reason:
         sys.exit(f"nothing measured: {reason}")
-    relays = chosen.relays.split(",") if chosen.relays else ALL
-    if chosen.quick and not chosen.relays:
-        relays = ("io_uring", THEIRS)
     raise_descriptor_limit()
     os.sched_setaffinity(0, {chosen.load_core})
     figures = {}
+    began = time.monotonic()
     with (
-        ending_in_order(),
         alone(),
+        ending_in_order(),
         tempfile.TemporaryDirectory(prefix="bench-") as made,
         Lab(Path(made)) as lab,
     ):
@@ -189,6 +192,7 @@ def main() -> None:
         for part in chosen.only or PARTS:
             figures[part] = bench.run(part)
     reached = goals(figures)
+    say(f"{time.monotonic() - began:.0f} s")
     for goal in reached:
         say(str(goal))
     print(

@@ -7,15 +7,16 @@ costs with little noise, and how long several workers take on all cores.
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench.media.modes import Mode, RelayedCall, sent_packets
-from tests.bench.media.proc import cpu_s, thread_cpu_s, thread_states
+from tests.bench.media.proc import thread_cpu_s, thread_states
 from tests.bench.media.relays import Relay
 from tests.bench.media.wires import Wires
 
 _POLL_S = 0.001
-_STANDSTILL_S = 0.5
+_STANDSTILL_S = 2.0
 _IDLE_S = 0.003
 _STOP_S = 5.0
 
@@ -25,14 +26,13 @@ class Drained:
     """How a backlog went."""
 
     packets: int
-    """Relayed; what was filled in but for `lost`."""
-    lost: int
+    """Filled in, and relayed all."""
     cpu_s: float
-    """Of the relay, and of what its cores put off."""
+    """Of all relays, and of what their cores put off."""
     busiest_s: float
-    """CPU time of the thread that used most: what the relay takes when each has a core."""
+    """CPU time of the thread that used most: what all take when each has a core for itself."""
     wall_s: float
-    """From the relay's going on to the last packet."""
+    """From the moment they went on to the last packet."""
 
     @property
     def packets_per_cpu_s(self) -> float:
@@ -55,8 +55,7 @@ class Backlog:
             calls: where they go.
             most_rounds: packets that one phone sends at most, over all backlogs.
         """
-        self._wires = wires
-        self._relay = relay
+        self.relay = relay
         self._sockets = [wires.raw_socket(side) for side in (0, 1)]
         self._packets = [sent_packets(mode, side, most_rounds) for side in (0, 1)]
         self._headers = [
@@ -70,32 +69,8 @@ class Backlog:
         for one in self._sockets:
             one.close()
 
-    def drain(self, depth: int, softirq_threads: tuple[int, ...]) -> Drained:
-        """Stop the relay, put `depth` packets into each of its sockets, and let it go on."""
-        pid = self._relay.pid
-        _freeze(pid)
-        try:
-            arrived = self._wires.delivered()
-            filled = self._fill(depth)
-            softirq_s = sum(map(cpu_s, softirq_threads))
-            threads_s = thread_cpu_s(pid)
-            began = time.perf_counter()
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        ended, seen = self._await(arrived + filled)
-        time.sleep(_IDLE_S)
-        softirq_s = sum(map(cpu_s, softirq_threads)) - softirq_s
-        used_s = [now_s - threads_s.get(one, 0.0) for one, now_s in thread_cpu_s(pid).items()]
-        relayed = seen - arrived
-        return Drained(
-            packets=relayed,
-            lost=max(0, filled - relayed),
-            cpu_s=sum(used_s) + softirq_s,
-            busiest_s=max(used_s),
-            wall_s=ended - began,
-        )
-
-    def _fill(self, depth: int) -> int:
+    def fill(self, depth: int) -> int:
+        """Put `depth` packets into each socket of the relay; how many that were in all."""
         for number in range(self._round, self._round + depth):
             for raw, packets, headers in zip(
                 self._sockets, self._packets, self._headers, strict=True
@@ -106,16 +81,63 @@ class Backlog:
         self._round += depth
         return depth * sum(map(len, self._headers))
 
-    def _await(self, wanted: int) -> tuple[float, int]:
-        """When the last packet came, and how many had come by then."""
-        last = time.perf_counter()
-        seen = self._wires.delivered()
-        while seen < wanted and time.perf_counter() - last < _STANDSTILL_S:
-            time.sleep(_POLL_S)
-            now = self._wires.delivered()
-            if now != seen:
-                seen, last = now, time.perf_counter()
-        return last, seen
+
+def drain(
+    wires: Wires, backlogs: Sequence[Backlog], depth: int, softirq_threads: Sequence[int] = ()
+) -> Drained:
+    """Stop the relays, put `depth` packets into each of their sockets, and let them go on.
+
+    Args:
+        wires: the network of all of them.
+        backlogs: one for each relay; they work at the same time.
+        depth: packets for one socket.
+        softirq_threads: kernel threads whose work is a relay's too.
+
+    Raises:
+        RuntimeError: some packets never came out.
+    """
+    pids = [backlog.relay.pid for backlog in backlogs]
+    try:
+        for pid in pids:
+            _freeze(pid)
+        arrived = wires.delivered()
+        filled = sum(backlog.fill(depth) for backlog in backlogs)
+        before_s = _threads_s([*pids, *softirq_threads])
+        began = time.perf_counter()
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    ended = _await(wires, arrived + filled)
+    time.sleep(_IDLE_S)
+    used_s = {
+        thread: now_s - before_s.get(thread, 0.0)
+        for thread, now_s in _threads_s([*pids, *softirq_threads]).items()
+    }
+    return Drained(
+        packets=filled,
+        cpu_s=sum(used_s.values()),
+        busiest_s=max(used_s.values()),
+        wall_s=ended - began,
+    )
+
+
+def _threads_s(pids: Sequence[int]) -> dict[int, float]:
+    """CPU time of each thread of several processes."""
+    return {thread: s for pid in pids for thread, s in thread_cpu_s(pid).items()}
+
+
+def _await(wires: Wires, wanted: int) -> float:
+    """Wait until so many packets have come, and return when the last one did."""
+    last = time.perf_counter()
+    seen = wires.delivered()
+    while seen < wanted:
+        time.sleep(_POLL_S)
+        now = wires.delivered()
+        if now != seen:
+            seen, last = now, time.perf_counter()
+        elif time.perf_counter() - last > _STANDSTILL_S:
+            raise RuntimeError(f"{wanted - seen} packets of a backlog do not come out")
+    return last
 
 
 def _freeze(pid: int) -> None:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 
-from tests.bench.media.backlog import Backlog, Drained
+from tests.bench.media.backlog import Backlog, drain
 from tests.bench.media.comparison import compared
 from tests.bench.media.modes import Mode
 from tests.bench.media.proc import softirq_thread
@@ -19,49 +18,25 @@ traffic would cost."""
 _WARM = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """Where backlogs are made."""
-
-    wires: Wires
-    place: Place
-    relay_core: int
-
-    def drain(self, mode: Mode, names: Sequence[str], rounds: int) -> dict[str, dict[str, object]]:
-        """The medians over the rounds, by relay."""
-        softirq = (softirq_thread(self.relay_core),)
-        done: dict[str, list[float]] = {name: [] for name in names}
-        with ExitStack() as stack:
-            backlogs = {
-                name: self._backlog(stack, mode, name, slot, (_WARM + rounds) * _DEPTH)
-                for slot, name in enumerate(names)
-            }
-            for _ in range(_WARM):
-                for backlog in backlogs.values():
-                    backlog.drain(_DEPTH, softirq)
-            for _ in range(rounds):
-                for name, backlog in backlogs.items():
-                    done[name].append(_complete(name, backlog.drain(_DEPTH, softirq)))
-        found = compared("packets_per_cpu_s", done)
-        for name, figures in found.items():
-            say(f"  {name:9} {mode.name:9} {figures}")
-        return found
-
-    def _backlog(
-        self, stack: ExitStack, mode: Mode, name: str, slot: int, most_rounds: int
-    ) -> Backlog:
-        relay = stack.enter_context(running(name, self.place, slot=slot))
-        relay.prepare(mode, _CALLS)
-        backlog = Backlog(self.wires, relay, mode, relay.open(), most_rounds)
-        return stack.enter_context(closing(backlog))
-
-
-def _complete(name: str, drained: Drained) -> float:
-    """Packets per CPU-second; a relay that loses some of so short a queue is not measured.
-
-    Raises:
-        RuntimeError: it lost some.
-    """
-    if drained.lost:
-        raise RuntimeError(f"{name} lost {drained.lost} packets of a backlog")
-    return drained.packets_per_cpu_s
+def drain_in_turn(
+    wires: Wires, place: Place, mode: Mode, names: Sequence[str], rounds: int
+) -> dict[str, dict[str, object]]:
+    """The medians over the rounds, by relay."""
+    softirq = [softirq_thread(core) for core in place.cores]
+    done: dict[str, list[float]] = {name: [] for name in names}
+    with ExitStack() as stack:
+        backlogs = {}
+        for slot, name in enumerate(names):
+            relay = stack.enter_context(running(name, place, slot=slot))
+            relay.prepare(mode, _CALLS)
+            backlog = Backlog(wires, relay, mode, relay.open(), (_WARM + rounds) * _DEPTH)
+            backlogs[name] = stack.enter_context(closing(backlog))
+        for number in range(_WARM + rounds):
+            for name, backlog in backlogs.items():
+                drained = drain(wires, [backlog], _DEPTH, softirq)
+                if number >= _WARM:
+                    done[name].append(drained.packets_per_cpu_s)
+    found = compared("packets_per_cpu_s", done)
+    for name, figures in found.items():
+        say(f"  {name:9} {mode.name:9} {figures}")
+    return found

@@ -130,8 +130,8 @@ class Course:
     """Where steps are made."""
 
     place: Place
+    """Of one core."""
     generator: Generator
-    relay_core: int
     window_s: float
 
     def step(self, name: str, mode: Mode, rate: float) -> Step:
@@ -144,19 +144,20 @@ class Course:
         return self._once(name, mode, rate) if step.verdict is Verdict.DISTURBED else step
 
     def _once(self, name: str, mode: Mode, rate: float) -> Step:
+        core = self.place.cores[0]
         with running(name, self.place) as relay:
             relay.prepare(mode, STREAMS)
             calls = relay.open()
-            stolen = steal_s(self.relay_core)
+            stolen = steal_s(core)
             counts = self.generator.load(
                 mode,
                 calls,
                 packets_per_s=rate,
                 warm_s=_WARM_S,
                 window_s=self.window_s,
-                pids=(relay.pid, softirq_thread(self.relay_core)),
+                pids=(relay.pid, softirq_thread(core)),
             )
-            stolen = steal_s(self.relay_core) - stolen
+            stolen = steal_s(core) - stolen
         wrong = wrong_packets(mode, calls, counts.samples)
         if wrong or not counts.samples:
             raise RuntimeError(f"{name}, {mode.name}: {wrong} of {len(counts.samples)} are wrong")
