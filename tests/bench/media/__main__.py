@@ -141,7 +141,7 @@ def ending_in_order() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(f"ended by {signal.Signals(number).name}")
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, end)
     signal.alarm(_LONGEST_S)
     yield
