@@ -29,8 +29,9 @@ from tests.bench.media.modes import (
 
 PORTS_PER_CALL = 2
 """On each side: RTP and RTCP."""
+SETTLE_S = 0.3
+"""How long a relay may take to finish what it put off when calls were closed."""
 _INACTIVITY_S = 60.0
-_SETTLE_S = 0.3
 
 
 def our_calls(mode: Mode, first_port: int, count: int) -> list[RelayedCall]:
@@ -74,8 +75,7 @@ def control(engine: Engine, mode: Mode, first_port: int, count: int) -> float:
     before = time.process_time()
     for command in commands:
         engine.apply([command])
-    # What workers have been handed is theirs to finish.
-    time.sleep(_SETTLE_S)
+    time.sleep(SETTLE_S)
     return time.process_time() - before
 
 

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from tests.bench.media.modes import (
     peer_port,
 )
 from tests.bench.media.ng import NgClient, Value, described, description
-from tests.bench.media.our_relay import our_calls
+from tests.bench.media.our_relay import SETTLE_S, our_calls
 from tests.bench.media.proc import cpu_s
 from tests.bench.process import stop
 from tests.kit.hosts import Host
@@ -92,22 +93,25 @@ def running(name: str, place: Place, *, workers: int = 1, slot: int = 0) -> Iter
     first_port = _FIRST_PORT + _PORTS_OF_ONE * slot
     theirs = name == THEIRS
     command = _their_command(first_port) if theirs else _our_command(name, workers, first_port)
-    with place.log.open("ab") as log:
-        process = subprocess.Popen(
+    with (
+        place.log.open("ab") as log,
+        place.host.udp_socket("127.0.0.1") as ng,
+        subprocess.Popen(
             place.host.command("taskset", "-c", ",".join(map(str, place.cores)), *command),
             stdin=subprocess.PIPE,
             stdout=log if theirs else subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-        )
-    try:
-        prefer(process.pid)
-        if theirs:
-            yield _Theirs(process, place)
-        else:
-            yield _Ours(name, process, first_port, place)
-    finally:
-        stop(process)
+        ) as process,
+    ):
+        try:
+            prefer(process.pid)
+            if theirs:
+                yield _Theirs(process, ng, place.log)
+            else:
+                yield _Ours(name, process, first_port, place.log)
+        finally:
+            stop(process)
 
 
 def prefer(pid: int) -> None:
@@ -117,14 +121,16 @@ def prefer(pid: int) -> None:
 
 
 class _Ours:
+    """An engine of ours, told what to do on its standard input."""
+
     def __init__(
-        self, name: str, process: "subprocess.Popen[bytes]", first_port: int, place: Place
+        self, name: str, process: "subprocess.Popen[bytes]", first_port: int, log: Path
     ) -> None:
         self.name = name
         self.pid = process.pid
         self._process = process
         self._first_port = first_port
-        self._log = place.log
+        self._log = log
         self._calls: list[RelayedCall] = []
 
     def prepare(self, mode: Mode, count: int) -> None:
@@ -150,15 +156,18 @@ class _Ours:
 
 
 class _Theirs:
-    def __init__(self, process: "subprocess.Popen[bytes]", place: Place) -> None:
+    """rtpengine, told what to do on its control port."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", control: socket.socket, log: Path
+    ) -> None:
         self.name = THEIRS
         self.pid = process.pid
         self._calls = 0
         self._prepared: tuple[Mode, int] | None = None
-        control = place.host.udp_socket("127.0.0.1")
         control.connect(("127.0.0.1", _NG_PORT))
         self._ng = NgClient(control)
-        self._await_answer(process, place)
+        self._await_answer(process, log)
 
     def prepare(self, mode: Mode, count: int) -> None:
         self._prepared = (mode, count)
@@ -178,6 +187,8 @@ class _Theirs:
                 for number in range(first, self._calls)
             ]
         )
+        # As long as ours are given to finish what they put off.
+        time.sleep(SETTLE_S)
         return cpu_s(self.pid) - before
 
     def _offer(self, mode: Mode, count: int) -> list[dict[str, Value]]:
@@ -218,14 +229,14 @@ class _Theirs:
             for to_a, to_b in zip(map(described, answers), toward_b, strict=True)
         ]
 
-    def _await_answer(self, process: "subprocess.Popen[bytes]", place: Place) -> None:
+    def _await_answer(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         deadline = time.monotonic() + _START_S
         while True:
             try:
                 self._ng.ask({"command": "ping"})
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{THEIRS} did not start:\n{_tail(place.log)}") from None
+                    raise RuntimeError(f"{THEIRS} did not start:\n{_tail(log)}") from None
                 time.sleep(0.05)
             else:
                 return
