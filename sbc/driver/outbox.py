@@ -9,6 +9,7 @@ from media.types import SideName
 from sbc.b2bua import commands as call_commands
 from sbc.b2bua.call import Call, MediaCounters
 from sbc.driver.edges import Log, MediaRelay, Wire
+from sbc.driver.media_story import drops_story
 from sbc.driver.ports import NetworkPorts
 from sbc.registrar import commands as registrar_commands
 from sbc.sip.message import make_response
@@ -203,7 +204,10 @@ class Outbox:
     def _count(
         self, call: Call, commands: Sequence[RelayCommand], before: MediaPlan | None
     ) -> None:
-        """Note the counters of streams that are about to close."""
+        """Note the counters of streams that are about to close, and in the story what was dropped.
+
+        Events are bounded in rate, so that nobody fills a story: this line is what tells all.
+        """
         if before is None:
             return
         clocks = {stream.index: stream.clock_hz for stream in before.streams}
@@ -218,6 +222,9 @@ class Outbox:
                 call.counters.append(
                     MediaCounters(index, clocks[index], counted[SideName.A], counted[SideName.B])
                 )
+                for side in SideName:
+                    if drops := counted[side].drops:
+                        call.journal.note(call.now, "media", drops_story(drops), side.value)
 
 
 def _was_silent(call: Call) -> bool:
