@@ -1,11 +1,12 @@
 """Carrying out what the cores ask for, in order; what fails goes back to them as an event."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from media.errors import MediaError
 from media.errors import MediaRefused as RelayRefused
 from media.plan import CloseStream, MediaPlan, RelayCommand, diff
-from media.types import SideName
+from media.types import DropReason, SideName
 from sbc.b2bua import commands as call_commands
 from sbc.b2bua.call import Call, MediaCounters
 from sbc.driver.edges import Log, MediaRelay, Wire
@@ -43,6 +44,8 @@ class Outbox:
         self._owners: dict[str, tuple[str, str]] = {}
         self._refs: dict[str, dict[str, str]] = {}
         self._plans: dict[str, MediaPlan] = {}
+        self.dropped: Counter[DropReason] = Counter()
+        """Datagrams that were not relayed, of all streams that have closed."""
 
     def owner_of(self, key: str) -> tuple[str, str] | None:
         """Who sent a client transaction: a call's name or REGISTRAR, and its reference."""
@@ -224,6 +227,7 @@ class Outbox:
                 )
                 for side in SideName:
                     if drops := counted[side].drops:
+                        self.dropped.update(drops)
                         call.journal.note(call.now, "media", drops_story(drops), side.value)
 
 

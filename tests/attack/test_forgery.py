@@ -44,7 +44,14 @@ def test_a_hundred_thousand_bad_packets_in_the_phones_own_name_cost_no_packet(
         assert siege.grown_kib < GROWTH_KIB
         (shown,) = field.cli("calls", "--ladder", siege.name)["media"]
         assert shown["a"]["drops"] == {"srtp_authentication": FLOOD_PACKETS}
+        before = dropped(field)
         assert f"media a - not relayed: {FLOOD_PACKETS} srtp_authentication" in siege.ends()
+        assert dropped(field) == before + FLOOD_PACKETS
+
+
+def dropped(field: Field) -> int:
+    """How many packets of closed streams the border says were no SRTP under the right key."""
+    return field.cli("status")["media"]["dropped"].get("srtp_authentication", 0)
 
 
 def test_what_was_recorded_of_a_call_is_good_for_nothing(field: Field) -> None:

@@ -33,7 +33,7 @@ def test_drops_are_told_by_reason_and_the_most_frequent_first() -> None:
     assert drops_story(drops) == "not relayed: 7 srtp_replay, 3 not_rtp, 3 no_destination"
 
 
-def test_what_was_dropped_stands_at_the_end_of_the_story() -> None:
+def test_what_was_dropped_stands_at_the_end_of_the_story_and_in_the_total() -> None:
     board = Board()
     register(board)
     board.relay.drops = {DropReason.UNKNOWN_SOURCE: 12}
@@ -44,3 +44,4 @@ def test_what_was_dropped_stands_at_the_end_of_the_story() -> None:
     board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, "operator", "x"), board.now)
     told = [(entry.side, entry.text) for entry in call.journal.entries if entry.kind == "media"]
     assert told == [("a", "not relayed: 12 unknown_source")]
+    assert board.switchboard.outbox.dropped == {DropReason.UNKNOWN_SOURCE: 12}
