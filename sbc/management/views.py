@@ -1,12 +1,12 @@
 """What the operator's commands show: the running process as plain data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 import trio
 
 from media.relay import Relay
-from media.types import FlowCounters, SideName
+from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
@@ -57,7 +57,8 @@ class Views:
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
-        What it holds must come back to zero when nobody calls; ``received`` and below only grow.
+        What it holds must come back to zero when nobody calls; ``received`` and below only grow, as
+        do the drops of streams that have closed.
         """
         board = self._switchboard
         counts = board.layer.counts
@@ -78,6 +79,7 @@ class Views:
                 "streams": len(self._relay.streams()),
                 "planned_calls": board.outbox.planned,
                 "ports_in_use": board.ports.in_use(),
+                "dropped": _by_reason(board.outbox.dropped),
             },
             "connections": self._transports.connections,
             "tasks": statistics.tasks_living,
@@ -127,8 +129,12 @@ def _counted(counters: FlowCounters) -> Row:
         "sent_packets": counters.sent_packets,
         "lost": counters.lost,
         "jitter_ticks": round(counters.jitter_ticks, 1),
-        "drops": {reason.name.lower(): count for reason, count in counters.drops.items()},
+        "drops": _by_reason(counters.drops),
     }
+
+
+def _by_reason(drops: Mapping[DropReason, int]) -> Row:
+    return {reason.name.lower(): count for reason, count in drops.items()}
 
 
 def _place(host: str, port: int) -> str:
