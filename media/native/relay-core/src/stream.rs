@@ -309,7 +309,7 @@ impl Stream {
         }
         side.rare.rtcp_packets += 1;
         side.heard_at = now;
-        side.reports.read_untrusted(packet.data(), now);
+        side.reports.read_untrusted(packet.data(), out.reception.ssrc(), now);
         out.reports.note_sent_untrusted(packet.data(), now);
         let component = out.rtcp_component();
         let destination = relay_rtcp(out, component, packet, ssrc)?;

@@ -287,3 +287,69 @@ fn reports_tell_the_peers_view_and_the_round_trip() {
     assert_eq!(rig.counters(B).round_trip_ns, Some(30_000_000));
     assert_eq!((rig.counters(A).peer, rig.counters(A).round_trip_ns), (None, None));
 }
+
+#[test]
+fn the_round_trip_of_figure_2_of_rfc_3550_is_6_125_seconds() {
+    // Sent at b705:2000 and heard again at b710:8000, after the leg had held it for 5:4000.
+    let elapsed = ((0xB710_8000_u64 - 0xB705_2000) * SECOND) >> 16;
+    let report = receiver_report(0x5EED, 0xB705_2000, 0x0005_4000);
+    let rig = answered(0xB705_2000, elapsed, &report);
+    assert_eq!(rig.counters(B).round_trip_ns, Some(6_125_000_000));
+}
+
+#[test]
+fn a_report_about_nothing_that_was_sent_has_no_round_trip() {
+    for (stamp, delay, elapsed) in [
+        (0, 0, SECOND),           // no report received yet
+        (8, 0, SECOND),           // one that never went out
+        (7, 0x0002_0000, SECOND), // held for longer than it has been away
+        (7, u32::MAX, SECOND),
+        (7, 0, 61 * SECOND),
+    ] {
+        let rig = answered(7, elapsed, &receiver_report(0x5EED, stamp, delay));
+        assert_eq!(rig.counters(B).round_trip_ns, None, "{stamp} {delay} {elapsed}");
+        assert_eq!(rig.counters(B).peer, Some(VIEW));
+    }
+}
+
+#[test]
+fn a_clock_that_runs_a_little_fast_is_no_mistake() {
+    let rig = answered(7, SECOND - SECOND / 200, &receiver_report(0x5EED, 7, 0x0001_0000));
+    assert_eq!(rig.counters(B).round_trip_ns, Some(0));
+}
+
+#[test]
+fn a_report_about_another_source_is_no_view_of_ours() {
+    let rig = answered(7, SECOND, &receiver_report(0xBAD, 7, 0));
+    assert_eq!(rig.counters(B).peer, None);
+}
+
+#[test]
+fn blocks_behind_a_sender_report_count_and_those_that_are_not_there_do_not() {
+    let block = receiver_report(0x5EED, 7, 0)[8..].to_vec();
+    let mut with_block = [sender_report(9), block.clone()].concat();
+    with_block[0] = 0x81;
+    with_block[3] = 12;
+    assert_eq!(answered(7, SECOND, &with_block).counters(B).peer, Some(VIEW));
+    let mut too_many = with_block.clone();
+    too_many[0] = 0x9F;
+    assert_eq!(answered(7, SECOND, &too_many).counters(B).peer, Some(VIEW));
+    let mut too_few = with_block;
+    too_few[0] = 0x80;
+    assert_eq!(answered(7, SECOND, &too_few).counters(B).peer, None);
+    let mut half = receiver_report(0x5EED, 7, 0);
+    half.truncate(20);
+    half[3] = 4;
+    assert_eq!(answered(7, SECOND, &half).counters(B).peer, None);
+}
+
+#[test]
+fn a_sender_report_that_is_cut_short_is_none() {
+    let mut rig = Rig::new(&plan());
+    let mut cut = sender_report(7);
+    cut.truncate(16);
+    cut[3] = 3;
+    rig.send(A_RTCP, (A, RTCP), &cut);
+    rig.send(B_RTCP, (B, RTCP), &receiver_report(0x5EED, 7, 0));
+    assert_eq!(rig.counters(B).round_trip_ns, None);
+}
