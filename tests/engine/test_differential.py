@@ -39,8 +39,12 @@ def test_a_stream_that_moves_to_another_process_goes_on_all_the_same(first: int)
 
 def test_chance_meets_everything() -> None:
     seen: Counter[str] = Counter()
+    measured: Counter[str] = Counter()
     for seed in range(50):
-        seen += play(seed, 4 * STEPS).verdicts
+        twins = play(seed, 4 * STEPS)
+        seen += twins.verdicts
+        measured += twins.measured
     never = {DropReason.SEND_FAILED, DropReason.KEY_EXPIRED}
     assert {reason.name for reason in DropReason if reason not in never} <= set(seen)
     assert seen["relayed"] > 0.3 * seen.total()
+    assert min(measured[name] for name in ("speech", "windows", "peer", "round_trip_ms")) > 50
