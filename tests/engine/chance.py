@@ -125,6 +125,11 @@ class Leg:
             return announced
         if draw < 0.62 and (":" in peer.host) == (":" in self.local.host):
             return peer
+        return self.somebody()
+
+    def somebody(self) -> Endpoint:
+        """A source that is announced or not."""
+        chance = self.chance
         who = chance.choice(["phone", "phone", "signalling", "signalling", "stranger", "private"])
         return Endpoint(self.hosts[who], chance.choice([4000, 4001, 4000, 5000]))
 
@@ -154,6 +159,12 @@ class Leg:
             )
         self.said.append(sealed)
         return component, sealed
+
+    def goes_on(self, side: MediaSide) -> bytes:
+        """The next packet of a stream as phones send it, mostly."""
+        self.sequence = (self.sequence + self.chance.choice([1] * 60 + [2, 16, 17])) & 0xFFFF
+        packet = rtp(self.sequence, bytes(20), ssrc=self.ssrc, timestamp=self.timestamp)
+        return self._sealed(side, packet, rtp_packet=True)
 
     def _rtp(self) -> bytes:
         chance = self.chance
@@ -284,6 +295,9 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
                 twins.tick()
         elif moves and draw < 0.075:
             twins.move()
+        elif draw < 0.09:
+            side = chance.choice(list(SideName))
+            _talk(twins, stream_id, side, legs[stream_id][side])
         else:
             side = chance.choice([SideName.A, SideName.A, SideName.B])
             leg, plan = legs[stream_id][side], command.stream.side(side)
@@ -296,3 +310,18 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
             twins.compare()
     twins.compare()
     return twins
+
+
+def _talk(twins: Twins, stream_id: StreamId, side: SideName, leg: Leg) -> None:
+    """Two sources show a stream one after the other, and strays may break in on them."""
+    chance = leg.chance
+    plan = twins.streams[stream_id][1].stream.side(side)
+    for source in (leg.somebody(), leg.somebody()):
+        pace = chance.choice([0, 15_000_000, 15_000_000, 50_000_000, 190_000_000])
+        for _ in range(chance.choice([2, 3, 4, 30, 40])):
+            twins.receive(stream_id, side, Component.RTP, source, leg.goes_on(plan))
+            twins.now += pace + chance.randrange(10_000_000)
+            if chance.random() < 0.01:
+                stray = leg.somebody()
+                twins.receive(stream_id, side, Component.RTP, stray, leg.goes_on(plan))
+        twins.now += chance.choice([0, 0, 950_000_000, 1_050_000_000])

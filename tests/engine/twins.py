@@ -12,9 +12,9 @@ from media.engines.native import _counters, _event
 from media.engines.port import Port
 from media.engines.reference import ReferenceEngine
 from media.engines.side import Side
-from media.events import MediaEvent, MediaTimeout
+from media.events import Latched, MediaEvent, MediaTimeout
 from media.plan import CloseStream, MediaStream, OpenStream, RelayCommand, UpdateStream
-from media.types import Component, DropReason, Endpoint, SideName, StreamId
+from media.types import Component, DropReason, Endpoint, LatchRank, SideName, StreamId
 
 Sent = tuple[Endpoint, Endpoint, bytes]
 """From which port of ours, where to, what."""
@@ -113,6 +113,7 @@ class Twins:
         self._free = count()
         self._moved = False
         self.verdicts: Counter[str] = Counter()
+        self.learned: Counter[LatchRank] = Counter()
         self.measured: Counter[str] = Counter()
         """How often a comparison met what is measured rarely."""
 
@@ -204,6 +205,7 @@ class Twins:
         names = {number: name for name, (number, _) in self.streams.items()}
         got = [_event(one, names[one[1]]) for one in self.native.take_events()]
         expected = self.oracle.take_events()
+        self.learned.update(one.rank for one in expected if isinstance(one, Latched))
         _same("events", [_exact(one) for one in got], [_exact(one) for one in expected])
         openers = []
         for number, side, component, to in self.native.take_openers():

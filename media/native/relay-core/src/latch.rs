@@ -1,9 +1,10 @@
 //! Ranked latching: from which source one port takes media, and where it therefore sends.
 //!
 //! A source is worth the proof it brings, not the moment it arrives: better proof always wins
-//! back, equal proof never takes over unless signalling announced a change. One table decides; it
-//! is asked only about packets that do not come from the source in use. `media/latch.py` is the
-//! same table.
+//! back, equal proof takes over only from a source that fell silent or after signalling announced
+//! a change. Only the announced address itself is learned by one packet, any other must show a
+//! stream. One table decides; it is asked only about packets that do not come from the source in
+//! use. `media/latch.py` is the same table.
 //!
 //! Spec: RFC 7362 §4 (latching and its threats), RFC 4961 (symmetric RTP).
 
@@ -18,17 +19,26 @@ use crate::types::{Endpoint, LatchRank, Refusal};
 pub(crate) const UNANNOUNCED_WINDOW: Moment = 30 * SECOND;
 /// How long after an announced change packets from the old source may be mere stragglers.
 pub(crate) const SETTLE: Moment = 2 * SECOND;
-/// RTP packets in sequence that an unannounced source must show before any of them is relayed.
-pub(crate) const CONFIRM_PACKETS: u8 = 4;
+/// RTP packets in sequence that a source on an announced host must show before it is learned.
+pub(crate) const CONFIRM_PACKETS: u8 = 3;
+/// RTP packets in sequence that an unannounced source must show before it is learned.
+pub(crate) const UNANNOUNCED_PACKETS: u8 = 25;
+/// How long they must take at least: a burst is no stream, however many packets it has.
+pub(crate) const UNANNOUNCED_STREAM: Moment = 2 * SECOND / 5;
+/// A candidate that pauses so long has stopped: an unannounced one begins anew.
+pub(crate) const PAUSE: Moment = SECOND / 5;
+/// How long the source in use must be silent before one of equal rank may take over.
+pub(crate) const SILENT: Moment = SECOND;
+/// The same for RTCP on its own port, where a report every 5 s is talking. Spec: RFC 3550 §6.2.
+pub(crate) const RTCP_SILENT: Moment = 10 * SECOND;
 const CONFIRM_GAP_PACKETS: u16 = 16;
-const CANDIDATE_IDLE: Moment = SECOND / 2;
 
 /// Where one port's latch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LatchState {
     /// Nothing learned.
     Empty,
-    /// An unannounced source is being watched.
+    /// Nothing learned, a candidate is being watched.
     Watching,
     /// Learned.
     Latched,
@@ -47,13 +57,13 @@ pub(crate) enum Claim {
     Proven,
     /// Authenticated, but older than what came from elsewhere.
     Late,
-    /// Better rank than the source in use.
-    Better,
-    /// Equal rank to the source in use.
+    /// The announced address itself.
+    Exact,
+    /// Equal rank to the source in use, which talks.
     Equal,
-    /// Unannounced, may be learned here, not yet confirmed.
+    /// May be learned here, has not shown a stream yet.
     Candidate,
-    /// Unannounced, may be learned here, a stream in sequence.
+    /// May be learned here, has shown a stream.
     Confirmed,
     /// Anything else.
     Stranger,
@@ -74,17 +84,16 @@ pub(crate) enum LatchVerdict {
 
 /// State and claim to next state and verdict; `None` for a pair that cannot arise.
 pub(crate) const fn step(state: LatchState, claim: Claim) -> Option<(LatchState, LatchVerdict)> {
-    use Claim::{Better, Candidate, Confirmed, Equal, Late, Proven, Same, Settled, Stranger};
+    use Claim::{Candidate, Confirmed, Equal, Exact, Late, Proven, Same, Settled, Stranger};
     use LatchState::{Empty, Held, Latched, Watching};
     use LatchVerdict::{Accept, Learn, Refuse, Watch};
     Some(match (state, claim) {
-        (Empty | Latched | Held, Proven)
-        | (_, Better)
-        | (Empty | Watching | Held, Confirmed)
-        | (Held, Settled | Equal) => (Latched, Learn),
+        (Empty | Latched | Held, Proven) | (_, Exact | Confirmed) | (Held, Settled) => {
+            (Latched, Learn)
+        }
         (Empty | Latched | Held, Late) | (Latched | Held, Same) => (state, Accept),
-        (Empty | Watching, Candidate) => (Watching, Watch),
-        (Held, Candidate) => (Held, Watch),
+        (Empty, Candidate) => (Watching, Watch),
+        (_, Candidate) => (state, Watch),
         (Latched, Equal) | (_, Stranger) => (state, Refuse),
         _ => return None,
     })
@@ -110,29 +119,60 @@ pub(crate) struct Announced {
 pub(crate) struct Evidence {
     /// Whether its sequence number is ahead of everything accepted before.
     pub(crate) newest: bool,
-    /// Its RTP sequence number; `None` for RTCP, which cannot confirm an unannounced source.
+    /// Its RTP sequence number; `None` for RTCP, which cannot show a stream.
     pub(crate) sequence: Option<u16>,
     /// Its SSRC.
     pub(crate) ssrc: u32,
-    /// For RTCP on its own port: the host that RTP was learned from.
+    /// For RTCP on its own port: the host that RTP was learned from, which vouches for it.
     pub(crate) companion: Option<IpAddr>,
+    /// For how long the source in use has not been heard on this port.
+    pub(crate) silent: Moment,
 }
 
 impl Evidence {
     /// What an RTCP packet tells.
-    pub(crate) const fn of_rtcp(companion: Option<IpAddr>) -> Self {
-        Self { newest: true, sequence: None, ssrc: 0, companion }
+    pub(crate) const fn of_rtcp(companion: Option<IpAddr>, silent: Moment) -> Self {
+        Self { newest: true, sequence: None, ssrc: 0, companion, silent }
     }
 }
 
-/// A source that nothing announced, and what it has shown.
+/// A source that may be learned, and the stream that it has shown so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Candidate {
     source: Endpoint,
-    seen_at: Moment,
-    packets: u8,
+    rank: LatchRank,
+    since: Moment,
+    at: Moment,
     sequence: u16,
     ssrc: u32,
+    packets: u8,
+}
+
+impl Candidate {
+    /// Counts one more packet, from one again if it does not follow the one before.
+    fn goes_on(&mut self, sequence: u16, ssrc: u32, now: Moment) {
+        let ahead = sequence.wrapping_sub(self.sequence);
+        let follows = ssrc == self.ssrc && 0 < ahead && ahead <= CONFIRM_GAP_PACKETS;
+        let paused = self.rank == LatchRank::Other && now - self.at >= PAUSE;
+        if follows && !paused {
+            self.packets = self.packets.saturating_add(1);
+        } else {
+            self.packets = 1;
+            self.since = now;
+        }
+        self.at = now;
+        self.sequence = sequence;
+        self.ssrc = ssrc;
+    }
+
+    /// Whether that is enough for its rank.
+    fn is_confirmed(&self) -> bool {
+        if self.rank == LatchRank::Other {
+            let lasted = self.at - self.since >= UNANNOUNCED_STREAM;
+            return lasted && self.packets >= UNANNOUNCED_PACKETS;
+        }
+        self.packets >= CONFIRM_PACKETS
+    }
 }
 
 /// The latch of one port.
@@ -184,8 +224,6 @@ impl Latch {
             self.rank = if claim == Claim::Settled { self.rank } else { rank };
             self.source = Some(source);
             self.candidate = None;
-        } else if claim == Claim::Equal {
-            self.refusal = Refusal::NoBetterProof;
         }
         verdict
     }
@@ -204,7 +242,7 @@ impl Latch {
         if before == announced {
             return;
         }
-        let mut rank = self.rank_of(&source, &Evidence::of_rtcp(Some(source.host)));
+        let mut rank = self.rank_of(&source, &Evidence::of_rtcp(Some(source.host), 0));
         let moved = before.signalling_host != announced.signalling_host;
         if announced.secure != before.secure {
             rank = LatchRank::None;
@@ -229,7 +267,8 @@ impl Latch {
     pub(crate) fn shift(&mut self, by: Moment) {
         self.signalled_at += by;
         if let Some(candidate) = &mut self.candidate {
-            candidate.seen_at += by;
+            candidate.since += by;
+            candidate.at += by;
         }
     }
 
@@ -270,58 +309,73 @@ impl Latch {
         match rank {
             LatchRank::SrtpAuthenticated if evidence.newest => Claim::Proven,
             LatchRank::SrtpAuthenticated => Claim::Late,
-            LatchRank::Other => self.claim_of_unannounced(source, evidence, now),
-            rank if rank > self.rank => Claim::Better,
-            LatchRank::None => self.refuse(Refusal::NotAnnounced),
-            rank if rank == self.rank => Claim::Equal,
-            _ => self.refuse(Refusal::NoBetterProof),
+            LatchRank::SdpExact => Claim::Exact,
+            _ => self
+                .refused(rank, evidence, now)
+                .unwrap_or_else(|| self.confirm(source, rank, evidence, now)),
         }
     }
 
-    fn refuse(&mut self, why: Refusal) -> Claim {
-        self.refusal = why;
-        Claim::Stranger
+    /// What a source may not be learned for, whatever it shows; `None` when it may be.
+    fn refused(&mut self, rank: LatchRank, evidence: &Evidence, now: Moment) -> Option<Claim> {
+        if rank == LatchRank::None {
+            self.refusal = Refusal::NotAnnounced;
+            return Some(Claim::Stranger);
+        }
+        self.refusal = Refusal::NoBetterProof;
+        if rank < self.rank {
+            return Some(Claim::Stranger);
+        }
+        if rank == self.rank && self.state == LatchState::Latched {
+            let silence = if evidence.sequence.is_none() { RTCP_SILENT } else { SILENT };
+            if evidence.silent < silence {
+                return Some(Claim::Equal);
+            }
+        }
+        if rank == LatchRank::Other && now - self.signalled_at > UNANNOUNCED_WINDOW {
+            self.refusal = Refusal::WindowClosed;
+            return Some(Claim::Stranger);
+        }
+        None
     }
 
-    fn claim_of_unannounced(
+    /// Watches one candidate: it must show a stream that no other source breaks in on.
+    ///
+    /// The latest one is watched, so that a stray packet costs the right source no more than its
+    /// beginning; only a better one that still talks is not displaced.
+    fn confirm(
         &mut self,
         source: Endpoint,
+        rank: LatchRank,
         evidence: &Evidence,
         now: Moment,
     ) -> Claim {
-        if self.state == LatchState::Latched || self.rank > LatchRank::Other {
-            if self.rank == LatchRank::Other {
-                return Claim::Equal;
-            }
-            return self.refuse(Refusal::NoBetterProof);
-        }
-        if now - self.signalled_at > UNANNOUNCED_WINDOW {
-            return self.refuse(Refusal::WindowClosed);
-        }
-        match evidence.sequence {
-            None => Claim::Confirmed,
-            Some(sequence) => self.confirm(source, sequence, evidence.ssrc, now),
-        }
-    }
-
-    /// Watches one candidate at a time: it must show a stream, not one lucky packet.
-    fn confirm(&mut self, source: Endpoint, sequence: u16, ssrc: u32, now: Moment) -> Claim {
-        let packets = match &self.candidate {
-            Some(other) if other.source != source => {
-                if now - other.seen_at < CANDIDATE_IDLE {
-                    return Claim::Candidate;
-                }
-                1
-            }
-            Some(same) => {
-                let ahead = sequence.wrapping_sub(same.sequence);
-                let in_sequence = 0 < ahead && ahead <= CONFIRM_GAP_PACKETS;
-                if in_sequence && ssrc == same.ssrc { same.packets.saturating_add(1) } else { 1 }
-            }
-            None => 1,
+        let Some(sequence) = evidence.sequence else {
+            let vouched = Some(source.host) == evidence.companion;
+            return if vouched { Claim::Confirmed } else { Claim::Candidate };
         };
-        self.candidate = Some(Candidate { source, seen_at: now, packets, sequence, ssrc });
-        if packets < CONFIRM_PACKETS { Claim::Candidate } else { Claim::Confirmed }
+        match &mut self.candidate {
+            Some(same) if same.source == source && same.rank == rank => {
+                same.goes_on(sequence, evidence.ssrc, now);
+                if same.is_confirmed() {
+                    return Claim::Confirmed;
+                }
+            }
+            Some(better) if rank < better.rank && now - better.at < PAUSE => (),
+            place => {
+                let ssrc = evidence.ssrc;
+                *place = Some(Candidate {
+                    source,
+                    rank,
+                    since: now,
+                    at: now,
+                    sequence,
+                    ssrc,
+                    packets: 1,
+                });
+            }
+        }
+        Claim::Candidate
     }
 }
 

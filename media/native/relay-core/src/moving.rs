@@ -31,7 +31,8 @@ struct SideState {
     receiver: Option<ContextState>,
     old_receiver: Option<(ContextState, Moment)>,
     sender: Option<ContextState>,
-    heard_at: Moment,
+    rtp_heard_at: Moment,
+    rtcp_heard_at: Moment,
     totals: Totals,
     rare: RareTotals,
     reception: Reception,
@@ -75,7 +76,8 @@ impl Side {
             receiver: self.receiver.as_ref().map(Receiver::export),
             old_receiver: self.old.as_ref().map(|old| (old.receiver.export(), old.until)),
             sender: self.sender.as_ref().map(Sender::export),
-            heard_at: self.heard_at,
+            rtp_heard_at: self.rtp_heard_at,
+            rtcp_heard_at: self.rtcp_heard_at,
             totals: self.totals.clone(),
             rare: self.rare.clone(),
             reception: self.reception.clone(),
@@ -106,7 +108,8 @@ impl Side {
             side.old = Receiver::restored(old)
                 .map(|receiver| OldReceiver { receiver, until: until.saturating_add(by) });
         }
-        side.heard_at = state.heard_at.saturating_add(by);
+        side.rtp_heard_at = state.rtp_heard_at.saturating_add(by);
+        side.rtcp_heard_at = state.rtcp_heard_at.saturating_add(by);
         side.totals = state.totals.clone();
         side.rare = state.rare.clone();
         side.reception = state.reception.clone();

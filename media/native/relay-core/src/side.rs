@@ -63,14 +63,16 @@ pub(crate) struct Side {
     pub(crate) receiver: Option<Receiver>,
     pub(crate) sender: Option<Sender>,
     pub(crate) limit: Option<Box<BitRateLimit>>,
-    /// When the last packet was accepted.
-    pub(crate) heard_at: Moment,
+    /// When the last packet was accepted on the RTP port.
+    pub(crate) rtp_heard_at: Moment,
     pub(crate) totals: Totals,
     /// Why no RTP goes to the leg, whatever its destination.
     pub(crate) barred: Option<DropReason>,
     pub(crate) rtp: Port,
     pub(crate) reception: Reception,
     pub(crate) rtcp: Port,
+    /// When the last packet was accepted on the RTCP port.
+    pub(crate) rtcp_heard_at: Moment,
     pub(crate) rare: RareTotals,
     pub(crate) reports: PeerReports,
     pub(crate) ratings: Ratings,
@@ -133,12 +135,13 @@ impl Side {
             receiver: None,
             sender: None,
             limit: None,
-            heard_at: LONG_AGO,
+            rtp_heard_at: LONG_AGO,
             totals: Totals::default(),
             barred: None,
             rtp: Port::new(),
             reception: Reception::default(),
             rtcp: Port::new(),
+            rtcp_heard_at: LONG_AGO,
             rare: RareTotals::default(),
             old: None,
             reports: PeerReports::default(),
@@ -187,6 +190,27 @@ impl Side {
         }
     }
 
+    /// When the last packet was accepted on one of the ports.
+    pub(crate) const fn heard_at(&self, component: Component) -> Moment {
+        match component {
+            Component::Rtp => self.rtp_heard_at,
+            Component::Rtcp => self.rtcp_heard_at,
+        }
+    }
+
+    /// Notes that an RTCP packet was accepted.
+    pub(crate) const fn hear_rtcp(&mut self, now: Moment) {
+        match self.rtcp_component() {
+            Component::Rtp => self.rtp_heard_at = now,
+            Component::Rtcp => self.rtcp_heard_at = now,
+        }
+    }
+
+    /// When the last packet was accepted, wherever it came in.
+    pub(crate) fn last_heard_at(&self) -> Moment {
+        self.rtp_heard_at.max(self.rtcp_heard_at)
+    }
+
     /// The port that carries RTCP.
     pub(crate) const fn rtcp_component(&self) -> Component {
         if self.plan.rtcp_mux { Component::Rtp } else { Component::Rtcp }
@@ -203,7 +227,7 @@ impl Side {
         };
     }
 
-    /// The host that RTP was learned from.
+    /// The host that RTP was learned from, which vouches for RTCP on its own port.
     pub(crate) fn companion(&self) -> Option<IpAddr> {
         self.rtp.latch.source.map(|source| source.host)
     }
@@ -265,7 +289,11 @@ impl Side {
         if let Some(receiver) = &self.receiver {
             receiver.warm();
         }
-        std::hint::black_box((self.heard_at, self.rtp.heard.is_some(), self.reception.received()));
+        std::hint::black_box((
+            self.rtp_heard_at,
+            self.rtp.heard.is_some(),
+            self.reception.received(),
+        ));
     }
 
     /// Reads what a packet to the leg will need.

@@ -265,6 +265,7 @@ impl Stream {
                 sequence: Some(header.sequence),
                 ssrc: header.ssrc,
                 companion: None,
+                silent: now - side.rtp_heard_at,
             };
             admit(side, port, source, &evidence, around)?;
             if let Some(host) = side.companion() {
@@ -276,7 +277,7 @@ impl Stream {
         }
         side.totals.packets += 1;
         side.totals.octets += bytes as u64;
-        side.heard_at = now;
+        side.rtp_heard_at = now;
         side.reception.receive(&header, arrival_ticks);
         let destination = relay_rtp(out, packet, &header)?;
         let port = self.key.port(name.other(), Component::Rtp);
@@ -301,14 +302,16 @@ impl Stream {
             return Err(DropReason::NotRtp);
         }
         if side.port(component).heard != Some(source) {
-            let evidence = Evidence::of_rtcp(side.companion());
+            // On the port of RTP itself nothing vouches for RTCP: it may not move RTP elsewhere.
+            let companion = side.companion().filter(|_| component == Component::Rtcp);
+            let evidence = Evidence::of_rtcp(companion, now - side.heard_at(component));
             admit(side, port, source, &evidence, around)?;
         }
         if side.limit.as_mut().is_some_and(|limit| !limit.admits(bytes, now)) {
             return Err(DropReason::OverRate);
         }
         side.rare.rtcp_packets += 1;
-        side.heard_at = now;
+        side.hear_rtcp(now);
         side.reports.read_untrusted(packet.data(), out.reception.ssrc(), now);
         out.reports.note_sent_untrusted(packet.data(), now);
         let component = out.rtcp_component();

@@ -102,13 +102,13 @@ impl Side {
             return;
         }
         if let Some(silent_at) = self.watch.silent_at {
-            if self.heard_at > silent_at {
+            if self.last_heard_at() > silent_at {
                 self.watch.silent_at = None;
                 reporter.report(Event::MediaResumed { stream, side });
             }
             return;
         }
-        let since = self.heard_at.max(self.watch.expected_since);
+        let since = self.last_heard_at().max(self.watch.expected_since);
         let silent = Duration::from_nanos(u64::try_from(now - since).unwrap_or(0));
         if silent >= inactivity {
             self.watch.silent_at = Some(now);

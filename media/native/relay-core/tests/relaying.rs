@@ -36,6 +36,26 @@ fn rtcp_has_its_own_port_unless_it_is_muxed_each_side_for_itself() {
 }
 
 #[test]
+fn rtcp_of_another_port_is_learned_beside_rtp_and_never_in_its_place() {
+    let (source, other) = ("198.51.100.10:4444", "198.51.100.10:4446");
+    for muxed in [false, true] {
+        let mut either = plan();
+        either.a.rtcp_mux = muxed;
+        let mut rig = Rig::new(&either);
+        for sequence in [1, 2] {
+            let watched = Outcome::Dropped(DropReason::UnknownSource);
+            assert_eq!(rig.send(source, (A, RTP), &rtp(sequence)), watched);
+        }
+        assert_eq!(rig.send(source, (A, RTP), &rtp(3)), sent((B, RTP), PHONE_B, &rtp(3)));
+        rig.now += 60 * SECOND;
+        let component = if muxed { RTP } else { RTCP };
+        let passes = matches!(rig.send(other, (A, component), &rtcp()), Outcome::Sent { .. });
+        assert_eq!(passes, !muxed);
+        assert_eq!(rig.b_says(&rtp(1)), sent((A, RTP), source, &rtp(1)));
+    }
+}
+
+#[test]
 fn junk_handshakes_and_long_datagrams_have_their_own_reasons() {
     let mut rig = Rig::new(&plan());
     for (data, reason) in [
