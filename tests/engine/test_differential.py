@@ -10,7 +10,7 @@ import pytest
 
 from media.types import DropReason, LatchRank
 
-pytest.importorskip("media._native", reason="the extension is not built")
+pytest.importorskip("media.engines.native", exc_type=ImportError)
 
 from tests.engine.chance import play
 
@@ -41,13 +41,14 @@ def test_chance_meets_everything() -> None:
     seen: Counter[str] = Counter()
     learned: Counter[LatchRank] = Counter()
     measured: Counter[str] = Counter()
-    for seed in range(50):
+    for seed in range(100):
         twins = play(seed, 4 * STEPS)
         seen += twins.verdicts
         learned += twins.learned
         measured += twins.measured
     never = {DropReason.SEND_FAILED, DropReason.KEY_EXPIRED}
     assert {reason.name for reason in DropReason if reason not in never} <= set(seen)
+    assert seen["handshake"] > 100
     assert seen["relayed"] > 0.3 * seen.total()
     assert set(learned) == set(LatchRank) - {LatchRank.NONE}
     assert min(measured[name] for name in ("speech", "windows", "peer", "round_trip_ms")) > 50

@@ -4,16 +4,21 @@ mod plan;
 mod report;
 mod stepped;
 
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use relay_core::StreamState;
+use relay_core::{Component, SideName, StreamState};
 use relay_udp::{Command, Config, Refused, Tier};
 
 use plan::{PyStream, refused, spec_of};
 use stepped::Stepped;
+
+/// Tells the Python half whether it belongs to this one: the checksum of the stub that says what
+/// passes between them.
+const INTERFACE: u32 = adler32(include_bytes!("../../../_native.pyi"));
 
 /// One command: the stream's number; its `MediaStream`, None to close it; whether it is new; the
 /// length of silence to report; whether to open pinholes.
@@ -46,7 +51,7 @@ impl Engine {
         let config = Config { workers, tier, max_streams, seed };
         let engine = py
             .detach(|| relay_udp::Engine::start(&config))
-            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+            .map_err(|error| PyOSError::new_err(relay_udp::describe(&error)))?;
         Ok(Self { engine })
     }
 
@@ -80,6 +85,20 @@ impl Engine {
             })
             .collect::<PyResult<Vec<_>>>()?;
         py.detach(|| self.engine.apply(commands)).map_err(refusal)
+    }
+
+    /// Sends one datagram from a port of a stream; what cannot be sent is lost.
+    fn send(
+        &self,
+        py: Python<'_>,
+        number: u64,
+        port: (&str, &str),
+        destination: (&str, i64),
+        data: &[u8],
+    ) {
+        let (side, component) = port_of(port);
+        let Some(destination) = address_of(destination) else { return };
+        py.detach(|| self.engine.send(number, side, component, destination, data));
     }
 
     /// Opens a stream and continues it from what `export_state` returned.
@@ -139,6 +158,34 @@ impl Engine {
     }
 }
 
+/// A port by the values of `SideName` and `Component`.
+fn port_of((side, component): (&str, &str)) -> (SideName, Component) {
+    (
+        if side == report::side(SideName::A) { SideName::A } else { SideName::B },
+        if component == report::component(Component::Rtp) {
+            Component::Rtp
+        } else {
+            Component::Rtcp
+        },
+    )
+}
+
+/// The address that a numeric host and a port make, if they make one.
+fn address_of((host, port): (&str, i64)) -> Option<SocketAddr> {
+    Some(SocketAddr::new(host.parse().ok()?, port.try_into().ok()?))
+}
+
+/// The checksum of RFC 1950 §8.2, as `zlib.adler32` has it.
+const fn adler32(bytes: &[u8]) -> u32 {
+    let (mut low, mut high, mut at) = (1, 0, 0);
+    while at < bytes.len() {
+        low = (low + bytes[at] as u32) % 65_521;
+        high = (high + low) % 65_521;
+        at += 1;
+    }
+    high << 16 | low
+}
+
 fn refusal(why: Refused) -> PyErr {
     refused(why.to_string())
 }
@@ -150,6 +197,7 @@ fn unknown(number: u64) -> PyErr {
 /// The media relay's native part.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("INTERFACE", INTERFACE)?;
     module.add_class::<Engine>()?;
     module.add_class::<Stepped>()?;
     Ok(())
