@@ -11,6 +11,7 @@ from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
 from sbc.management.log import Log
+from sbc.management.quality import rtp_totals
 from sbc.resolver.addresses import PeerAddresses
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
@@ -98,7 +99,7 @@ class Views:
         """Counters and latches of a live call's streams, or what was counted of an ended one."""
         if call.plan is None:
             return [
-                {"index": c.index, "clock_hz": c.clock_hz, "a": _counted(c.a), "b": _counted(c.b)}
+                {"index": c.index, "clock_hz": c.clock_hz, **_measured(c.a, c.b, c.clock_hz)}
                 for c in call.counters
             ]
         rows: list[Row] = []
@@ -107,9 +108,12 @@ class Views:
             if stream_id not in self._relay.streams():
                 continue
             counters = self._relay.counters(stream_id)
-            row: Row = {"index": stream.index, "clock_hz": stream.clock_hz}
-            for side in SideName:
-                row[side.value] = _counted(counters[side])
+            a, b = counters[SideName.A], counters[SideName.B]
+            row: Row = {
+                "index": stream.index,
+                "clock_hz": stream.clock_hz,
+                **_measured(a, b, stream.clock_hz),
+            }
             for (side, component), latch in self._relay.latches(stream_id).items():
                 if latch.source is not None:
                     key = f"{side.value}_{component.name.lower()}_latch"
@@ -121,14 +125,24 @@ class Views:
         return rows
 
 
-def _counted(counters: FlowCounters) -> Row:
+def _measured(a: FlowCounters, b: FlowCounters, clock_hz: int) -> Row:
+    """Both sides of a stream, as their record will have them and with what it has not."""
     return {
-        "packets": counters.packets,
-        "octets": counters.octets,
+        "a": {**asdict(rtp_totals(a, b, clock_hz)), **_of_the_moment(a)},
+        "b": {**asdict(rtp_totals(b, a, clock_hz)), **_of_the_moment(b)},
+    }
+
+
+def _of_the_moment(counters: FlowCounters) -> Row:
+    last = counters.interval
+    return {
         "rtcp_packets": counters.rtcp_packets,
         "sent_packets": counters.sent_packets,
-        "lost": counters.lost,
         "jitter_ticks": round(counters.jitter_ticks, 1),
+        "last_second": {"expected": last.expected, "lost": last.lost},
+        "last_mos": None if counters.speech is None else round(counters.speech.last, 2),
+        "loss_runs": counters.bursts.runs,
+        "burst_ratio": round(counters.bursts.ratio, 2),
         "drops": _by_reason(counters.drops),
     }
 
