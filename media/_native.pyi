@@ -28,6 +28,7 @@ Event: TypeAlias = (
     | tuple[Literal["timeout"], int, _Side, float]
     | tuple[Literal["resumed"], int, _Side]
     | tuple[Literal["key errors"], int, _Side, int]
+    | tuple[Literal["handshake"], int, _Side, _Component, _Endpoint, bytes]
 )
 """Kind, number, side, then what the kind has."""
 
@@ -64,6 +65,12 @@ class Engine:
 
         Raises:
             MediaRefused: As `Engine.apply` of `media/engines/base.py`.
+        """
+
+    def send(self, number: int, port: tuple[str, str], destination: _Endpoint, data: bytes) -> None:
+        """Sends one datagram from a port, named by the values of its side and its component.
+
+        What cannot be sent is lost, as any datagram may be.
         """
 
     def restore(

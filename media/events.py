@@ -70,10 +70,39 @@ class KeyErrors:
 
 
 @dataclass(frozen=True, slots=True)
+class HandshakeDatagram:
+    """A STUN or DTLS datagram for whoever does the handshakes of this side.
+
+    Only of a side whose plan has `handshakes`, and of each source at a bounded rate: what is above
+    it is dropped and counted. Nothing is learned from it and it is no sign of life.
+    """
+
+    stream_id: StreamId
+    side: SideName
+    component: Component
+    """The port it came to, and that an answer must leave from (`media.plan.SendDatagram`)."""
+    source: Endpoint
+    """Where it came from; nothing is proven by that."""
+    data: bytes
+    """The datagram; its first byte tells which of the two it is.
+
+    Spec: RFC 7983 §7.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class EngineFailed:
     """The engine cannot go on; every stream it had is gone."""
 
     reason: str
 
 
-MediaEvent = Latched | RelatchRefused | MediaTimeout | MediaResumed | KeyErrors | EngineFailed
+MediaEvent = (
+    Latched
+    | RelatchRefused
+    | MediaTimeout
+    | MediaResumed
+    | KeyErrors
+    | HandshakeDatagram
+    | EngineFailed
+)

@@ -6,9 +6,9 @@ engine must open, change and close. Nothing here touches a socket.
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from media.types import Endpoint, SideName, SrtpKeys, SrtpSuite, StreamId
+from media.types import Component, Endpoint, SideName, SrtpKeys, SrtpSuite, StreamId
 
 __all__ = [
     "CloseStream",
@@ -17,6 +17,8 @@ __all__ = [
     "MediaStream",
     "OpenStream",
     "RelayCommand",
+    "SendDatagram",
+    "StreamCommand",
     "StreamId",
     "UpdateStream",
     "diff",
@@ -54,6 +56,8 @@ class MediaSide:
     """Whether the leg announced that it sends (RFC 3264 §5.1): silence is then a fault."""
     receiving: bool = True
     """Whether the leg wants media."""
+    handshakes: bool = False
+    """Whether STUN and DTLS from the leg are handed up (`HandshakeDatagram`), not dropped."""
     dscp: int = 46
     """DiffServ code point of packets to the leg."""
     max_kbps: int | None = None
@@ -150,7 +154,23 @@ class CloseStream:
     stream_id: StreamId
 
 
-RelayCommand = OpenStream | UpdateStream | CloseStream
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Sends one datagram from a port of an open stream, as it is: STUN or DTLS.
+
+    No part of what is done as a whole: it leaves after everything else of its list was done, and
+    when it cannot be sent it is lost, as any datagram may be. A stream may have many in one list.
+    """
+
+    stream_id: StreamId
+    side: SideName
+    component: Component
+    destination: Endpoint
+    data: bytes = field(repr=False)
+
+
+StreamCommand = OpenStream | UpdateStream | CloseStream
+RelayCommand = StreamCommand | SendDatagram
 
 
 def diff(old: MediaPlan | None, new: MediaPlan | None) -> list[RelayCommand]:
@@ -217,6 +237,7 @@ def _side_to_data(side: MediaSide) -> dict[str, object]:
         "learn_any": side.learn_any,
         "sending": side.sending,
         "receiving": side.receiving,
+        "handshakes": side.handshakes,
         "dscp": side.dscp,
         "max_kbps": side.max_kbps,
     }
@@ -238,6 +259,7 @@ def _side_from_data(data: Mapping[str, object]) -> MediaSide:
         learn_any=_flag(data, "learn_any"),
         sending=_flag(data, "sending"),
         receiving=_flag(data, "receiving"),
+        handshakes=_flag(data, "handshakes"),
         dscp=_number(data, "dscp"),
         max_kbps=None if data.get("max_kbps") is None else _number(data, "max_kbps"),
     )

@@ -117,7 +117,7 @@ class DropReason(IntEnum):
     NO_DESTINATION = 5
     """The other side has neither announced nor shown an address yet."""
     OVER_RATE = 6
-    """Above the side's bit-rate limit."""
+    """Above the side's bit-rate limit, or a source's limit of STUN and DTLS datagrams."""
     UNEXPECTED_PROTOCOL = 7
     """STUN or DTLS on a side that negotiated neither, RTP on an RTCP port, or RTCP on the RTP port
     of a side without rtcp-mux."""

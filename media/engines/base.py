@@ -1,8 +1,8 @@
 """What any engine must do: commands in, events out, counters on demand.
 
 Written for an engine whose packets never touch Python; the one in Python obeys it too, and one
-suite of tests checks both. Later engines also hand up STUN and DTLS datagrams as one more kind of
-event and send them by one more kind of command; nothing here changes for that.
+suite of tests checks both. STUN and DTLS are no engine's business: it hands them up to whoever does
+the handshakes and sends what that one answers.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,12 +49,13 @@ class Engine(Protocol):
         """Does all of the commands, or none.
 
         When it returns, the ports are open and packets flow; a closed stream takes no further
-        packet and its ports are free.
+        packet and its ports are free. Datagrams to send leave last and refuse no list: one that
+        cannot be sent is lost, also because its stream is not open.
 
         Raises:
             MediaRefused: A port cannot be had, an address cannot be used, a stream to open is
-                open already or one to change is not, or the list names a stream twice; nothing
-                of the list was done.
+                open already or one to change is not, or the list opens, changes or closes a stream
+                twice; nothing of the list was done.
         """
 
     def counters(self, stream_id: StreamId) -> dict[SideName, FlowCounters]:

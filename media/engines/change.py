@@ -7,6 +7,7 @@ it cannot fail, so a list of commands is done as a whole or not at all.
 import socket
 from dataclasses import dataclass
 
+from media.engines.handshakes import HandshakeLimit
 from media.engines.port import Port
 from media.engines.side import Side
 from media.engines.sockets import canonical_host, mark, open_socket
@@ -86,7 +87,9 @@ def new_side(
     stream_id: StreamId,
     name: SideName,
     change: SideChange,
+    *,
     own: dict[Endpoint, tuple[Side, Port]],
+    handshakes: HandshakeLimit,
     events: list[MediaEvent],
 ) -> Side:
     """A side on the sockets of a change that was prepared for a new one."""
@@ -98,6 +101,7 @@ def new_side(
         rtp=Port(rtp, stream_id, name, Component.RTP),
         rtcp=Port(rtcp, stream_id, name, Component.RTCP),
         own=own,
+        handshakes=handshakes,
         events=events,
     )
 

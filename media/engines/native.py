@@ -20,6 +20,7 @@ from media.engines.extension import check_interface
 from media.errors import MediaRefused, UnknownStream
 from media.events import (
     EngineFailed,
+    HandshakeDatagram,
     KeyErrors,
     Latched,
     MediaEvent,
@@ -27,7 +28,7 @@ from media.events import (
     MediaTimeout,
     RelatchRefused,
 )
-from media.plan import CloseStream, OpenStream, RelayCommand
+from media.plan import CloseStream, OpenStream, RelayCommand, SendDatagram, StreamCommand
 from media.types import (
     Component,
     DropReason,
@@ -85,9 +86,10 @@ class NativeEngine:
         """Does all of the commands, or none."""
         if self._stopped:
             raise MediaRefused("the media engine has stopped")
-        if len({command.stream_id for command in commands}) != len(commands):
-            raise MediaRefused("one list of commands names a stream twice")
-        numbers = [self._number(command) for command in commands]
+        changes = [command for command in commands if not isinstance(command, SendDatagram)]
+        if len({command.stream_id for command in changes}) != len(changes):
+            raise MediaRefused("one list of commands changes a stream twice")
+        numbers = [self._number(command) for command in changes]
         self._native.apply(
             [
                 (number, None, False, None, False)
@@ -99,15 +101,18 @@ class NativeEngine:
                     command.inactivity_s,
                     command.pinholes,
                 )
-                for number, command in zip(numbers, commands, strict=True)
+                for number, command in zip(numbers, changes, strict=True)
             ]
         )
-        for number, command in zip(numbers, commands, strict=True):
+        for number, command in zip(numbers, changes, strict=True):
             if isinstance(command, OpenStream):
                 self._remember(command.stream_id, number)
             elif isinstance(command, CloseStream):
                 self._numbers.pop(command.stream_id, None)
                 self._names.pop(number, None)
+        for datagram in commands:
+            if isinstance(datagram, SendDatagram):
+                self._send(datagram)
 
     def export_state(self, stream_id: StreamId) -> str:
         """What a stream has learned and counted beyond its plan, as JSON.
@@ -184,7 +189,13 @@ class NativeEngine:
         if events:
             deliver(events)
 
-    def _number(self, command: RelayCommand) -> int:
+    def _send(self, command: SendDatagram) -> None:
+        number = self._numbers.get(command.stream_id)
+        if number is not None:
+            port = (command.side.value, command.component.value)
+            self._native.send(number, port, command.destination, command.data)
+
+    def _number(self, command: StreamCommand) -> int:
         """The number of a command's stream, a new one for a new stream."""
         number = self._numbers.get(command.stream_id)
         if isinstance(command, OpenStream):
@@ -253,3 +264,6 @@ def _event(event: "_native.Event", stream_id: StreamId) -> MediaEvent:
             return MediaResumed(stream_id, side)
         case ("key errors", _, _, failures):
             return KeyErrors(stream_id, side, failures)
+        case ("handshake", _, _, component, source, data):
+            place = Component(component)
+            return HandshakeDatagram(stream_id, side, place, Endpoint(*source), data)

@@ -19,12 +19,12 @@ class Port:
 
     __slots__ = (
         "_announced",
-        "_component",
         "_learned",
         "_refused",
         "_report_after",
         "_side",
         "_stream_id",
+        "component",
         "destination",
         "fd",
         "heard",
@@ -43,7 +43,8 @@ class Port:
     ) -> None:
         self._stream_id = stream_id
         self._side = side
-        self._component = component
+        self.component = component
+        """Which of the side's two ports it is."""
         self.remote: Endpoint | None = None
         """Where the SDP says the leg's port is."""
         self.heard: object = None
@@ -105,7 +106,7 @@ class Port:
                     endpoint,
                     self.latch.rank,
                     before,
-                    self._component,
+                    self.component,
                 )
             )
         return True
@@ -118,7 +119,7 @@ class Port:
             return
         self._refused = source
         self._report_after = now + REPORT_S
-        events.append(RelatchRefused(self._stream_id, self._side, source, reason, self._component))
+        events.append(RelatchRefused(self._stream_id, self._side, source, reason, self.component))
 
     def distrust(self, host: str) -> None:
         """Forgets an unannounced source that is not on this host."""

@@ -5,6 +5,7 @@ number of datagrams per turn, so that signalling in the same thread is never kep
 stream costs four sockets and no task.
 """
 
+import secrets
 import select
 import socket
 from collections.abc import Callable, Sequence
@@ -14,12 +15,21 @@ import trio
 
 from media.engines.base import LatchReport
 from media.engines.change import SideChange, adopt_change, new_side, prepare_change
+from media.engines.handshakes import HandshakeLimit
 from media.engines.port import Port
 from media.engines.side import MAX_DATAGRAM_BYTES, Side
+from media.engines.sockets import canonical_host, is_unicast
 from media.engines.watch import Watch
 from media.errors import MediaRefused, UnknownStream
 from media.events import EngineFailed, MediaEvent
-from media.plan import CloseStream, OpenStream, RelayCommand, UpdateStream
+from media.plan import (
+    CloseStream,
+    OpenStream,
+    RelayCommand,
+    SendDatagram,
+    StreamCommand,
+    UpdateStream,
+)
 from media.types import Component, Endpoint, FlowCounters, SideName, StreamId
 
 BATCH_PACKETS = 64
@@ -58,6 +68,7 @@ class ReferenceEngine:
         self._streams: dict[StreamId, _Stream] = {}
         self._receivers: dict[int, tuple[Side, Port]] = {}
         self._own: dict[Endpoint, tuple[Side, Port]] = {}
+        self._handshakes = HandshakeLimit(secrets.randbits(64))
         self._events: list[MediaEvent] = []
         self._stopped = False
         self._running: trio.CancelScope | None = None
@@ -71,24 +82,19 @@ class ReferenceEngine:
         """Does all of the commands, or none."""
         if self._stopped:
             raise MediaRefused("the media engine has stopped")
-        if len({command.stream_id for command in commands}) != len(commands):
-            raise MediaRefused("one list of commands names a stream twice")
-        staged: list[_Staged | CloseStream] = []
-        try:
-            for command in commands:
-                step = self._stage(command)
-                staged.append(step)
-        except MediaRefused:
-            for done in staged:
-                if isinstance(done, _Staged):
-                    _close_all([*done.a.sockets(), *done.b.sockets()])
-            raise
+        changes = [command for command in commands if not isinstance(command, SendDatagram)]
+        if len({command.stream_id for command in changes}) != len(changes):
+            raise MediaRefused("one list of commands changes a stream twice")
+        staged = self._stage_all(changes)
         now = self._clock()
         for step in staged:
             if isinstance(step, CloseStream):
                 self._close(step.stream_id)
             else:
                 self._commit(step, now)
+        for datagram in commands:
+            if isinstance(datagram, SendDatagram):
+                self._send(datagram)
 
     def counters(self, stream_id: StreamId) -> dict[SideName, FlowCounters]:
         """A copy of what was counted on both sides."""
@@ -187,7 +193,34 @@ class ReferenceEngine:
             self._events.clear()
             deliver(events)
 
-    def _stage(self, command: RelayCommand) -> _Staged | CloseStream:
+    def _send(self, command: SendDatagram) -> None:
+        """Sends what can be sent; the rest is lost, as any datagram may be."""
+        stream = self._streams.get(command.stream_id)
+        if stream is None:
+            return
+        side = stream.a if command.side is SideName.A else stream.b
+        port = side.rtp if command.component is Component.RTP else side.rtcp
+        try:
+            host = canonical_host(command.destination.host, port.local.host)
+            if is_unicast(host):
+                port.send(command.data, (host, command.destination.port))
+        except (MediaRefused, OSError, OverflowError):
+            return
+
+    def _stage_all(self, commands: Sequence[StreamCommand]) -> list[_Staged | CloseStream]:
+        staged: list[_Staged | CloseStream] = []
+        try:
+            for command in commands:
+                step = self._stage(command)
+                staged.append(step)
+        except MediaRefused:
+            for done in staged:
+                if isinstance(done, _Staged):
+                    _close_all([*done.a.sockets(), *done.b.sockets()])
+            raise
+        return staged
+
+    def _stage(self, command: StreamCommand) -> _Staged | CloseStream:
         if isinstance(command, CloseStream):
             return command
         before = self._streams.get(command.stream_id)
@@ -227,8 +260,17 @@ class ReferenceEngine:
         stream.watch.expect(command.inactivity_s, command.pinholes, now)
 
     def _open(self, stream_id: StreamId, staged: _Staged) -> _Stream:
-        a = new_side(stream_id, SideName.A, staged.a, self._own, self._events)
-        b = new_side(stream_id, SideName.B, staged.b, self._own, self._events)
+        a, b = (
+            new_side(
+                stream_id,
+                name,
+                change,
+                own=self._own,
+                handshakes=self._handshakes,
+                events=self._events,
+            )
+            for name, change in ((SideName.A, staged.a), (SideName.B, staged.b))
+        )
         a.other, b.other = b, a
         for side in (a, b):
             self._attach(side, side.rtp)

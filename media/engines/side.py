@@ -1,9 +1,10 @@
 """One side of a stream in the engine in Python: what a packet that arrives on it goes through."""
 
+from media.engines.handshakes import HandshakeLimit
 from media.engines.port import Port
 from media.engines.sockets import SocketAddress
 from media.engines.srtp import SrtpReceiver, SrtpSender
-from media.events import MediaEvent
+from media.events import HandshakeDatagram, MediaEvent
 from media.latch import Evidence
 from media.packet import (
     PacketKind,
@@ -22,6 +23,7 @@ OLD_KEY_S = 2.0
 
 _RTP = PacketKind.RTP
 _RTCP = PacketKind.RTCP
+_HANDSHAKES = (PacketKind.STUN, PacketKind.DTLS)
 
 
 class Side:
@@ -33,6 +35,7 @@ class Side:
         "clock_hz",
         "counters",
         "events",
+        "handshakes",
         "heard_at",
         "limit",
         "name",
@@ -56,6 +59,7 @@ class Side:
         rtp: Port,
         rtcp: Port,
         own: dict[Endpoint, tuple["Side", Port]],
+        handshakes: HandshakeLimit,
         events: list[MediaEvent],
     ) -> None:
         """A side that is still to be joined to its `other` one.
@@ -67,6 +71,7 @@ class Side:
             rtp: Its RTP port.
             rtcp: Its RTCP port.
             own: All ports of the engine, by local address.
+            handshakes: How many STUN and DTLS datagrams the engine hands up.
             events: Where to put what is to be reported.
         """
         self.stream_id = stream_id
@@ -75,6 +80,7 @@ class Side:
         self.rtp = rtp
         self.rtcp = rtcp
         self.own = own
+        self.handshakes = handshakes
         self.events = events
         self.other = self
         self.clock_hz = 8000
@@ -116,6 +122,8 @@ class Side:
             self._receive_rtcp_untrusted(port, data, source, now)
         elif kind is PacketKind.OTHER:
             self.drop(DropReason.NOT_RTP)
+        elif kind in _HANDSHAKES and self.plan.handshakes:
+            self._hand_up(port, data, source, now)
         else:
             self.drop(DropReason.UNEXPECTED_PROTOCOL)
 
@@ -229,6 +237,14 @@ class Side:
             port.send(data, destination)
         except OSError:
             self.drop(DropReason.SEND_FAILED)
+
+    def _hand_up(self, port: Port, data: bytes, source: SocketAddress, now: float) -> None:
+        endpoint = Endpoint(source[0], source[1])
+        if self.handshakes.admits(port.local, endpoint.host, now):
+            event = HandshakeDatagram(self.stream_id, self.name, port.component, endpoint, data)
+            self.events.append(event)
+        else:
+            self.drop(DropReason.OVER_RATE)
 
     def _admits(self, port: Port, source: SocketAddress, evidence: Evidence, now: float) -> bool:
         """Whether a source that is not simply the one in use may be heard."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
-from media.events import EngineFailed, MediaEvent, MediaTimeout
+from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
@@ -157,6 +157,8 @@ class Switchboard:
             text = f"the media engine failed: {event.reason}"
             self.hang_up_all(Ending(503, TEMPORARY_FAILURE, "internal", text), now)
             return
+        if isinstance(event, HandshakeDatagram):
+            return  # No plan asks for them, and what was under way when one did says nothing now.
         name = event.stream_id[0]
         if isinstance(event, MediaTimeout):
             self._log("info", "media silent", call=name, side=event.side.value, s=event.silent_s)

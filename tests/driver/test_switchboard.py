@@ -6,6 +6,7 @@ import pytest
 
 from media.events import (
     EngineFailed,
+    HandshakeDatagram,
     KeyErrors,
     Latched,
     MediaResumed,
@@ -201,6 +202,15 @@ class TestMedia:
             "media resumed",
         ):
             assert part in story
+
+    def test_handshakes_that_no_plan_asked_for_are_nothing(self, board):
+        name = up(board)
+        before = [len(call.journal.entries) for call in board.switchboard.calls]
+        here = Endpoint("198.51.100.7", 4000)
+        stun = HandshakeDatagram((name, 0), SideName.A, Component.RTP, here, bytes(20))
+        board.switchboard.media_event(stun, board.now)
+        assert [len(call.journal.entries) for call in board.switchboard.calls] == before
+        assert board.switchboard.tally.faults == 0
 
     def test_silence_ends_the_call_on_both_sides(self, board):
         name = up(board)

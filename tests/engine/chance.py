@@ -35,6 +35,10 @@ HOSTS = {
 }
 
 
+STUN = struct.pack("!HHI", 1, 0, 0x2112A442) + bytes(12)
+DTLS = b"\x16\xfe\xfd" + bytes(40)
+
+
 class Leg:
     """What one side's phone does: its keys, its sequence, what it sent before."""
 
@@ -82,6 +86,7 @@ class Leg:
             learn_any=nated,
             sending=chance.random() < 0.8,
             receiving=chance.random() < 0.85,
+            handshakes=chance.random() < 0.3,
             max_kbps=chance.choice([None, None, None, 8, 64]),
         )
 
@@ -90,7 +95,15 @@ class Leg:
         fresh = self.plan(None)
         for _ in range(self.chance.randrange(3)):
             field = self.chance.choice(
-                ["remote", "signalling_host", "receiving", "sending", "max_kbps", "learn_any"]
+                [
+                    "remote",
+                    "signalling_host",
+                    "receiving",
+                    "sending",
+                    "handshakes",
+                    "max_kbps",
+                    "learn_any",
+                ]
             )
             side = replace(side, **{field: getattr(fresh, field)})
         if self.chance.random() < 0.2:
@@ -186,8 +199,8 @@ class Leg:
                 b"",
                 b"\x80",
                 chance.randbytes(chance.randrange(40)),
-                struct.pack("!HHI", 1, 0, 0x2112A442) + bytes(12),
-                b"\x16\xfe\xfd" + bytes(40),
+                STUN,
+                DTLS,
                 bytes([0x80 | chance.randrange(64)]) + chance.randbytes(chance.randrange(30)),
                 bytes([0x80, 200 + chance.randrange(8)]) + chance.randbytes(chance.randrange(30)),
                 rtp(1, bytes(2100)),
@@ -249,6 +262,9 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
         elif draw < 0.09:
             side = chance.choice(list(SideName))
             _talk(twins, stream_id, side, legs[stream_id][side])
+        elif draw < 0.095:
+            side = chance.choice(list(SideName))
+            _shake(twins, stream_id, side, legs[stream_id][side])
         else:
             side = chance.choice([SideName.A, SideName.A, SideName.B])
             leg, plan = legs[stream_id][side], command.stream.side(side)
@@ -268,10 +284,20 @@ def _talk(twins: Twins, stream_id: StreamId, side: SideName, leg: Leg) -> None:
     plan = twins.streams[stream_id][1].stream.side(side)
     for source in (leg.somebody(), leg.somebody()):
         pace = chance.choice([0, 15_000_000, 15_000_000, 50_000_000, 190_000_000])
-        for _ in range(chance.choice([2, 3, 4, 30, 40])):
+        for _ in range(chance.choice([2, 4, 30, 40])):
             twins.receive(stream_id, side, Component.RTP, source, leg.goes_on(plan))
             twins.now += pace + chance.randrange(10_000_000)
             if chance.random() < 0.01:
                 stray = leg.somebody()
                 twins.receive(stream_id, side, Component.RTP, stray, leg.goes_on(plan))
         twins.now += chance.choice([0, 0, 950_000_000, 1_050_000_000])
+
+
+def _shake(twins: Twins, stream_id: StreamId, side: SideName, leg: Leg) -> None:
+    """Somebody sends more STUN and DTLS than one may."""
+    chance = leg.chance
+    source, component = leg.somebody(), chance.choice(list(Component))
+    wanted = twins.streams[stream_id][1].stream.side(side).handshakes
+    for _ in range(60 if wanted else 2):
+        twins.receive(stream_id, side, component, source, chance.choice([STUN, DTLS]))
+        twins.now += chance.randrange(20_000_000)

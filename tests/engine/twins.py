@@ -10,7 +10,7 @@ from media.engines.native import _counters, _event
 from media.engines.port import Port
 from media.engines.reference import ReferenceEngine
 from media.engines.side import Side
-from media.events import Latched, MediaEvent, MediaTimeout
+from media.events import HandshakeDatagram, Latched, MediaEvent, MediaTimeout
 from media.plan import CloseStream, MediaStream, OpenStream, RelayCommand, UpdateStream
 from media.types import (
     Component,
@@ -22,6 +22,7 @@ from media.types import (
     StreamId,
 )
 
+SEED = 1
 Sent = tuple[Endpoint, Endpoint, bytes]
 """From which port of ours, where to, what."""
 
@@ -70,6 +71,7 @@ class Oracle:
     def __init__(self, twins: "Twins") -> None:
         self.sent: list[Sent] = []
         self.engine = ReferenceEngine(lambda: twins.now / 1e9)
+        self.forget_handshakes()
         self.engine._epoll.close()
         self.engine._epoll = _FakeEpoll()  # type: ignore[assignment]  # all that apply needs
 
@@ -83,14 +85,22 @@ class Oracle:
         finally:
             change.open_socket = before
 
-    def receive(self, at: Endpoint, source: Endpoint, data: bytes) -> Sent | int:
+    def forget_handshakes(self) -> None:
+        """Counts the handshakes of every source anew, by the seed that the twin has."""
+        self.engine._handshakes._seed = SEED.to_bytes(8, "big")
+        self.engine._handshakes._counts.clear()
+
+    def receive(self, at: Endpoint, source: Endpoint, data: bytes) -> Sent | int | None:
         side, port = self._port(at)
         before = Counter(side.counters.drops)
         self.sent.clear()
         address = (*source, 0, 0) if ":" in source.host else tuple(source)
         side.receive_untrusted(port, data, address, self.engine._clock())
         dropped = Counter(side.counters.drops) - before
-        (result,) = [*self.sent, *(int(reason) for reason in dropped.elements())]
+        drops = (int(reason) for reason in dropped.elements())
+        events = self.engine._events
+        handed_up = [None for event in events if isinstance(event, HandshakeDatagram)]
+        (result,) = [*self.sent, *drops, *handed_up]
         self.sent.clear()
         return result
 
@@ -114,7 +124,7 @@ class Twins:
     def __init__(self) -> None:
         self.now = 1_000_000_000_000
         self.oracle = Oracle(self)
-        self.native = _native.Stepped(1)
+        self.native = _native.Stepped(SEED)
         self.streams: dict[StreamId, tuple[int, OpenStream | UpdateStream]] = {}
         self._free = count()
         self._moved = False
@@ -143,7 +153,7 @@ class Twins:
         component: Component,
         source: Endpoint,
         data: bytes,
-    ) -> Sent | int:
+    ) -> Sent | int | None:
         """What becomes of a datagram; both say the same."""
         number, command = self.streams[stream_id]
         expected = self.oracle.receive(_local(command.stream, side, component), source, data)
@@ -170,7 +180,8 @@ class Twins:
             number: self.native.export_state(number, self.now)
             for number, _ in self.streams.values()
         }
-        self.native = _native.Stepped(2)
+        self.native = _native.Stepped(SEED)
+        self.oracle.forget_handshakes()
         for number, command in self.streams.values():
             self.native.restore(
                 number,

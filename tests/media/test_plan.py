@@ -80,6 +80,7 @@ def test_a_plan_survives_json() -> None:
         learn_any=True,
         sending=False,
         receiving=False,
+        handshakes=True,
         dscp=0,
         max_kbps=64,
     )
@@ -101,6 +102,7 @@ def test_a_plan_survives_json() -> None:
         (("streams", 0, "a"), None, "a"),
         (("streams", 0, "a", "local"), ["192.0.2.1"], "local"),
         (("streams", 0, "a", "remote"), "192.0.2.1:5000", "remote"),
+        (("streams", 0, "a", "handshakes"), None, "handshakes"),
         (("streams", 0, "a", "dscp"), "EF", "dscp"),
     ],
 )

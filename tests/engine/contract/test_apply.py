@@ -87,7 +87,7 @@ async def test_the_same_stream_is_not_opened_twice(rig: Rig) -> None:
         rig.engine.apply([opening(a_stream(rig))])
     elsewhere = a_stream(rig)
     before = descriptors()
-    with pytest.raises(MediaRefused, match="names a stream twice"):
+    with pytest.raises(MediaRefused, match="changes a stream twice"):
         rig.engine.apply([opening(elsewhere, "new"), CloseStream(("new", 0))])
     assert descriptors() == before
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::packet::PacketKind;
 use crate::types::{Component, Endpoint, LatchRank, Refusal, SideName, StreamKey};
 
 /// Something to tell signalling.
@@ -74,9 +73,7 @@ pub enum Event {
         component: Component,
         /// Where it came from; nothing is proven by that.
         source: SocketAddr,
-        /// `PacketKind::Stun` or `PacketKind::Dtls`.
-        kind: PacketKind,
-        /// The datagram.
+        /// The datagram; its first byte tells which of the two it is. Spec: RFC 7983 §7.
         data: Box<[u8]>,
     },
 }

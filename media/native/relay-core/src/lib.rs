@@ -39,6 +39,7 @@ pub use packet::{
     read_rtp_untrusted,
 };
 pub use plan::{MAX_MKI_BYTES, PlanError, SidePlan, SrtpKeys, StreamPlan};
+pub use port::is_unicast;
 pub use relay::{Limits, Opener, Relay, Verdict};
 pub use types::{
     Component, DropReason, Endpoint, LatchRank, Nanoseconds, PortId, Refusal, SideName, SrtpSuite,

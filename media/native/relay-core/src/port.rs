@@ -171,7 +171,7 @@ impl Port {
 ///
 /// The unspecified, multicast, broadcast and link-local IPv6 addresses are not: an SDP may name
 /// them (hold by `0.0.0.0`), and a stranger may name them to have us shout.
-pub(crate) fn is_unicast(host: IpAddr) -> bool {
+pub fn is_unicast(host: IpAddr) -> bool {
     match host {
         IpAddr::V4(host) => (1..224).contains(&host.octets()[0]),
         IpAddr::V6(host) => {

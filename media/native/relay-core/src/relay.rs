@@ -213,6 +213,12 @@ impl Relay {
         !self.reporter.is_empty()
     }
 
+    /// Says how many handshakes that were fetched as events still wait for somebody to see to them:
+    /// they count among those that may wait.
+    pub const fn note_waiting_handshakes(&mut self, handshakes: usize) {
+        self.reporter.note_fetched(handshakes);
+    }
+
     /// How many events were lost because nobody fetched them.
     pub const fn lost_events(&self) -> u64 {
         self.reporter.lost()

@@ -1,12 +1,13 @@
 //! What waits to be told: a queue that never grows beyond its bound.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+
+use sha1::{Digest, Sha1};
 
 use crate::event::Event;
 use crate::moment::{Moment, SECOND};
-use crate::types::PortId;
+use crate::types::Endpoint;
 
 /// How many sources of handshakes are told apart; those that share a place share a limit.
 const PLACES: usize = 1024;
@@ -20,6 +21,8 @@ pub(crate) struct Reporter {
     most: usize,
     lost: u64,
     handshakes: usize,
+    /// Handshakes that were fetched and not seen to yet.
+    fetched: usize,
     limit: SourceLimit,
 }
 
@@ -30,6 +33,7 @@ impl Reporter {
             most: most.max(1),
             lost: 0,
             handshakes: 0,
+            fetched: 0,
             limit: SourceLimit::new(handshakes_per_s, seed),
         }
     }
@@ -42,10 +46,11 @@ impl Reporter {
         self.events.push_back(event);
     }
 
-    /// Whether one more handshake from this host may be handed up; counts it when it may.
-    pub(crate) fn admits_handshake(&mut self, port: PortId, host: IpAddr, now: Moment) -> bool {
-        let room = self.handshakes < self.most.div_ceil(HANDSHAKE_SHARE);
-        let admitted = room && self.limit.admits(port, host, now);
+    /// Whether one more handshake from this host to this port of ours may be handed up; counts it
+    /// when it may.
+    pub(crate) fn admits_handshake(&mut self, local: Endpoint, host: IpAddr, now: Moment) -> bool {
+        let room = self.handshakes + self.fetched < self.most.div_ceil(HANDSHAKE_SHARE);
+        let admitted = room && self.limit.admits(local, host, now);
         self.handshakes += usize::from(admitted);
         admitted
     }
@@ -58,6 +63,11 @@ impl Reporter {
         event
     }
 
+    /// Says how many of the handshakes that were fetched still wait elsewhere.
+    pub(crate) const fn note_fetched(&mut self, handshakes: usize) {
+        self.fetched = handshakes;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -68,6 +78,8 @@ impl Reporter {
 }
 
 /// So many datagrams per source, port and second, in a table that never grows.
+///
+/// `media/engines/handshakes.py` finds the same place for the same source.
 #[derive(Debug)]
 struct SourceLimit {
     per_s: u32,
@@ -81,19 +93,51 @@ impl SourceLimit {
         Self { per_s, seed, places: Vec::new() }
     }
 
-    fn admits(&mut self, port: PortId, host: IpAddr, now: Moment) -> bool {
+    fn admits(&mut self, local: Endpoint, host: IpAddr, now: Moment) -> bool {
         if self.places.is_empty() {
             self.places = vec![(0, 0); PLACES];
         }
-        let mut hasher = DefaultHasher::new();
-        (self.seed, port, host).hash(&mut hasher);
-        let place = usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0);
-        let (second, count) = &mut self.places[place];
+        let (second, count) = &mut self.places[place(self.seed, local, host)];
         let this = now / SECOND;
         if *second != this {
             (*second, *count) = (this, 0);
         }
         *count = count.saturating_add(1);
         *count <= self.per_s
+    }
+}
+
+/// Where a source stands in the table. Without the seed nobody can tell who stands there too.
+fn place(seed: u64, local: Endpoint, host: IpAddr) -> usize {
+    let mut hasher = Sha1::new();
+    hasher.update(seed.to_be_bytes());
+    update_host(&mut hasher, local.host);
+    hasher.update(local.port.to_be_bytes());
+    update_host(&mut hasher, host);
+    let digest = hasher.finalize();
+    usize::from(u16::from_be_bytes([digest[0], digest[1]])) % PLACES
+}
+
+fn update_host(hasher: &mut Sha1, host: IpAddr) {
+    match host {
+        IpAddr::V4(host) => hasher.update(host.octets()),
+        IpAddr::V6(host) => hasher.update(host.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_source_stands_where_the_engine_in_python_places_it() {
+        for (local, host, expected) in
+            [("192.0.2.1:20000", "198.51.100.1", 741), ("[2001:db8::1]:20001", "2001:db8::2", 892)]
+        {
+            let local: SocketAddr = local.parse().unwrap();
+            assert_eq!(place(1, local.into(), host.parse().unwrap()), expected);
+        }
     }
 }

@@ -216,7 +216,7 @@ impl Stream {
         } else if kind == PacketKind::Other {
             Err(DropReason::NotRtp)
         } else if side.plan.handshakes && matches!(kind, PacketKind::Stun | PacketKind::Dtls) {
-            self.hand_up(port, source, kind, packet, around)
+            self.hand_up(port, source, packet, around)
         } else {
             Err(DropReason::UnexpectedProtocol)
         };
@@ -306,11 +306,11 @@ impl Stream {
         &self,
         port: PortId,
         source: SocketAddr,
-        kind: PacketKind,
         packet: &PacketBuf<'_>,
         around: &mut Surroundings<'_>,
     ) -> Result<Verdict, DropReason> {
-        if !around.reporter.admits_handshake(port, source.ip(), around.now) {
+        let local = self.side(port.side()).plan.local_of(port.component());
+        if !around.reporter.admits_handshake(local, source.ip(), around.now) {
             return Err(DropReason::OverRate);
         }
         around.reporter.report(Event::Handshake {
@@ -318,7 +318,6 @@ impl Stream {
             side: port.side(),
             component: port.component(),
             source,
-            kind,
             data: packet.data().into(),
         });
         Ok(Verdict::Handshake)

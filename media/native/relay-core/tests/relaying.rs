@@ -203,6 +203,21 @@ fn handshakes_are_handed_up_where_they_are_wanted_and_not_without_end() {
 }
 
 #[test]
+fn handshakes_that_nobody_has_seen_to_leave_no_room_for_more() {
+    let mut ice = plan();
+    ice.a.handshakes = true;
+    let mut rig = Rig::new(&ice);
+    for (waiting, outcome) in [
+        (2500, Outcome::Dropped(DropReason::OverRate)),
+        (2499, Outcome::HandedUp),
+        (2499, Outcome::Dropped(DropReason::OverRate)),
+    ] {
+        rig.relay.note_waiting_handshakes(waiting);
+        assert_eq!(rig.a_says(&[0, 1, 0, 0]), outcome, "a quarter of the queue");
+    }
+}
+
+#[test]
 fn two_calls_may_be_joined_through_us_but_not_in_a_ring() {
     // Call one: phone A, and B is call two's A port. Call two: its B is phone B.
     let one = {

@@ -4,12 +4,13 @@ mod plan;
 mod report;
 mod stepped;
 
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use relay_core::StreamState;
+use relay_core::{Component, SideName, StreamState};
 use relay_udp::{Command, Config, Refused, Tier};
 
 use plan::{PyStream, refused, spec_of};
@@ -86,6 +87,20 @@ impl Engine {
         py.detach(|| self.engine.apply(commands)).map_err(refusal)
     }
 
+    /// Sends one datagram from a port of a stream; what cannot be sent is lost.
+    fn send(
+        &self,
+        py: Python<'_>,
+        number: u64,
+        port: (&str, &str),
+        destination: (&str, i64),
+        data: &[u8],
+    ) {
+        let (side, component) = port_of(port);
+        let Some(destination) = address_of(destination) else { return };
+        py.detach(|| self.engine.send(number, side, component, destination, data));
+    }
+
     /// Opens a stream and continues it from what `export_state` returned.
     fn restore(
         &mut self,
@@ -152,6 +167,23 @@ const fn adler32(bytes: &[u8]) -> u32 {
         at += 1;
     }
     high << 16 | low
+}
+
+/// A port by the values of `SideName` and `Component`.
+fn port_of((side, component): (&str, &str)) -> (SideName, Component) {
+    (
+        if side == report::side(SideName::A) { SideName::A } else { SideName::B },
+        if component == report::component(Component::Rtp) {
+            Component::Rtp
+        } else {
+            Component::Rtcp
+        },
+    )
+}
+
+/// The address that a numeric host and a port make, if they make one.
+fn address_of((host, port): (&str, i64)) -> Option<SocketAddr> {
+    Some(SocketAddr::new(host.parse().ok()?, port.try_into().ok()?))
 }
 
 fn refusal(why: Refused) -> PyErr {

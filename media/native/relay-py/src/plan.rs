@@ -36,6 +36,7 @@ struct PySide {
     learn_any: bool,
     sending: bool,
     receiving: bool,
+    handshakes: bool,
     dscp: i64,
     max_kbps: Option<i64>,
 }
@@ -93,6 +94,7 @@ fn side_of(side: &PySide) -> PyResult<SidePlan> {
     plan.learn_any = side.learn_any;
     plan.sending = side.sending;
     plan.receiving = side.receiving;
+    plan.handshakes = side.handshakes;
     plan.max_kbps = side
         .max_kbps
         .map(|kbps| u32::try_from(kbps).map_err(|_| refused(format!("{kbps} is no bit rate"))))

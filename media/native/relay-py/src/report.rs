@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use relay_core::{
-    Component, DropReason, Endpoint, Event, LatchReport, PacketKind, Refusal, SideCounters,
-    SideName,
+    Component, DropReason, Endpoint, Event, LatchReport, Refusal, SideCounters, SideName,
 };
 
 /// An endpoint as Python's sockets spell it.
@@ -104,15 +103,10 @@ pub(crate) fn event<'py>(
         Event::KeyErrors { side: at, count, .. } => {
             ("key errors", stream, side(*at), *count).into_pyobject(py)
         }
-        Event::Handshake { side: at, component: port, source, kind, data, .. } => (
-            "handshake",
-            stream,
-            side(*at),
-            component(*port),
-            address(*source),
-            matches!(kind, PacketKind::Stun),
-            PyBytes::new(py, data),
-        )
-            .into_pyobject(py),
+        Event::Handshake { side: at, component: port, source, data, .. } => {
+            let data = PyBytes::new(py, data);
+            ("handshake", stream, side(*at), component(*port), address(*source), data)
+                .into_pyobject(py)
+        }
     }
 }

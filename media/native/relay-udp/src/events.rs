@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::{io, mem};
 
@@ -17,6 +18,12 @@ pub struct StreamEvent {
     pub stream: u64,
     /// What happened.
     pub event: relay_core::Event,
+}
+
+impl StreamEvent {
+    const fn is_handshake(&self) -> bool {
+        matches!(self.event, relay_core::Event::Handshake { .. })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -41,12 +48,18 @@ pub struct Taken {
 #[derive(Debug)]
 pub(crate) struct Events {
     waiting: Mutex<Waiting>,
+    /// Of those that wait: STUN and DTLS, which must not push out the rest.
+    handshakes: AtomicUsize,
     notice: Notice,
 }
 
 impl Events {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { waiting: Mutex::default(), notice: Notice::new()? })
+        Ok(Self {
+            waiting: Mutex::default(),
+            handshakes: AtomicUsize::new(0),
+            notice: Notice::new()?,
+        })
     }
 
     /// Readable while something waits.
@@ -54,18 +67,27 @@ impl Events {
         self.notice.raw()
     }
 
+    /// How many STUN and DTLS datagrams wait.
+    pub(crate) fn handshakes(&self) -> usize {
+        self.handshakes.load(Relaxed)
+    }
+
     pub(crate) fn push(&self, events: &mut Vec<StreamEvent>) {
         if events.is_empty() {
             return;
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handshakes = self.handshakes();
         for event in events.drain(..) {
             if waiting.events.len() == MAX_WAITING {
-                waiting.events.pop_front();
+                let oldest = waiting.events.pop_front();
+                handshakes -= usize::from(oldest.is_some_and(|oldest| oldest.is_handshake()));
                 waiting.lost += 1;
             }
+            handshakes += usize::from(event.is_handshake());
             waiting.events.push_back(event);
         }
+        self.handshakes.store(handshakes, Relaxed);
         drop(waiting);
         self.notice.ring();
     }
@@ -81,6 +103,7 @@ impl Events {
     pub(crate) fn take(&self) -> Taken {
         self.notice.hush();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.handshakes.store(0, Relaxed);
         Taken {
             events: mem::take(&mut waiting.events).into(),
             lost: mem::take(&mut waiting.lost),
@@ -91,7 +114,7 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
-    use relay_core::{Event, SideName, StreamKey};
+    use relay_core::{Component, Event, SideName, StreamKey};
 
     use super::*;
 
@@ -137,5 +160,24 @@ mod tests {
         events.fail("second".into());
         assert_eq!(events.take().failure.as_deref(), Some("first"));
         assert_eq!(events.take().failure, None);
+    }
+
+    fn handshake() -> StreamEvent {
+        let (stream, source) = (StreamKey::new(0, 0), ([127, 0, 0, 1], 1).into());
+        let (side, component) = (SideName::A, Component::Rtp);
+        let event = Event::Handshake { stream, side, component, source, data: [0, 1].into() };
+        StreamEvent { stream: 0, event }
+    }
+
+    #[test]
+    fn handshakes_are_counted_until_they_are_taken_or_lost() {
+        let events = Events::new().unwrap();
+        events.push(&mut vec![handshake(), handshake()]);
+        assert_eq!(events.handshakes(), 2);
+        assert_eq!(events.take().events.len(), 2);
+        assert_eq!(events.handshakes(), 0);
+        events.push(&mut (0..=MAX_WAITING).map(|_| handshake()).collect());
+        assert_eq!(events.handshakes(), MAX_WAITING);
+        assert_eq!(events.take().lost, 1);
     }
 }

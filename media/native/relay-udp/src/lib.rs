@@ -4,12 +4,14 @@
 //! engine starts: io_uring, and epoll where io_uring is missing or forbidden.
 
 mod address;
+mod batch;
 mod buffers;
 mod command;
 mod engine;
 mod epoll;
 mod events;
 mod notice;
+mod port;
 mod reason;
 mod socket;
 mod thread;

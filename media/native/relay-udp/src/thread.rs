@@ -55,10 +55,12 @@ mod tests {
 
     use super::*;
     use crate::events::Events;
+    use crate::socket::Buffers;
 
     fn shared() -> Arc<Shared> {
-        let events = Arc::new(Events::new().unwrap());
-        Arc::new(Shared::new(Relay::new(Limits::default(), 1), events).unwrap())
+        let relay = Relay::new(Limits::default(), 1);
+        let (events, buffers) = (Events::new().unwrap(), Buffers::probe().unwrap());
+        Arc::new(Shared::new(relay, Arc::new(events), buffers).unwrap())
     }
 
     fn failure(shared: &Shared) -> Option<String> {
