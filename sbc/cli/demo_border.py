@@ -51,6 +51,7 @@ routes:
   - {{name: phones to the PBX, from: [{fronts}], to: pbx}}
   - {{name: PBX to the phones, from: pbx, to: [{phones}]}}
 policies: {policy}
+media: {{engine: {engine}}}
 state_dir: .
 """
 _NETWORK = """\
@@ -110,11 +111,12 @@ def lan_address() -> str | None:
     return next((a for a in addresses if ":" not in a and not a.startswith("127.")), None)
 
 
-def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random) -> str:
+def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random, *, engine: str) -> str:
     """The demo's sbc.yaml.
 
     Args:
         fronts: where phones find the SBC, by network.
+        engine: the value of the key `media.engine`.
     """
     # The usual range may be in use by an SBC that does real work here.
     first = 10_000 + 4 * _MEDIA_PORTS * entropy.randrange(12)
@@ -135,6 +137,7 @@ def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random) -> 
         fronts=", ".join(fronts),
         phones=", ".join(f"{name}-phones" for name in fronts),
         policy=_POLICY,
+        engine=engine,
     )
 
 
@@ -166,11 +169,12 @@ def _bindable(host: str, port: int) -> int:
 
 @asynccontextmanager
 async def running_border(
-    directory: Path, pbx: Address, entropy: Random, *, only_this_machine: bool
+    directory: Path, pbx: Address, entropy: Random, *, engine: str, only_this_machine: bool
 ) -> AsyncIterator[Border]:
     """Start ``sbc run`` as a process of its own, wait until it serves, and stop it at the end.
 
     Args:
+        engine: the value of the key `media.engine`.
         only_this_machine: whether to stay on loopback, out of other machines' reach.
 
     Raises:
@@ -179,7 +183,9 @@ async def running_border(
     attempts = 0
     while True:
         attempts += 1
-        fronts = _written(directory, pbx, entropy, only_this_machine=only_this_machine)
+        fronts = _fronts(only_this_machine=only_this_machine)
+        text = configuration(fronts, pbx, entropy, engine=engine)
+        (directory / "sbc.yaml").write_text(text)
         process = await _started(directory)
         border = Border(fronts["outside"], fronts.get("lan"), directory, process)
         try:
@@ -199,15 +205,12 @@ async def running_border(
             await _stop(process)
 
 
-def _written(
-    directory: Path, pbx: Address, entropy: Random, *, only_this_machine: bool
-) -> dict[str, Address]:
-    """Write the configuration; where phones will find the SBC, by network."""
+def _fronts(*, only_this_machine: bool) -> dict[str, Address]:
+    """Where phones will find the SBC, by network."""
     fronts = {"outside": (LOOPBACK, free_port(LOOPBACK))}
     lan = None if only_this_machine else lan_address()
     if lan is not None:
         fronts["lan"] = (lan, free_port(lan))
-    (directory / "sbc.yaml").write_text(configuration(fronts, pbx, entropy))
     return fronts
 
 
