@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ PBX = "127.0.0.3"
 PHONE = "127.0.0.4"
 """Where the built-in phone really is."""
 _SOURCE = Path(sbc.__file__).parents[1]
-_POLICY = _SOURCE / "policies" / "edge-default.yaml"
+_POLICIES = (_SOURCE / "policies", Path(sysconfig.get_path("data")) / "share" / "sbc" / "policies")
+"""In a tree, and as installed without one."""
 _USUAL_PORT = 5060
 _MEDIA_PORTS = 400
 _START_S = 30.0
@@ -136,7 +138,7 @@ def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random, *, 
         peers="".join(_PHONES.format(name=name) for name in fronts).rstrip(),
         fronts=", ".join(fronts),
         phones=", ".join(f"{name}-phones" for name in fronts),
-        policy=_POLICY,
+        policy=next((at for at in _POLICIES if at.is_dir()), _POLICIES[0]) / "edge-default.yaml",
         engine=engine,
     )
 
