@@ -29,14 +29,19 @@ from media.events import (
     RelatchRefused,
 )
 from media.plan import CloseStream, OpenStream, RelayCommand, SendDatagram, StreamCommand
+from media.quality import codec_name
 from media.types import (
+    BurstLoss,
     Component,
     DropReason,
     Endpoint,
     FlowCounters,
+    IntervalLoss,
     LatchRank,
+    PeerView,
     Refusal,
     SideName,
+    SpeechQuality,
     StreamId,
 )
 
@@ -230,6 +235,11 @@ def _counters(
     lost: int,
     jitter_ticks: float,
     drops: dict[int, int],
+    interval: tuple[int, int, int],
+    bursts: tuple[int, int, float],
+    speech: tuple[float, float, float, int, int | None] | None,
+    peer: tuple[int, int, int, int] | None,
+    round_trip_ms: float | None,
 ) -> FlowCounters:
     return FlowCounters(
         packets,
@@ -239,6 +249,11 @@ def _counters(
         lost,
         jitter_ticks,
         {DropReason(reason): dropped for reason, dropped in drops.items()},
+        IntervalLoss(*interval),
+        BurstLoss(*bursts),
+        None if speech is None else SpeechQuality(*speech[:4], codec_name(speech[4])),
+        None if peer is None else PeerView(*peer),
+        round_trip_ms,
     )
 
 

@@ -31,7 +31,14 @@ pub fn plan(keys: Option<&SrtpKeys>) -> StreamPlan {
         send_keys: keys.cloned(),
         ..SidePlan::new(endpoint(host, 4000), endpoint(host, 4001))
     };
-    StreamPlan { clock_hz: 8000, inactivity: None, pinholes: true, a: side(1), b: side(2) }
+    StreamPlan {
+        clock_hz: 8000,
+        speech: true,
+        inactivity: None,
+        pinholes: true,
+        a: side(1),
+        b: side(2),
+    }
 }
 
 /// One of the datagrams that an input falls into: a length, a source, the bytes. The longest

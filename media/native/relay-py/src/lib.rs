@@ -158,17 +158,6 @@ impl Engine {
     }
 }
 
-/// The checksum of RFC 1950 §8.2, as `zlib.adler32` has it.
-const fn adler32(bytes: &[u8]) -> u32 {
-    let (mut low, mut high, mut at) = (1, 0, 0);
-    while at < bytes.len() {
-        low = (low + bytes[at] as u32) % 65_521;
-        high = (high + low) % 65_521;
-        at += 1;
-    }
-    high << 16 | low
-}
-
 /// A port by the values of `SideName` and `Component`.
 fn port_of((side, component): (&str, &str)) -> (SideName, Component) {
     (
@@ -184,6 +173,17 @@ fn port_of((side, component): (&str, &str)) -> (SideName, Component) {
 /// The address that a numeric host and a port make, if they make one.
 fn address_of((host, port): (&str, i64)) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse().ok()?, port.try_into().ok()?))
+}
+
+/// The checksum of RFC 1950 §8.2, as `zlib.adler32` has it.
+const fn adler32(bytes: &[u8]) -> u32 {
+    let (mut low, mut high, mut at) = (1, 0, 0);
+    while at < bytes.len() {
+        low = (low + bytes[at] as u32) % 65_521;
+        high = (high + low) % 65_521;
+        at += 1;
+    }
+    high << 16 | low
 }
 
 fn refusal(why: Refused) -> PyErr {

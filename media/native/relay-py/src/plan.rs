@@ -45,6 +45,7 @@ struct PySide {
 #[derive(FromPyObject)]
 pub(crate) struct PyStream {
     clock_hz: i64,
+    is_speech: bool,
     a: PySide,
     b: PySide,
 }
@@ -65,6 +66,7 @@ pub(crate) fn spec_of(
         .transpose()?;
     let plan = StreamPlan {
         clock_hz,
+        speech: stream.is_speech,
         inactivity,
         pinholes,
         a: side_of(&stream.a)?,

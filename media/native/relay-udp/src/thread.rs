@@ -58,9 +58,11 @@ mod tests {
     use crate::socket::Buffers;
 
     fn shared() -> Arc<Shared> {
-        let relay = Relay::new(Limits::default(), 1);
-        let (events, buffers) = (Events::new().unwrap(), Buffers::probe().unwrap());
-        Arc::new(Shared::new(relay, Arc::new(events), buffers).unwrap())
+        let events = Arc::new(Events::new().unwrap());
+        Arc::new(
+            Shared::new(Relay::new(Limits::default(), 1), events, Buffers::probe().unwrap())
+                .unwrap(),
+        )
     }
 
     fn failure(shared: &Shared) -> Option<String> {
