@@ -75,6 +75,9 @@ def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     demo = _add(commands, "demo", serve.demo, "show a call with a built-in PBX and phone")
     demo.add_argument("--once", action="store_true", help="one call, then exit with its verdict")
+    demo.add_argument(
+        "--engine", choices=("native", "python"), default="native", help="what relays the media"
+    )
 
 
 def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
