@@ -34,6 +34,8 @@ from media.types import (
     LatchRank,
     Refusal,
     SideName,
+    SrtpAbilities,
+    SrtpSuite,
     StreamId,
 )
 
@@ -71,6 +73,11 @@ class NativeEngine:
     def name(self) -> str:
         """Which engine this is."""
         return "native"
+
+    @property
+    def srtp(self) -> SrtpAbilities:
+        """What it can do of SRTP."""
+        return SrtpAbilities(frozenset(SrtpSuite), mki=True)
 
     @property
     def reason(self) -> str:

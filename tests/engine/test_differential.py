@@ -44,8 +44,7 @@ def test_chance_meets_everything() -> None:
         twins = play(seed, 4 * STEPS)
         seen += twins.verdicts
         learned += twins.learned
-    never = {DropReason.SEND_FAILED, DropReason.KEY_EXPIRED}
-    assert {reason.name for reason in DropReason if reason not in never} <= set(seen)
+    assert {reason.name for reason in DropReason} - {"SEND_FAILED"} <= set(seen)
     assert seen["handshake"] > 100
     assert seen["relayed"] > 0.3 * seen.total()
     assert set(learned) == set(LatchRank) - {LatchRank.NONE}
