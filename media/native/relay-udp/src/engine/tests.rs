@@ -148,3 +148,49 @@ fn a_burst_beyond_all_buffers_leaves_in_order() {
         }
     }
 }
+
+#[test]
+fn a_call_is_closed_in_the_middle_of_a_flood_and_its_ports_are_free() {
+    for mut engine in TIERS.into_iter().filter_map(engine) {
+        for round in 0..20 {
+            let numbers = 8 * round + 1..8 * round + 9;
+            let calls: Vec<Call> =
+                numbers.clone().map(|number| Call::open(&mut engine, number)).collect();
+            let held = engine.workers[0].shared.lock().unwrap();
+            for call in &calls {
+                for sequence in 6..206 {
+                    call.a.send_to(&rtp(sequence), call.at_a).unwrap();
+                }
+            }
+            drop(held);
+            engine.apply(numbers.map(Command::Close).collect()).unwrap();
+            for call in &calls {
+                UdpSocket::bind(call.at_a).unwrap();
+                UdpSocket::bind(call.at_b).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_port_whose_leg_has_gone_is_free_when_its_call_is_closed() {
+    for mut engine in TIERS.into_iter().filter_map(engine) {
+        let Call { a, b, at_a, at_b } = Call::open(&mut engine, 1);
+        drop(b);
+        for sequence in 6..400 {
+            a.send_to(&rtp(sequence), at_a).unwrap();
+        }
+        let key = engine.streams[&1].key;
+        let counted = |engine: &Engine| {
+            let state = engine.workers[0].shared.lock().unwrap();
+            state.relay.counters(key).map_or(0, |[a, _]| a.packets)
+        };
+        // All that were not too many for the queue have been tried.
+        while counted(&engine) < 100 {
+            std::thread::yield_now();
+        }
+        engine.apply(vec![Command::Close(1)]).unwrap();
+        UdpSocket::bind(at_a).unwrap();
+        UdpSocket::bind(at_b).unwrap();
+    }
+}
