@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sbc.management.control import NotRunning, ask
+from tests.kit.engines import RUNNING
 from tests.kit.hosts import Host, Lab, Program, wait_until
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
 from tests.kit.patience import PATIENCE_S
@@ -210,6 +211,5 @@ class Field:
         except NotRunning:
             return False
         assert isinstance(status, dict)
-        running = {"native": "native", "python": "reference"}[self.engine]
-        assert status["media"]["engine"] == running, status["media"]["why"]
+        assert status["media"]["engine"] == RUNNING[self.engine], status["media"]["why"]
         return True
