@@ -266,22 +266,31 @@ def _side_from_data(data: Mapping[str, object]) -> MediaSide:
         receiving=_flag(data, "receiving"),
         handshakes=_flag(data, "handshakes"),
         dscp=_number(data, "dscp"),
-        max_kbps=None if data.get("max_kbps") is None else _number(data, "max_kbps"),
+        max_kbps=_number_or_none(data, "max_kbps"),
     )
 
 
 def _keys_to_data(keys: SrtpKeys | None) -> dict[str, object] | None:
     if keys is None:
         return None
-    return {"suite": keys.suite.value, "key": b64encode(keys.key_and_salt).decode("ascii")}
+    return {
+        "suite": keys.suite.value,
+        "key": b64encode(keys.key_and_salt).decode("ascii"),
+        "mki": b64encode(keys.mki).decode("ascii"),
+        "lifetime_packets": keys.lifetime_packets,
+    }
 
 
 def _keys_from_data(value: object) -> SrtpKeys | None:
     if value is None:
         return None
     data = _mapping(value, "keys")
-    key = b64decode(_text(data, "key"), validate=True)
-    return SrtpKeys(SrtpSuite(_text(data, "suite")), key)
+    return SrtpKeys(
+        SrtpSuite(_text(data, "suite")),
+        b64decode(_text(data, "key"), validate=True),
+        b64decode(_text(data, "mki"), validate=True),
+        _number_or_none(data, "lifetime_packets"),
+    )
 
 
 def _mapping(value: object, name: str) -> Mapping[str, object]:
@@ -314,6 +323,10 @@ def _number(data: Mapping[str, object], key: str) -> int:
             return number
         case _:
             raise ValueError(f"{key} must be a whole number")
+
+
+def _number_or_none(data: Mapping[str, object], key: str) -> int | None:
+    return None if data.get(key) is None else _number(data, key)
 
 
 def _seconds(data: Mapping[str, object], key: str) -> float | None:

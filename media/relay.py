@@ -10,7 +10,7 @@ from media.engines.extension import why_absent
 from media.engines.reference import ReferenceEngine
 from media.events import MediaEvent
 from media.plan import RelayCommand
-from media.types import Component, FlowCounters, SideName, StreamId
+from media.types import Component, FlowCounters, SideName, SrtpAbilities, StreamId
 
 try:
     from media.engines.native import NativeEngine
@@ -57,6 +57,11 @@ class Relay:
     def engine_reason(self) -> str:
         """Why this engine, as one line for the operator."""
         return self._reason
+
+    @property
+    def srtp(self) -> SrtpAbilities:
+        """What the engine can do of SRTP."""
+        return self._engine.srtp
 
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands before it returns, or none of them.

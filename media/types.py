@@ -34,10 +34,14 @@ class Component(Enum):
 
 
 class SrtpSuite(Enum):
-    """SRTP crypto suites by their SDES name (RFC 4568 §6.2, RFC 7714 §14.2)."""
+    """SRTP crypto suites by their SDES name (RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.2)."""
 
     AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
     AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    AES_192_CM_HMAC_SHA1_80 = "AES_192_CM_HMAC_SHA1_80"
+    AES_192_CM_HMAC_SHA1_32 = "AES_192_CM_HMAC_SHA1_32"
+    AES_256_CM_HMAC_SHA1_80 = "AES_256_CM_HMAC_SHA1_80"
+    AES_256_CM_HMAC_SHA1_32 = "AES_256_CM_HMAC_SHA1_32"
     AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
     AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
 
@@ -50,9 +54,30 @@ class SrtpSuite(Enum):
 _KEY_AND_SALT_BYTES = {
     "AES_CM_128_HMAC_SHA1_80": 30,
     "AES_CM_128_HMAC_SHA1_32": 30,
+    "AES_192_CM_HMAC_SHA1_80": 38,
+    "AES_192_CM_HMAC_SHA1_32": 38,
+    "AES_256_CM_HMAC_SHA1_80": 46,
+    "AES_256_CM_HMAC_SHA1_32": 46,
     "AEAD_AES_128_GCM": 28,
     "AEAD_AES_256_GCM": 44,
 }
+
+
+class SrtpAbilities(NamedTuple):
+    """What an engine can do of SRTP; it refuses the rest."""
+
+    suites: frozenset[SrtpSuite]
+    mki: bool
+    """Whether packets may carry a master key identifier."""
+
+
+MOST_SRTP_PACKETS = 1 << 48
+"""What one master key may protect, each way.
+
+Spec: RFC 3711 §9.2.
+"""
+MOST_SRTCP_PACKETS = 1 << 31
+_LONGEST_MKI_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +85,26 @@ class SrtpKeys:
     """The master key of one direction.
 
     Raises:
-        ValueError: `key_and_salt` has not the length its suite needs; a bug of the caller.
+        ValueError: `key_and_salt` has not the length its suite needs, the identifier is too long
+            or the lifetime is none; a bug of the caller.
     """
 
     suite: SrtpSuite
     key_and_salt: bytes = field(repr=False)
+    mki: bytes = b""
+    """The master key identifier that every packet carries, at most 128 bytes; empty for none."""
+    lifetime_packets: int | None = None
+    """Most SRTP packets, and most SRTCP packets, under this key; None for what the RFC allows.
+
+    Spec: RFC 4568 §6.1.
+    """
 
     def __post_init__(self) -> None:
+        if len(self.mki) > _LONGEST_MKI_BYTES:
+            raise ValueError(f"a key identifier of {len(self.mki)} bytes is too long")
+        lifetime = self.lifetime_packets
+        if lifetime is not None and not 1 <= lifetime <= MOST_SRTP_PACKETS:
+            raise ValueError(f"{lifetime} packets are no lifetime of a key")
         if len(self.key_and_salt) != self.suite.key_length:
             raise ValueError(
                 f"{self.suite.value} needs {self.suite.key_length} bytes of key and salt, "

@@ -12,7 +12,15 @@ import trio
 
 from media.events import MediaEvent
 from media.plan import RelayCommand
-from media.types import Component, Endpoint, FlowCounters, LatchRank, SideName, StreamId
+from media.types import (
+    Component,
+    Endpoint,
+    FlowCounters,
+    LatchRank,
+    SideName,
+    SrtpAbilities,
+    StreamId,
+)
 
 
 class LatchReport(NamedTuple):
@@ -45,6 +53,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """Which engine this is, for the operator."""
 
+    @property
+    def srtp(self) -> SrtpAbilities:
+        """What it can do of SRTP."""
+
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands, or none.
 
@@ -53,9 +65,9 @@ class Engine(Protocol):
         cannot be sent is lost, also because its stream is not open.
 
         Raises:
-            MediaRefused: A port cannot be had, an address cannot be used, a stream to open is
-                open already or one to change is not, or the list opens, changes or closes a stream
-                twice; nothing of the list was done.
+            MediaRefused: A port cannot be had, an address cannot be used, a key asks for more than
+                `srtp` says, a stream to open is open already or one to change is not, or the list
+                opens, changes or closes a stream twice; nothing of the list was done.
         """
 
     def counters(self, stream_id: StreamId) -> dict[SideName, FlowCounters]:

@@ -42,6 +42,8 @@ from media.types import (
     Refusal,
     SideName,
     SpeechQuality,
+    SrtpAbilities,
+    SrtpSuite,
     StreamId,
 )
 
@@ -81,6 +83,11 @@ class NativeEngine:
     def name(self) -> str:
         """Which engine this is."""
         return "native"
+
+    @property
+    def srtp(self) -> SrtpAbilities:
+        """What it can do of SRTP."""
+        return SrtpAbilities(frozenset(SrtpSuite), mki=True)
 
     @property
     def reason(self) -> str:

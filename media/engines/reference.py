@@ -19,6 +19,7 @@ from media.engines.handshakes import HandshakeLimit
 from media.engines.port import Port
 from media.engines.side import MAX_DATAGRAM_BYTES, Side
 from media.engines.sockets import canonical_host, is_unicast
+from media.engines.srtp import ABILITIES
 from media.engines.watch import Watch
 from media.errors import MediaRefused, UnknownStream
 from media.events import EngineFailed, MediaEvent
@@ -30,7 +31,7 @@ from media.plan import (
     StreamCommand,
     UpdateStream,
 )
-from media.types import Component, Endpoint, FlowCounters, SideName, StreamId
+from media.types import Component, Endpoint, FlowCounters, SideName, SrtpAbilities, StreamId
 
 BATCH_PACKETS = 64
 """How many ready ports one system call asks for; each gives one datagram before the next call."""
@@ -77,6 +78,11 @@ class ReferenceEngine:
     def name(self) -> str:
         """Which engine this is."""
         return "reference"
+
+    @property
+    def srtp(self) -> SrtpAbilities:
+        """What it can do of SRTP."""
+        return ABILITIES
 
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands, or none."""

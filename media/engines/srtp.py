@@ -5,7 +5,15 @@ Spec: RFC 3711, RFC 7714, RFC 4568 §6.2.
 
 from pylibsrtp import Error, Policy, Session
 
-from media.types import DropReason, SrtpKeys, SrtpSuite
+from media.errors import MediaRefused
+from media.types import (
+    MOST_SRTCP_PACKETS,
+    MOST_SRTP_PACKETS,
+    DropReason,
+    SrtpAbilities,
+    SrtpKeys,
+    SrtpSuite,
+)
 
 MAX_PLAIN_BYTES = 1352
 """The longest packet that libsrtp's wrapper protects: its buffer less the longest trailer."""
@@ -21,6 +29,9 @@ _PROFILES = {
     SrtpSuite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
 
+ABILITIES = SrtpAbilities(frozenset(_PROFILES), mki=False)
+"""What libsrtp's wrapper offers: libsrtp itself could do more."""
+
 _REPLAYS = frozenset(
     {
         "replay check failed (bad index)",
@@ -31,13 +42,18 @@ _REPLAYS = frozenset(
 
 
 class SrtpReceiver:
-    """Opens what one leg protects under one master key."""
+    """Opens what one leg protects under one master key.
 
-    __slots__ = ("_session", "_ssrcs")
+    Raises:
+        MediaRefused: The wrapper cannot do what the key asks for.
+    """
+
+    __slots__ = ("_rtcp_left", "_rtp_left", "_session", "_ssrcs")
 
     def __init__(self, keys: SrtpKeys) -> None:
         self._session = _session(keys, Policy.SSRC_ANY_INBOUND)
         self._ssrcs: set[int] = set()
+        self._rtp_left, self._rtcp_left = _lifetimes(keys)
 
     def open_rtp_untrusted(self, packet: bytes, ssrc: int) -> bytes | DropReason:
         """The plain RTP packet, or why there is none.
@@ -46,7 +62,7 @@ class SrtpReceiver:
             packet: An SRTP packet with a valid RTP header.
             ssrc: The SSRC in that header.
         """
-        refusal = self._refusal(packet, ssrc)
+        refusal = self._refusal(packet, ssrc, self._rtp_left)
         if refusal is not None:
             return refusal
         try:
@@ -54,11 +70,12 @@ class SrtpReceiver:
         except Error as error:
             return _reason(error)
         self._ssrcs.add(ssrc)
+        self._rtp_left -= 1
         return clear
 
     def open_rtcp_untrusted(self, packet: bytes, ssrc: int) -> bytes | DropReason:
         """The plain RTCP packet, or why there is none; as `open_rtp_untrusted`."""
-        refusal = self._refusal(packet, ssrc)
+        refusal = self._refusal(packet, ssrc, self._rtcp_left)
         if refusal is not None:
             return refusal
         try:
@@ -66,24 +83,30 @@ class SrtpReceiver:
         except Error as error:
             return _reason(error)
         self._ssrcs.add(ssrc)
+        self._rtcp_left -= 1
         return clear
 
-    def _refusal(self, packet: bytes, ssrc: int) -> DropReason | None:
+    def _refusal(self, packet: bytes, ssrc: int, left: int) -> DropReason | None:
         if len(packet) > MAX_PROTECTED_BYTES:
             return DropReason.TOO_LONG
         if len(self._ssrcs) >= MAX_SSRCS and ssrc not in self._ssrcs:
             return DropReason.SSRC_LIMIT
-        return None
+        return None if left else DropReason.KEY_EXPIRED
 
 
 class SrtpSender:
-    """Protects what is sent to one leg under one master key."""
+    """Protects what is sent to one leg under one master key.
 
-    __slots__ = ("_session", "_ssrcs")
+    Raises:
+        MediaRefused: The wrapper cannot do what the key asks for.
+    """
+
+    __slots__ = ("_rtcp_left", "_rtp_left", "_session", "_ssrcs")
 
     def __init__(self, keys: SrtpKeys) -> None:
         self._session = _session(keys, Policy.SSRC_ANY_OUTBOUND)
         self._ssrcs: set[int] = set()
+        self._rtp_left, self._rtcp_left = _lifetimes(keys)
 
     def protect_rtp(self, packet: bytes, ssrc: int) -> bytes | DropReason:
         """The SRTP packet, or why there is none.
@@ -91,36 +114,57 @@ class SrtpSender:
         A sequence number that this key protected before is refused as a replay: two packets
         under one index would betray both.
         """
-        refusal = self._refusal(packet, ssrc)
+        refusal = self._refusal(packet, ssrc, self._rtp_left)
         if refusal is not None:
             return refusal
         try:
-            return self._session.protect(packet)
+            protected = self._session.protect(packet)
         except Error as error:
             return _reason(error)
+        self._rtp_left -= 1
+        return protected
 
     def protect_rtcp(self, packet: bytes, ssrc: int) -> bytes | DropReason:
         """The SRTCP packet, or why there is none."""
-        refusal = self._refusal(packet, ssrc)
+        refusal = self._refusal(packet, ssrc, self._rtcp_left)
         if refusal is not None:
             return refusal
         try:
-            return self._session.protect_rtcp(packet)
+            protected = self._session.protect_rtcp(packet)
         except Error as error:
             return _reason(error)
+        self._rtcp_left -= 1
+        return protected
 
-    def _refusal(self, packet: bytes, ssrc: int) -> DropReason | None:
+    def _refusal(self, packet: bytes, ssrc: int, left: int) -> DropReason | None:
         if len(packet) > MAX_PLAIN_BYTES:
             return DropReason.TOO_LONG
         if ssrc not in self._ssrcs:
             if len(self._ssrcs) >= MAX_SSRCS:
                 return DropReason.SSRC_LIMIT
             self._ssrcs.add(ssrc)
-        return None
+        return None if left else DropReason.KEY_EXPIRED
 
 
 def _session(keys: SrtpKeys, ssrc_type: int) -> Session:
-    return Session(Policy(keys.key_and_salt, ssrc_type, 0, _PROFILES[keys.suite]))
+    profile = _PROFILES.get(keys.suite)
+    if profile is None:
+        raise MediaRefused(
+            f"the media engine in Python cannot do {keys.suite.value}: use the native one, or "
+            "another suite"
+        )
+    if keys.mki:
+        raise MediaRefused(
+            "the media engine in Python cannot do keys with an identifier (MKI): use the native "
+            "one, or a key without"
+        )
+    return Session(Policy(keys.key_and_salt, ssrc_type, 0, profile))
+
+
+def _lifetimes(keys: SrtpKeys) -> tuple[int, int]:
+    """How many SRTP and how many SRTCP packets the key may be used for."""
+    lifetime = keys.lifetime_packets or MOST_SRTP_PACKETS
+    return lifetime, min(lifetime, MOST_SRTCP_PACKETS)
 
 
 def _reason(error: Error) -> DropReason:

@@ -72,7 +72,9 @@ def pair_of(ours: MediaDescription, theirs: MediaDescription) -> Pair | None:
 
 def keys_of(crypto: CryptoAttribute) -> SrtpKeys:
     """A line's key as the relay takes it."""
-    return SrtpKeys(SrtpSuite(crypto.suite), crypto.keys[0].key_and_salt)
+    key = crypto.keys[0]
+    suite = SrtpSuite(crypto.suite)
+    return SrtpKeys(suite, key.key_and_salt, key.identifier, key.lifetime_packets)
 
 
 def _fresh(ids: IdSource, tag: int, suite: SrtpSuite) -> CryptoAttribute:

@@ -28,6 +28,7 @@ class RulesData(TypedDict):
     suites: list[str]
     max_kbps: int | None
     rtcp_mux: bool
+    mki: bool
 
 
 class LegData(TypedDict):
@@ -137,12 +138,15 @@ def rules_to_data(rules: MediaRules) -> RulesData:
         "suites": list(rules.suites),
         "max_kbps": rules.max_kbps,
         "rtcp_mux": rules.rtcp_mux,
+        "mki": rules.mki,
     }
 
 
 def rules_from_data(data: RulesData) -> MediaRules:
     """Restore media rules."""
-    return MediaRules(data["srtp"], tuple(data["suites"]), data["max_kbps"], data["rtcp_mux"])
+    return MediaRules(
+        data["srtp"], tuple(data["suites"]), data["max_kbps"], data["rtcp_mux"], data["mki"]
+    )
 
 
 def leg_to_data(leg: Leg) -> LegData:

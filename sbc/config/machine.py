@@ -1,9 +1,13 @@
 """What a configuration needs to know of the machine it runs on."""
 
 import socket
+from functools import cache
 from typing import Protocol
 
 import netifaces
+
+from media.relay import Relay
+from media.types import SrtpAbilities
 
 
 class Machine(Protocol):
@@ -17,6 +21,9 @@ class Machine(Protocol):
 
     def address_towards(self, host: str) -> str | None:
         """Which of our addresses this machine would reach a numeric host from."""
+
+    def srtp(self, native: bool) -> SrtpAbilities:
+        """What the media engine can do of SRTP; `native`: whether the native one may relay."""
 
 
 class ThisMachine:
@@ -52,3 +59,15 @@ class ThisMachine:
                 return str(probe.getsockname()[0])
         except OSError:
             return None
+
+    def srtp(self, native: bool) -> SrtpAbilities:
+        """What the media engine can do of SRTP; `native`: whether the native one may relay."""
+        return _srtp(native)
+
+
+@cache
+def _srtp(native: bool) -> SrtpAbilities:
+    """Asks an engine that is started for a moment; once, as a process keeps its engine."""
+    relay = Relay(workers=1, native=native)
+    relay.close()
+    return relay.srtp

@@ -59,6 +59,10 @@ NumberPattern = Annotated[str, PlainValidator(parse_number), _string("600", "+49
 SuiteName = Literal[
     "AEAD_AES_256_GCM",
     "AEAD_AES_128_GCM",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AES_192_CM_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_32",
     "AES_CM_128_HMAC_SHA1_80",
     "AES_CM_128_HMAC_SHA1_32",
 ]
@@ -147,7 +151,8 @@ class MediaSection(Section):
             "AES_CM_128_HMAC_SHA1_80",
             "AES_CM_128_HMAC_SHA1_32",
         ),
-        description="SRTP suites, best first.",
+        description="SRTP suites, best first. Those of AES_192_CM and AES_256_CM need the native "
+        "media engine.",
         examples=[["AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]],
     )
     max_kbps: Annotated[int, Field(ge=1)] | None = Field(

@@ -24,7 +24,7 @@ def build_peers(
 
 
 class _PeerBuilder:
-    __slots__ = ("_document", "_model", "_networks", "_ours")
+    __slots__ = ("_document", "_model", "_networks", "_ours", "_srtp")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class _PeerBuilder:
         self._document = document
         self._model = model
         self._networks = {network.name: network for network in networks}
+        self._srtp = machine.srtp(model.media.engine == "native")
         self._ours = {host for hosts in machine.interfaces().values() for host in hosts}
 
     def peer(self, name: str, section: PeerSection) -> Peer:
@@ -68,9 +69,10 @@ class _PeerBuilder:
             domain=section.domain,
             media=MediaRules(
                 srtp=section.media.srtp,
-                suites=section.media.suites,
+                suites=self._suites(section, path),
                 max_kbps=section.media.max_kbps,
                 rtcp_mux=section.media.rtcp_mux,
+                mki=self._srtp.mki,
             ),
             limits=Limits(
                 max_calls=section.limits.max_calls,
@@ -79,6 +81,23 @@ class _PeerBuilder:
             ),
             where=self._document.place(path, key=True).where,
         )
+
+    def _suites(self, section: PeerSection, path: Path) -> tuple[str, ...]:
+        """The suites that the media engine can do; of the others the operator is told."""
+        able = {suite.value for suite in self._srtp.suites}
+        left = tuple(suite for suite in section.media.suites if suite in able)
+        if section.media.srtp == "off":
+            return left
+        then = "it is neither offered nor accepted" if left else "there is no other to use"
+        for number, suite in enumerate(section.media.suites):
+            if suite not in able:
+                self._document.report(
+                    self._entry((*path, "media", "suites"), number),
+                    f"the media engine cannot do {suite}: {then}",
+                    "use the native engine (`sbc check` says why another one runs), or remove it",
+                    severity=Severity.WARNING if left else Severity.ERROR,
+                )
+        return left
 
     def _check_endpoints(self, section: PeerSection, path: Path) -> None:
         for key in ("address", "sources"):

@@ -158,7 +158,7 @@ class AudioFace:
     def _choose(self, media: MediaDescription) -> tuple[CryptoAttribute, SdesKey] | None:
         """Our crypto line under the tag of their first usable one, and their key."""
         for crypto in valid_crypto_untrusted(media.attributes):
-            if crypto.is_plain and crypto.suite in self._keys:
+            if crypto.is_plain and not crypto.has_mki and crypto.suite in self._keys:
                 key = SdesKey(crypto.suite, crypto.keys[0].key_and_salt)
                 return self._crypto(crypto.tag, crypto.suite), key
         return None

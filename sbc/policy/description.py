@@ -71,5 +71,5 @@ def usable_cryptos(media: MediaDescription, rules: MediaRules) -> list[CryptoAtt
     return [
         crypto
         for crypto in valid_crypto_untrusted(media.attributes)
-        if crypto.is_plain and crypto.suite in rules.suites
+        if crypto.is_plain and crypto.suite in rules.suites and (rules.mki or not crypto.has_mki)
     ]

@@ -22,7 +22,7 @@ ALL_SUITES: tuple[str, ...] = (
     "AES_CM_128_HMAC_SHA1_80",
     "AES_CM_128_HMAC_SHA1_32",
 )
-"""SDES names of the SRTP suites we offer, best first."""
+"""SDES names of the SRTP suites we offer by default, best first: every media engine can do them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,13 @@ class MediaRules:
     """`off`: RTP only; `allow`: we offer RTP and accept SRTP; `prefer`: we offer SRTP and accept
     RTP; `require`: SRTP or 488."""
     suites: tuple[str, ...] = ALL_SUITES
+    """Those that are configured and that the media engine can do, best first."""
     max_kbps: int | None = None
     """Most kilobits per second that one stream of this peer may send; None for no limit."""
     rtcp_mux: bool = True
     """Whether RTP and RTCP may share a port."""
+    mki: bool = False
+    """Whether the media engine can do keys with an identifier."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,46 @@ def test_an_offer_whose_keys_we_cannot_serve_is_488() -> None:
         assert KEY not in str(story.response(A))
 
 
+def answered(media: str, **able: object) -> Story:
+    """A call whose A offered that m-line, answered; `able`: what our rules for A are beyond."""
+    story = Story(a_call(an_invite(sdp(media)), rules=(rules("allow", **able), rules("off"))))
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    return story
+
+
+def test_a_key_is_used_with_its_identifier_and_its_lifetime() -> None:
+    line = f"a=crypto:1 {SUITE} {KEY}|2^20|258:4\r\n"
+    story = answered(f"m=audio 40000 RTP/SAVP 8\r\n{line}", mki=True)
+    assert story.call.plan is not None
+    side = story.call.plan.streams[0].a
+    assert side.receive_keys is not None
+    assert side.send_keys is not None
+    assert (side.receive_keys.mki, side.receive_keys.lifetime_packets) == (b"\0\0\1\2", 1 << 20)
+    assert (side.send_keys.mki, side.send_keys.lifetime_packets) == (b"", None)
+
+
+def test_a_line_without_an_identifier_is_answered_where_identifiers_cannot_be_served() -> None:
+    media = f"m=audio 4 RTP/SAVP 8\r\na=crypto:1 {SUITE} {KEY}|1:4\r\na=crypto:2 {SUITE} {KEY}\r\n"
+    for mki, tag in ((False, "2"), (True, "1")):
+        story = answered(media, mki=mki)
+        (line,) = description(story.response(A)).media[0].attributes_named("crypto")
+        assert (line or "").startswith(f"{tag} {SUITE} inline:")
+        assert "|" not in (line or "")
+
+
+def test_longer_keys_are_used_where_the_rules_name_their_suite() -> None:
+    suite = "AES_256_CM_HMAC_SHA1_80"
+    key = "inline:" + "A" * 60 + "AA=="
+    media = f"m=audio 4 RTP/SAVP 8\r\na=crypto:1 {suite} {key}\r\na=crypto:2 {SUITE} {KEY}\r\n"
+    for suites, chosen in (((suite, SUITE), suite), ((SUITE,), SUITE)):
+        story = answered(media, suites=suites)
+        assert story.call.plan is not None
+        keys = story.call.plan.streams[0].a.receive_keys
+        assert keys is not None
+        assert keys.suite.value == chosen
+
+
 def test_the_first_suite_we_serve_is_answered_with_its_tag() -> None:
     media = (
         "m=audio 40000 RTP/SAVP 8\r\n"

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from media.types import SrtpAbilities, SrtpSuite
 from sbc.config.load import LoadResult, load_text
+from sbc.routing.model import ALL_SUITES
 
 GOOD = """\
 networks:
@@ -32,6 +34,8 @@ routes:
 policies: edge.yaml
 """
 
+IN_PYTHON = frozenset(map(SrtpSuite, ALL_SUITES))
+
 
 class FakeMachine:
     """Two interfaces, one name, and a way to everywhere."""
@@ -49,6 +53,9 @@ class FakeMachine:
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return {"sbc.example.com": ("203.0.113.99",), "pbx.local": ("192.168.1.5",)}.get(name, ())
+
+    def srtp(self, native: bool) -> SrtpAbilities:
+        return SrtpAbilities(frozenset(SrtpSuite) if native else IN_PYTHON, mki=native)
 
     def address_towards(self, host: str) -> str | None:
         if "eth0" not in self._interfaces:

@@ -49,7 +49,7 @@ def test_a_good_file_becomes_what_the_cores_run_on() -> None:
         False,
     )
     assert [str(source) for source in pbx.sources] == ["192.168.1.5/32"]
-    assert pbx.media == MediaRules()
+    assert pbx.media == MediaRules(mki=True)
     assert pbx.limits == Limits()
     assert pbx.where == "sbc.yaml:10"
     assert trunk.targets == (Target("sip.carrier.example", 5070, "tcp"),)
@@ -108,7 +108,7 @@ def test_everything_that_can_be_written_arrives() -> None:
     assert outside.keepalive == Keepalive("crlf", 12.5)
     trunk = settings.peers[1]
     assert trunk.domain == "carrier.example"
-    assert trunk.media == MediaRules("off", ("AEAD_AES_128_GCM",), 200, False)
+    assert trunk.media == MediaRules("off", ("AEAD_AES_128_GCM",), 200, False, True)
     assert trunk.limits == Limits(3, 0.5, 2)
     assert (trunk.sources, trunk.sources_given) == ((), False)
     assert configuration.call_limits["trunk"] == CallLimits(3, 0.5, 2, trunk.where)
@@ -193,6 +193,24 @@ def test_a_pbx_on_this_machine_must_not_be_the_sbc_itself() -> None:
         result = load_file(ROOT / "deploy/sbc.yaml", FakeMachine(), {"PBX": pbx})
         assert "is this SBC itself" in result.problems[0].message
         assert result.configuration is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "rules"),
+    [
+        ("native", MediaRules(suites=("AES_256_CM_HMAC_SHA1_80", "AEAD_AES_128_GCM"), mki=True)),
+        ("python", MediaRules(suites=("AEAD_AES_128_GCM",))),
+    ],
+)
+def test_a_peer_is_offered_what_the_media_engine_can_do(engine: str, rules: MediaRules) -> None:
+    text = changed(
+        "    address: 192.168.1.5\n",
+        "    address: 192.168.1.5\n"
+        "    media: {suites: [AES_256_CM_HMAC_SHA1_80, AEAD_AES_128_GCM]}\n",
+    )
+    result = load_text(f"{text}media: {{engine: {engine}}}\n", "f", FakeMachine(), {}, read_policy)
+    assert result.settings is not None
+    assert result.settings.peers[0].media == rules
 
 
 EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))

@@ -2,7 +2,10 @@
 
 from ipaddress import ip_address
 
+import pytest
+
 from sbc.config.machine import ThisMachine
+from sbc.routing.model import ALL_SUITES
 
 MACHINE = ThisMachine()
 
@@ -28,3 +31,12 @@ def test_numeric_names_resolve_to_themselves_and_nonsense_to_nothing() -> None:
     assert MACHINE.resolve("::1") == ("::1",)
     assert MACHINE.resolve("a" * 70 + ".example") == ()
     assert MACHINE.resolve("..") == ()
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_every_media_engine_can_do_the_suites_that_are_offered_by_default(native: bool) -> None:
+    assert set(ALL_SUITES) <= {suite.value for suite in MACHINE.srtp(native).suites}
+
+
+def test_the_engine_in_python_knows_no_key_identifiers() -> None:
+    assert not MACHINE.srtp(False).mki

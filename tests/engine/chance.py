@@ -7,8 +7,9 @@ from random import Random
 from pylibsrtp import Error, Session
 
 from media.plan import CloseStream, MediaSide, MediaStream, OpenStream, UpdateStream
-from media.types import Component, Endpoint, SideName, SrtpKeys, SrtpSuite, StreamId
+from media.types import Component, Endpoint, SideName, SrtpKeys, StreamId
 from tests.engine.kit import (
+    LIBSRTP_SUITES,
     keys,
     protecting,
     receiver_report,
@@ -267,7 +268,12 @@ class Leg:
             return data  # libsrtp protects nothing twice, and nothing very long.
 
     def _keys(self) -> SrtpKeys:
-        return keys(self.chance.choice(list(SrtpSuite)), self.chance.randrange(6))
+        lifetime = self.chance.choice([None] * 12 + [5, 40])
+        return keys(
+            self.chance.choice(LIBSRTP_SUITES),
+            self.chance.randrange(6),
+            lifetime_packets=lifetime,
+        )
 
 
 def play(seed: int, steps: int, *, moves: bool = False) -> Twins:

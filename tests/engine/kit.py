@@ -46,6 +46,8 @@ PROFILES = {
     SrtpSuite.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     SrtpSuite.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
+LIBSRTP_SUITES = list(PROFILES)
+"""What the phones of the tests can do."""
 
 
 def rtp(
@@ -95,10 +97,15 @@ def receiver_report(*blocks: bytes, ssrc: int = 0x5EED) -> bytes:
     )
 
 
-def keys(suite: SrtpSuite = SrtpSuite.AES_CM_128_HMAC_SHA1_80, seed: int = 1) -> SrtpKeys:
+def keys(
+    suite: SrtpSuite = SrtpSuite.AES_CM_128_HMAC_SHA1_80,
+    seed: int = 1,
+    mki: bytes = b"",
+    lifetime_packets: int | None = None,
+) -> SrtpKeys:
     """A master key like no other with another seed."""
     material = bytes((seed * 31 + index * 7) % 256 for index in range(suite.key_length))
-    return SrtpKeys(suite, material)
+    return SrtpKeys(suite, material, mki, lifetime_packets)
 
 
 def protecting(master: SrtpKeys) -> Session:

@@ -46,8 +46,7 @@ def test_chance_meets_everything() -> None:
         seen += twins.verdicts
         learned += twins.learned
         measured += twins.measured
-    never = {DropReason.SEND_FAILED, DropReason.KEY_EXPIRED}
-    assert {reason.name for reason in DropReason if reason not in never} <= set(seen)
+    assert {reason.name for reason in DropReason} - {"SEND_FAILED"} <= set(seen)
     assert seen["handshake"] > 100
     assert seen["relayed"] > 0.3 * seen.total()
     assert set(learned) == set(LatchRank) - {LatchRank.NONE}

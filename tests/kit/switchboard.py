@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from media.errors import MediaRefused, UnknownStream
 from media.plan import CloseStream, OpenStream, RelayCommand
-from media.types import DropReason, FlowCounters, SideName, StreamId
+from media.types import (
+    DropReason,
+    FlowCounters,
+    SideName,
+    SrtpAbilities,
+    SrtpSuite,
+    StreamId,
+)
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
 from sbc.driver.placing import InForce
@@ -49,6 +56,9 @@ class OneMachine:
 
     def address_towards(self, host: str) -> str | None:
         return INSIDE if host.startswith("192.168.") else OUTSIDE
+
+    def srtp(self, native: bool) -> SrtpAbilities:
+        return SrtpAbilities(frozenset(SrtpSuite), mki=True)
 
 
 class Sent(NamedTuple):

@@ -17,6 +17,7 @@ from media.plan import (
 from media.types import Endpoint, SideName, SrtpKeys, SrtpSuite
 
 KEYS = SrtpKeys(SrtpSuite.AEAD_AES_128_GCM, bytes(range(28)))
+LIMITED = replace(KEYS, mki=b"\0\1", lifetime_packets=1 << 20)
 SIDE = MediaSide("outside", Endpoint("192.0.2.1", 20000), Endpoint("192.0.2.1", 20001))
 AUDIO = MediaStream(0, "audio", 8000, SIDE, replace(SIDE, network="inside"))
 VIDEO = replace(AUDIO, index=1, kind="video", clock_hz=90000)
@@ -75,7 +76,7 @@ def test_a_plan_survives_json() -> None:
         remote_rtcp=Endpoint("2001:db8::1", 4001),
         rtcp_mux=True,
         receive_keys=KEYS,
-        send_keys=KEYS,
+        send_keys=LIMITED,
         signalling_host="2001:db8::2",
         learn_any=True,
         sending=False,
@@ -125,6 +126,29 @@ def test_keys_of_the_wrong_length_are_refused() -> None:
     data["streams"][0]["a"]["send_keys"]["key"] = "AAAA"
     with pytest.raises(ValueError, match="needs 28 bytes"):
         MediaPlan.from_data(data)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mki": bytes(129)}, {"lifetime_packets": 0}, {"lifetime_packets": (1 << 48) + 1}]
+)
+def test_an_identifier_or_a_lifetime_that_no_key_has_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"too long|no lifetime"):
+        replace(KEYS, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("suite", "length"),
+    [
+        ("AES_CM_128_HMAC_SHA1_32", 30),
+        ("AES_192_CM_HMAC_SHA1_80", 38),
+        ("AES_192_CM_HMAC_SHA1_32", 38),
+        ("AES_256_CM_HMAC_SHA1_80", 46),
+        ("AES_256_CM_HMAC_SHA1_32", 46),
+        ("AEAD_AES_256_GCM", 44),
+    ],
+)
+def test_suites_have_the_key_lengths_of_their_rfcs(suite: str, length: int) -> None:
+    assert SrtpSuite(suite).key_length == length
 
 
 def test_keys_do_not_show_in_text() -> None:

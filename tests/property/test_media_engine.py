@@ -10,8 +10,8 @@ from pylibsrtp import Error, Session
 
 from media.engines.reference import ReferenceEngine
 from media.plan import CloseStream, MediaPlan, MediaSide, MediaStream, diff
-from media.types import Endpoint, SrtpSuite
-from tests.engine.kit import RELAY_A, RELAY_B, STREAM, free_pair, keys, protecting
+from media.types import Endpoint
+from tests.engine.kit import LIBSRTP_SUITES, RELAY_A, RELAY_B, STREAM, free_pair, keys, protecting
 from tests.engine.stepped import Bench
 
 KEYS = keys()
@@ -95,7 +95,7 @@ def a_side(pair: tuple[Endpoint, Endpoint], changes: dict[str, object]) -> Media
 @st.composite
 def plans(draw: st.DrawFn) -> MediaPlan:
     endpoint = st.builds(Endpoint, st.just("127.0.0.9"), st.sampled_from([0, 9, 4000]))
-    secrets = st.none() | st.builds(keys, st.sampled_from(list(SrtpSuite)), st.integers(1, 2))
+    secrets = st.none() | st.builds(keys, st.sampled_from(LIBSRTP_SUITES), st.integers(1, 2))
     sides = st.fixed_dictionaries(
         {
             "remote": st.none() | endpoint,

@@ -69,6 +69,11 @@ class MasterKey:
     mki_bytes: int | None = None
     """Length of the MKI in each packet, 1 to 128; set exactly when `mki` is."""
 
+    @property
+    def identifier(self) -> bytes:
+        """The MKI as packets carry it; empty without one."""
+        return b"" if self.mki is None else self.mki.to_bytes(self.mki_bytes or 0, "big")
+
     def __str__(self) -> str:
         text = "inline:" + b2a_base64(self.key_and_salt, newline=False).decode("ascii")
         if self.lifetime_packets is not None:
@@ -95,16 +100,21 @@ class CryptoAttribute:
 
     @property
     def is_plain(self) -> bool:
-        """Whether one key and the suite's defaults are all it asks for.
+        """Whether one key and the suite's defaults are all it asks for; the key may have an MKI.
 
-        An SRTP stack without MKI, key derivation rate, FEC and reduced protection can serve only
-        these lines. A window size is but a hint (RFC 4568 §6.3.6), and FEC_SRTP the default.
+        An SRTP stack without key derivation rate, FEC and reduced protection can serve only these
+        lines. A window size is but a hint (RFC 4568 §6.3.6), and FEC_SRTP the default.
         """
         reduced = self.unencrypted_srtp or self.unencrypted_srtcp or self.unauthenticated_srtp
-        if reduced or len(self.keys) != 1 or self.keys[0].mki is not None:
+        if reduced or len(self.keys) != 1:
             return False
         fec = self.fec_order == "SRTP_FEC" or bool(self.fec_keys)
         return self.key_derivation_rate is None and not fec
+
+    @property
+    def has_mki(self) -> bool:
+        """Whether its packets carry a master key identifier."""
+        return self.keys[0].mki is not None
 
     def __str__(self) -> str:
         words = [str(self.tag), self.suite, _keys_text(self.keys)]

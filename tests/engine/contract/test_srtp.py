@@ -10,6 +10,7 @@ from pylibsrtp import Session
 from media.events import KeyErrors
 from media.types import DropReason, SrtpSuite
 from tests.engine.kit import (
+    LIBSRTP_SUITES,
     PHONE_A,
     PHONE_B,
     STRANGER,
@@ -26,7 +27,7 @@ from tests.engine.kit import (
     rtp,
 )
 
-SUITES = list(SrtpSuite)
+SUITES = LIBSRTP_SUITES
 MUXED: dict[str, object] = {"rtcp_mux": True, "remote_rtcp": None}
 
 

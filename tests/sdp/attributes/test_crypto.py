@@ -162,7 +162,8 @@ def test_a_line_that_breaks_a_rule_is_invalid_as_a_whole(value: str, reason: str
         ("", True),
         ("|2^31", True),
         (" WSH=1024 FEC_ORDER=FEC_SRTP", True),
-        ("|1:4", False),
+        ("|2^20|1:4", True),
+        (f"|1:4;inline:{OTHER}|2:4", False),
         (" KDR=1", False),
         (" UNENCRYPTED_SRTP", False),
         (" UNENCRYPTED_SRTCP", False),
@@ -173,6 +174,15 @@ def test_a_line_that_breaks_a_rule_is_invalid_as_a_whole(value: str, reason: str
 )
 def test_a_plain_line_asks_for_one_key_and_defaults(rest: str, plain: bool) -> None:
     assert parse_crypto_untrusted(f"1 {SUITE} inline:{KEY}{rest}").is_plain is plain
+
+
+@pytest.mark.parametrize(
+    ("rest", "identifier"), [("", b""), ("|2^20", b""), ("|1:4", b"\0\0\0\1"), ("|258:2", b"\1\2")]
+)
+def test_a_key_tells_the_identifier_that_packets_carry(rest: str, identifier: bytes) -> None:
+    line = parse_crypto_untrusted(f"1 {SUITE} inline:{KEY}{rest}")
+    assert line.keys[0].identifier == identifier
+    assert line.has_mki == bool(identifier)
 
 
 def test_invalid_lines_and_repeated_tags_are_left_out() -> None:

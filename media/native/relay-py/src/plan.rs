@@ -21,6 +21,8 @@ struct PySuite {
 struct PyKeys {
     suite: PySuite,
     key_and_salt: Vec<u8>,
+    mki: Vec<u8>,
+    lifetime_packets: Option<u64>,
 }
 
 #[derive(FromPyObject)]
@@ -107,7 +109,12 @@ fn side_of(side: &PySide) -> PyResult<SidePlan> {
 fn keys_of(keys: &PyKeys) -> PyResult<SrtpKeys> {
     let suite = SrtpSuite::from_sdes_name(&keys.suite.value)
         .ok_or_else(|| refused(format!("{} is no SRTP suite of ours", keys.suite.value)))?;
-    Ok(SrtpKeys::new(suite, &keys.key_and_salt))
+    Ok(SrtpKeys {
+        suite,
+        key_and_salt: keys.key_and_salt.clone(),
+        mki: keys.mki.clone(),
+        lifetime_packets: keys.lifetime_packets,
+    })
 }
 
 fn dscp_of(side: &PySide) -> PyResult<u8> {

@@ -493,3 +493,6 @@ fn retire(state: &mut State, port: PortId, old: Port, by_worker: bool) {
         state.chores.push(Chore::Retire { port, old });
     }
 }
+
+#[cfg(test)]
+mod tests;
