@@ -4,13 +4,17 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST_ARGS ?=
+ENGINE ?= native
+FUZZ_S ?= 60
+SEEDS ?= 2000-20000
 export PBX
 
-.PHONY: help run demo test lint check lock clean ready-to-run ready-to-develop
+.PHONY: help run demo test differential fuzz installs lint check lock clean
+.PHONY: ready-to-run ready-to-develop
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 ready-to-run:
 	@deploy/bootstrap.sh run
@@ -27,19 +31,30 @@ else
 	@exec $(BIN)/sbc run deploy/sbc.yaml
 endif
 
-demo: ready-to-run ## one pass of the demo: exits 0 only if audio came back both ways
-	@exec $(BIN)/sbc demo --once
+demo: ready-to-run ## one pass of the demo: exits 0 only if audio came back both ways; ENGINE=python
+	@exec $(BIN)/sbc demo --once --engine $(ENGINE)
 
 test: ready-to-develop ## all tests; interop ones need root and say so when they are skipped
+	@deploy/rust.sh test
 	@exec $(BIN)/pytest $(PYTEST_ARGS)
 
-lint: ready-to-develop ## style, types, import contracts
+differential: ready-to-develop ## both media engines do the same, for many SEEDS=from-to
+	@ENGINE_SEEDS=$(SEEDS) exec $(BIN)/pytest tests/engine/test_differential.py $(PYTEST_ARGS)
+
+fuzz: ## fuzz the native engine, FUZZ_S= seconds each target; needs cargo and a C++ compiler
+	@media/native/fuzz/run.sh $(FUZZ_S)
+
+installs: ready-to-develop ## a wheel installs and runs, with a native engine and without (minutes)
+	@exec $(BIN)/pytest -m installs $(PYTEST_ARGS)
+
+lint: ready-to-develop ## style, types, import contracts; of the crates too where there is cargo
+	@deploy/rust.sh lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## what CI runs: lint, then test
+check: lint test ## lint, then test
 
 # The oldest Python we support resolves the locks; later ones need no more packages.
 lock: ## resolve the dependencies anew and write the lock files
@@ -48,5 +63,6 @@ lock: ## resolve the dependencies anew and write the lock files
 
 clean: ## remove what the other targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache
+		.import_linter_cache media/_native*.so media/native/target media/native/fuzz/target \
+		media/native/fuzz/corpus
 	find sbc media tests -name __pycache__ -type d -exec rm -rf {} +

@@ -4,8 +4,10 @@
 #   deploy/bootstrap.sh run    what the SBC needs to run
 #   deploy/bootstrap.sh dev    that, and what its tests and linters need
 #
-# Does nothing, and takes no time, when the environment already matches the locks. Asks for no
-# rights: a missing system package is named with the command that installs it.
+# Does nothing, and takes no time, when the environment already matches the locks, and the native
+# media engine its sources. Without a Rust that can build that engine it says so, and media is
+# relayed in Python. Asks for no rights: a missing system package is named with the command that
+# installs it.
 # PYTHON=/path/to/python3 chooses the interpreter (3.11 or later).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +16,8 @@ readonly kind=${1:?run or dev}
 readonly venv=.venv
 declare -rA locks=([run]=requirements.lock [dev]=requirements-dev.lock)
 readonly lock=${locks[$kind]:?run or dev}
+readonly engine=media/_native.abi3.so
+readonly log=$venv/set-up.log
 
 say() { echo "set-up: $*" >&2; }
 
@@ -66,7 +70,55 @@ matches() {
     return 1
 }
 
+# What the native engine is made from.
+crates() {
+    find media/native -name target -prune -o -name fuzz -prune -o -type f -print0 |
+        LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+}
+
+rust() {
+    local versions
+    versions=$(rustc --version 2>/dev/null && cargo --version 2>/dev/null) || versions=none
+    echo "$versions"
+}
+
+built_from_these_crates() {
+    [[ $(cat "$venv/.engine-crates" 2>/dev/null) == "$(crates)" ]]
+}
+
+# The engine is there, or this Rust has failed to build it. One that fits its sources stays when
+# the Rust that built it has gone.
+engine_matches() {
+    built_from_these_crates &&
+        { [[ -e $engine ]] || [[ $(cat "$venv/.engine-rust" 2>/dev/null) == "$(rust)" ]]; }
+}
+
+# Why there is no native engine after all, in a few words.
+missing_for_engine() {
+    deploy/rust.sh missing && return
+    local error
+    error=$(sed -n '/ error\(\[E[0-9]*\]\)\?: /{s/^.* error[^:]*: //p;q}' "$log")
+    echo "its build failed (${error:-no error is told}; $log has all of it, and 'make clean' lets" \
+        "it be tried again)"
+}
+
+install_tree() {
+    [[ $(rust) == none ]] || say "building the native media engine (minutes the first time)"
+    # One of other sources would stay where it is if this build failed.
+    built_from_these_crates || rm -f "$engine"
+    rm -f "$log"
+    "${pip[@]}" --log "$log" --no-deps --no-build-isolation --editable .
+    crates > "$venv/.engine-crates"
+    rust > "$venv/.engine-rust"
+    if [[ ! -e $engine ]]; then
+        say "no native media engine: $(missing_for_engine)."
+        say "Media is relayed in Python instead: enough for an office, not for a carrier."
+    fi
+}
+
+pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install)
 if matches; then
+    engine_matches || install_tree
     exit 0
 fi
 
@@ -89,10 +141,9 @@ if ! { [[ -x $venv/bin/python ]] && new_enough "$venv/bin/python" &&
     say "making $venv with $("$python" --version) ($python)"
     "$python" -m venv --clear "$venv"
 fi
-pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install)
 say "installing what $lock lists (a minute the first time)"
 "${pip[@]}" --require-hashes -r requirements-build.lock
 "${pip[@]}" --require-hashes --no-build-isolation --use-pep517 -r "$lock"
-"${pip[@]}" --no-deps --no-build-isolation --editable .
+install_tree
 fingerprint "$kind" > "$venv/.matches-$kind"
 say "ready"

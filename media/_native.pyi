@@ -16,8 +16,22 @@ _Command: TypeAlias = tuple[int, MediaStream | None, bool, float | None, bool]
 """Number; the stream, None to close it; whether it is new; seconds of silence to report; whether
 to open pinholes."""
 
-_Counters: TypeAlias = tuple[int, int, int, int, int, float, dict[int, int]]
-"""packets, octets, rtcp_packets, sent_packets, lost, jitter_ticks, drops by reason."""
+_Counters: TypeAlias = tuple[
+    int,
+    int,
+    int,
+    int,
+    int,
+    float,
+    dict[int, int],
+    tuple[int, int, int],
+    tuple[int, int, float],
+    tuple[float, float, float, int, int | None] | None,
+    tuple[int, int, int, int] | None,
+    float | None,
+]
+"""packets, octets, rtcp_packets, sent_packets, lost, jitter_ticks, drops by reason; interval;
+bursts; speech, its codec as a payload type; peer; round_trip_ms."""
 
 _Latch: TypeAlias = tuple[_Endpoint | None, int, _Endpoint | None]
 """Source, rank, destination."""
@@ -31,6 +45,9 @@ Event: TypeAlias = (
     | tuple[Literal["handshake"], int, _Side, _Component, _Endpoint, bytes]
 )
 """Kind, number, side, then what the kind has."""
+
+INTERFACE: int
+"""The Adler-32 checksum of the stub that the module was built with: of this file."""
 
 @final
 class Engine:

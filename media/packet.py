@@ -3,6 +3,7 @@
 Total functions over bytes from strangers: they answer, they never raise.
 """
 
+from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
 
@@ -84,6 +85,21 @@ def read_rtcp_untrusted(data: bytes) -> int | None:
         return None
     ssrc: int = _SSRC.unpack_from(data)[0]
     return ssrc
+
+
+def split_rtcp_untrusted(data: bytes) -> Iterator[bytes]:
+    """The packets of plain compound RTCP, each with its header at least; ends where there is none.
+
+    Spec: RFC 3550 §6.1.
+    """
+    size = len(data)
+    offset = 0
+    while size - offset >= 4 and data[offset] & 0xC0 == 0x80:
+        end = offset + 4 + 4 * _LENGTH.unpack_from(data, offset)[0]
+        if end > size:
+            return
+        yield data[offset:end]
+        offset = end
 
 
 def is_compound_rtcp_untrusted(data: bytes) -> bool:

@@ -81,6 +81,11 @@ class MediaStream:
         """The side by its name."""
         return self.a if name is SideName.A else self.b
 
+    @property
+    def is_speech(self) -> bool:
+        """Whether what it sounds like can be rated: audio, which is speech as far as SDP says."""
+        return self.kind == "audio"
+
 
 @dataclass(frozen=True, slots=True)
 class MediaPlan:

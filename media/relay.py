@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from media.engines.base import Engine, LatchReport
+from media.engines.extension import why_absent
 from media.engines.reference import ReferenceEngine
 from media.events import MediaEvent
 from media.plan import RelayCommand
@@ -14,7 +15,7 @@ from media.types import Component, FlowCounters, SideName, SrtpAbilities, Stream
 try:
     from media.engines.native import NativeEngine
 except ImportError as error:
-    _WITHOUT_NATIVE: str | None = f"the extension media._native is not there ({error})"
+    _WITHOUT_NATIVE: str | None = why_absent(error)
 else:
     _WITHOUT_NATIVE = None
 

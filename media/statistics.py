@@ -5,9 +5,18 @@ Pure arithmetic: the arrival time is an argument.
 Spec: RFC 3550 A.1, A.3, A.8.
 """
 
+from copy import copy
+
+from media.types import BurstLoss, IntervalLoss
+
 _SEQUENCE_MODULUS = 1 << 16
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
+_LEAP_TICKS = 90_000.0
+"""A packet that is so much earlier or later than the one before was not held up by a network: its
+sender began its clock anew. One second at the fastest clock, that of video."""
+_LEAST_PACKETS = 10
+"""With fewer packets, as in a pause in speech, the share of a second that is lost says nothing."""
 _HALF_TIMESTAMP = 1 << 31
 _TIMESTAMP_MASK = (1 << 32) - 1
 
@@ -27,11 +36,18 @@ class Reception:
         "_bad",
         "_base",
         "_cycles",
+        "_expected_before",
+        "_expected_prior",
         "_jitter",
         "_lost_before",
         "_received",
+        "_received_before",
+        "_received_prior",
+        "_runs",
         "_transit",
         "highest",
+        "interval",
+        "payload_type",
         "ssrc",
     )
 
@@ -40,11 +56,20 @@ class Reception:
         """The SSRC in use; -1 before the first packet."""
         self.highest = 0
         """The highest sequence number of that SSRC, without cycles."""
+        self.payload_type = -1
+        """The payload type of the last packet, for whoever sees it; -1 before there was one."""
+        self.interval = IntervalLoss()
+        """The interval that ended last, and the worst one."""
         self._base = 0
         self._bad = _SEQUENCE_MODULUS + 1
         self._cycles = 0
         self._received = 0
         self._lost_before = 0
+        self._expected_before = 0
+        self._received_before = 0
+        self._expected_prior = 0
+        self._received_prior = 0
+        self._runs = _LossRuns()
         self._transit = 0.0
         self._jitter = 0.0
 
@@ -65,6 +90,8 @@ class Reception:
             return
         ahead = (sequence - self.highest) & 0xFFFF
         if ahead < _MAX_DROPOUT:
+            if ahead > 1:
+                self._runs.lose((self.highest + 1) & 0xFFFF, ahead - 1)
             if sequence < self.highest:
                 self._cycles += _SEQUENCE_MODULUS
             self.highest = sequence
@@ -75,19 +102,45 @@ class Reception:
             self._start(sequence)
             self._transit = transit
             return
+        else:
+            self._runs.find(sequence)
         self._received += 1
-        change = transit - self._transit
-        if change >= _HALF_TIMESTAMP or change < -_HALF_TIMESTAMP:
-            # The timestamp wrapped between the two packets.
-            change = (change + _HALF_TIMESTAMP) % (_TIMESTAMP_MASK + 1) - _HALF_TIMESTAMP
-        self._transit = transit
-        self._jitter += (abs(change) - self._jitter) / 16.0
+        self._take_jitter(transit)
 
     def is_newer(self, sequence: int, ssrc: int) -> bool:
         """Whether a packet is ahead of everything seen of its SSRC; a new SSRC always is."""
         if ssrc != self.ssrc:
             return True
         return 0 < (sequence - self.highest) & 0xFFFF < _SEQUENCE_MODULUS // 2
+
+    def end_interval(self) -> None:
+        """Ends an interval. Spec: RFC 3550 A.3 (fraction lost)."""
+        expected, received = self.expected, self.received
+        due = max(0, expected - self._expected_prior)
+        lost = max(0, due - (received - self._received_prior))
+        self._expected_prior, self._received_prior = expected, received
+        worst = self.interval.worst_permille
+        if due >= _LEAST_PACKETS:
+            worst = max(worst, lost * 1000 // due)
+        self.interval = IntervalLoss(due, lost, worst)
+
+    @property
+    def bursts(self) -> BurstLoss:
+        """Runs of lost packets so far."""
+        every = copy(self._runs)
+        every.close()
+        ratio = burst_ratio(every.runs, self.lost, self.received)
+        return BurstLoss(every.runs, every.longest, ratio)
+
+    @property
+    def expected(self) -> int:
+        """Packets that should have arrived, by their sequence numbers."""
+        return self._expected_before + self._expected_now()
+
+    @property
+    def received(self) -> int:
+        """Packets that arrived, with duplicates."""
+        return self._received_before + self._received
 
     @property
     def lost(self) -> int:
@@ -101,16 +154,70 @@ class Reception:
 
     def _start(self, sequence: int) -> None:
         self._lost_before += self._lost_now()
+        self._expected_before += self._expected_now()
+        self._received_before += self._received
         self._base = self.highest = sequence
         self._bad = _SEQUENCE_MODULUS + 1
         self._cycles = 0
         self._received = 1
+        self._runs.close()
+
+    def _take_jitter(self, transit: float) -> None:
+        change = abs(transit - self._transit)
+        self._transit = transit
+        if change > _LEAP_TICKS:
+            # Unless the timestamp only wrapped between the two packets.
+            change = abs((change + _HALF_TIMESTAMP) % (_TIMESTAMP_MASK + 1) - _HALF_TIMESTAMP)
+            if change > _LEAP_TICKS:
+                return
+        self._jitter += (change - self._jitter) / 16.0
+
+    def _expected_now(self) -> int:
+        return 0 if self.ssrc < 0 else self._cycles + self.highest - self._base + 1
 
     def _lost_now(self) -> int:
-        if self.ssrc < 0:
-            return 0
-        expected = self._cycles + self.highest - self._base + 1
-        return max(0, expected - self._received)
+        return max(0, self._expected_now() - self._received)
+
+
+def burst_ratio(runs: int, lost: int, received: int) -> float:
+    """Mean length of a run of lost packets against the one that loss by chance would have.
+
+    1 is chance, more is burstier. By the two-state Markov model, 1 / (p + q): p is how often a
+    loss follows a packet, q how often a packet follows a loss.
+
+    Spec: ITU-T G.107 §7.5 (`BurstR`).
+    """
+    if not runs or not lost or not received:
+        return 1.0
+    return 1.0 / (runs / received + runs / lost)
+
+
+class _LossRuns:
+    """Packets lost one after the other, with the last run still open to late packets."""
+
+    __slots__ = ("_first", "_length", "_missing", "longest", "runs")
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.longest = 0
+        self._first = 0
+        self._length = 0
+        self._missing = 0
+
+    def lose(self, first: int, length: int) -> None:
+        self.close()
+        self._first, self._length, self._missing = first, length, length
+
+    def find(self, sequence: int) -> None:
+        """A packet of the open run may have come late."""
+        if (sequence - self._first) & 0xFFFF < self._length:
+            self._missing = max(0, self._missing - 1)
+
+    def close(self) -> None:
+        if self._missing:
+            self.runs += 1
+            self.longest = max(self.longest, self._missing)
+        self._length = self._missing = 0
 
 
 class BitRateLimit:

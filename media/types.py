@@ -173,6 +173,75 @@ class DropReason(IntEnum):
     """The SRTP key has protected or opened as many packets as it may (RFC 3711 §9.2)."""
 
 
+@dataclass(frozen=True, slots=True)
+class IntervalLoss:
+    """Loss by the second and not since the beginning, so that a bad minute shows after a good hour.
+
+    Spec: RFC 3550 A.3 (the fraction lost).
+    """
+
+    expected: int = 0
+    """Packets that should have come in the last whole interval."""
+    lost: int = 0
+    """Packets of those that did not."""
+    worst_permille: int = 0
+    """The highest share of packets lost in any interval of ten packets or more, in thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class BurstLoss:
+    """Runs of packets lost one after the other."""
+
+    runs: int = 0
+    """How many there were."""
+    longest: int = 0
+    """Packets in the longest."""
+    ratio: float = 1.0
+    """Mean length of a run against the one that loss by chance would have: 1 is chance, more is
+    burstier (ITU-T G.107 §7.5, `BurstR`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechQuality:
+    """Mean opinion scores, from 1 to 4.5, of what a leg says as it reaches us.
+
+    Each is of a window of ten seconds and at least a hundred packets, by its loss, its jitter and
+    the delay between the phones at its end; the window that is open counts when it has as many
+    packets.
+
+    Spec: ITU-T G.107.
+    """
+
+    last: float
+    """Of the last window."""
+    mean: float
+    """The mean of all."""
+    worst: float
+    """Of the worst."""
+    windows: int
+    """How many there were."""
+    codec: str
+    """Whose figures in G.113 were used in the last; ``"G.711 assumed"`` for a codec that has none
+    there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """What a leg's last RTCP report block says of the packets relayed to it.
+
+    Spec: RFC 3550 §6.4.1.
+    """
+
+    ssrc: int
+    """The source it speaks of: the one that is relayed to it."""
+    fraction_lost: int
+    """Share of packets lost since its report before, in 256ths."""
+    lost: int
+    """Packets lost since it began to listen; negative when there were duplicates."""
+    jitter_ticks: int
+    """Interarrival jitter in RTP clock ticks."""
+
+
 @dataclass(slots=True)
 class FlowCounters:
     """What arrived on one side of a stream and what became of it. Totals since the side opened."""
@@ -191,3 +260,13 @@ class FlowCounters:
     """Interarrival jitter in RTP clock ticks (RFC 3550 A.8)."""
     drops: dict[DropReason, int] = field(default_factory=dict)
     """Datagrams from this side that were not relayed, by reason."""
+    interval: IntervalLoss = IntervalLoss()
+    """Loss of the last whole second and of the worst one."""
+    bursts: BurstLoss = BurstLoss()
+    """How the loss is spread."""
+    speech: SpeechQuality | None = None
+    """What the leg's speech sounds like; None where it is none, and before there was enough."""
+    peer: PeerView | None = None
+    """What the leg says of the packets that are relayed to it, when it sends reports."""
+    round_trip_ms: float | None = None
+    """Time to the leg and back, by its last report (RFC 3550 §6.4.1)."""

@@ -15,7 +15,7 @@ from media.engines.srtp import SrtpReceiver, SrtpSender
 from media.errors import MediaRefused
 from media.events import MediaEvent
 from media.latch import Announced
-from media.plan import MediaSide
+from media.plan import MediaSide, MediaStream
 from media.statistics import BitRateLimit
 from media.types import Component, Endpoint, SideName, StreamId
 
@@ -106,11 +106,12 @@ def new_side(
     )
 
 
-def adopt_change(side: Side, change: SideChange, clock_hz: int, now: float) -> None:
+def adopt_change(side: Side, change: SideChange, stream: MediaStream, now: float) -> None:
     """Makes a side what was prepared for it; its sockets are the caller's to replace."""
     before, plan = side.plan, change.plan
     side.plan = plan
-    side.clock_hz = clock_hz
+    side.clock_hz = stream.clock_hz
+    side.speech = stream.is_speech
     if change.receiver is not side.receiver:
         side.rekey(change.receiver, now)
     side.sender = change.sender

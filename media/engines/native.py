@@ -1,7 +1,8 @@
 """The engine whose packets never touch Python: worker threads in Rust behind `media._native`.
 
 Commands are done by the thread that gives them, in the pauses of the workers; events come through
-one queue and one descriptor. Importing this module fails where the extension was not built.
+one queue and one descriptor. Importing this module fails where the extension was not built, or from
+other sources.
 """
 
 import os
@@ -13,7 +14,9 @@ from typing import Literal
 import trio
 
 from media import _native
+from media._native import INTERFACE
 from media.engines.base import LatchReport
+from media.engines.extension import check_interface
 from media.errors import MediaRefused, UnknownStream
 from media.events import (
     EngineFailed,
@@ -26,18 +29,25 @@ from media.events import (
     RelatchRefused,
 )
 from media.plan import CloseStream, OpenStream, RelayCommand, SendDatagram, StreamCommand
+from media.quality import codec_name
 from media.types import (
+    BurstLoss,
     Component,
     DropReason,
     Endpoint,
     FlowCounters,
+    IntervalLoss,
     LatchRank,
+    PeerView,
     Refusal,
     SideName,
+    SpeechQuality,
     SrtpAbilities,
     SrtpSuite,
     StreamId,
 )
+
+check_interface(INTERFACE)
 
 MAX_STREAMS = 65_536
 """More than the ports of one address; what really bounds calls is the networks' media ports."""
@@ -232,6 +242,11 @@ def _counters(
     lost: int,
     jitter_ticks: float,
     drops: dict[int, int],
+    interval: tuple[int, int, int],
+    bursts: tuple[int, int, float],
+    speech: tuple[float, float, float, int, int | None] | None,
+    peer: tuple[int, int, int, int] | None,
+    round_trip_ms: float | None,
 ) -> FlowCounters:
     return FlowCounters(
         packets,
@@ -241,6 +256,11 @@ def _counters(
         lost,
         jitter_ticks,
         {DropReason(reason): dropped for reason, dropped in drops.items()},
+        IntervalLoss(*interval),
+        BurstLoss(*bursts),
+        None if speech is None else SpeechQuality(*speech[:4], codec_name(speech[4])),
+        None if peer is None else PeerView(*peer),
+        round_trip_ms,
     )
 
 

@@ -38,7 +38,7 @@ BATCH_PACKETS = 64
 TURN_PACKETS = 128
 """How many datagrams are relayed before other tasks run: about a millisecond."""
 WATCH_S = 1.0
-"""How often silence, keep-alives and key errors are looked at."""
+"""How often silence, keep-alives, key errors and quality are looked at."""
 
 Deliver = Callable[[Sequence[MediaEvent]], None]
 
@@ -105,7 +105,7 @@ class ReferenceEngine:
     def counters(self, stream_id: StreamId) -> dict[SideName, FlowCounters]:
         """A copy of what was counted on both sides."""
         stream = self._known(stream_id)
-        return {side.name: _counted(side) for side in (stream.a, stream.b)}
+        return {side.name: side.counted() for side in (stream.a, stream.b)}
 
     def latches(self, stream_id: StreamId) -> dict[tuple[SideName, Component], LatchReport]:
         """What is learned on each of the stream's ports."""
@@ -147,7 +147,7 @@ class ReferenceEngine:
             self._running.cancel()  # `run` still waits for the epoll object, and closes it.
 
     def look(self, deliver: Deliver) -> None:
-        """Reports silence and key errors that are due, and keeps pinholes open."""
+        """Reports what is due, keeps pinholes open and ends a second of what is measured."""
         now = self._clock()
         for stream in self._streams.values():
             stream.watch.look(now, self._events)
@@ -257,9 +257,8 @@ class ReferenceEngine:
         else:
             self._replace_sockets(stream.a, staged.a)
             self._replace_sockets(stream.b, staged.b)
-        clock_hz = command.stream.clock_hz
-        adopt_change(stream.a, staged.a, clock_hz, now)
-        adopt_change(stream.b, staged.b, clock_hz, now)
+        adopt_change(stream.a, staged.a, command.stream, now)
+        adopt_change(stream.b, staged.b, command.stream, now)
         for side in (stream.a, stream.b):
             for port in (side.rtp, side.rtcp):
                 port.loops = port.remote in self._own and _comes_round(port, self._own)
@@ -333,19 +332,6 @@ def _comes_round(start: Port, own: dict[Endpoint, tuple[Side, Port]]) -> bool:
             if at is start:
                 return True
     return False
-
-
-def _counted(side: Side) -> FlowCounters:
-    counters = side.counters
-    return FlowCounters(
-        packets=counters.packets,
-        octets=counters.octets,
-        rtcp_packets=counters.rtcp_packets,
-        sent_packets=counters.sent_packets,
-        lost=side.reception.lost,
-        jitter_ticks=side.reception.jitter_ticks,
-        drops=dict(counters.drops),
-    )
 
 
 def _latched(port: Port) -> LatchReport:

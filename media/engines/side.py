@@ -1,5 +1,7 @@
 """One side of a stream in the engine in Python: what a packet that arrives on it goes through."""
 
+from dataclasses import replace
+
 from media.engines.handshakes import HandshakeLimit
 from media.engines.port import Port
 from media.engines.sockets import SocketAddress
@@ -14,6 +16,8 @@ from media.packet import (
     read_rtp_untrusted,
 )
 from media.plan import MediaSide
+from media.rating import Path, Ratings
+from media.reports import PeerReports
 from media.statistics import BitRateLimit, Reception
 from media.types import DropReason, Endpoint, FlowCounters, Refusal, SideName, StreamId
 
@@ -42,11 +46,14 @@ class Side:
         "other",
         "own",
         "plan",
+        "ratings",
         "receiver",
         "reception",
+        "reports",
         "rtcp",
         "rtp",
         "sender",
+        "speech",
         "stream_id",
     )
 
@@ -84,11 +91,15 @@ class Side:
         self.events = events
         self.other = self
         self.clock_hz = 8000
+        self.speech = False
+        """Whether it carries speech, so that what it sounds like can be rated."""
         self.receiver: SrtpReceiver | None = None
         self.sender: SrtpSender | None = None
         self.limit: BitRateLimit | None = None
         self.counters = FlowCounters()
         self.reception = Reception()
+        self.reports = PeerReports()
+        self.ratings = Ratings()
         self.heard_at = float("-inf")
         """When the last packet was accepted, in monotonic seconds."""
         self._old_receiver: SrtpReceiver | None = None
@@ -127,6 +138,32 @@ class Side:
         else:
             self.drop(DropReason.UNEXPECTED_PROTOCOL)
 
+    def end_second(self) -> None:
+        """Ends a loss interval and rates speech; to be called once a second."""
+        self.reception.end_interval()
+        if self.speech:
+            self.ratings.look(self.reception, self._path())
+
+    def counted(self) -> FlowCounters:
+        """A copy of what was counted and measured."""
+        reception, reports = self.reception, self.reports
+        return replace(
+            self.counters,
+            lost=reception.lost,
+            jitter_ticks=reception.jitter_ticks,
+            drops=dict(self.counters.drops),
+            interval=reception.interval,
+            bursts=reception.bursts,
+            speech=self.ratings.report(reception, self._path()) if self.speech else None,
+            peer=reports.view,
+            round_trip_ms=reports.round_trip_ms,
+        )
+
+    def _path(self) -> Path:
+        """What speech goes through from phone to phone."""
+        round_trips = [side.reports.round_trip_ms or 0.0 for side in (self, self.other)]
+        return Path(self.clock_hz, sum(round_trips) / 2)
+
     def drop(self, reason: DropReason) -> None:
         """Counts a datagram of this side that is not relayed."""
         drops = self.counters.drops
@@ -162,6 +199,7 @@ class Side:
         counters.packets += 1
         counters.octets += octets
         self.heard_at = port.heard_at = now
+        reception.payload_type = data[1] & 0x7F
         reception.receive(sequence, timestamp, ssrc, now * self.clock_hz)
         self._relay_rtp(data, ssrc)
 
@@ -217,6 +255,8 @@ class Side:
             return
         self.counters.rtcp_packets += 1
         self.heard_at = port.heard_at = now
+        self.reports.read_untrusted(data, self.other.reception.ssrc, now)
+        self.other.reports.note_sent_untrusted(data, now)
         self._relay_rtcp(data, ssrc)
 
     def _relay_rtcp(self, data: bytes, ssrc: int) -> None:

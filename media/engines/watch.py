@@ -1,4 +1,4 @@
-"""What is looked at once a second for each stream: silence, keep-alives, key errors."""
+"""What is looked at once a second for each stream: silence, keep-alives, key errors, quality."""
 
 from media.engines.port import REPORT_S, Port
 from media.engines.side import Side
@@ -63,7 +63,7 @@ class Watch:
                 self._open_pinholes(watch, now)
 
     def look(self, now: float, events: list[MediaEvent]) -> None:
-        """Reports what is due, and keeps pinholes open."""
+        """Reports what is due, keeps pinholes open, ends a loss interval and rates speech."""
         for watch in (self._a, self._b):
             if watch.expected and self._inactivity_s is not None:
                 _look_for_silence(watch, self._inactivity_s, now, events)
@@ -71,6 +71,7 @@ class Watch:
                 _look_at_keys(watch, now, events)
             if self._pinholes:
                 _keep_alive(watch, now)
+            watch.side.end_second()
 
     def _open_pinholes(self, watch: _SideWatch, now: float) -> None:
         side = watch.side

@@ -12,10 +12,15 @@ that exported: whoever restores elsewhere must shift them.
 from typing import TypedDict
 
 from media.plan import MediaPlan
-from media.types import DropReason, FlowCounters, SideName
+from media.types import SideName
 from sbc.b2bua.call import Call, Candidate, MediaCounters, MediaLine, MediaPort, Timer
 from sbc.b2bua.causes import Ending
 from sbc.b2bua.context import Context
+from sbc.b2bua.counters_snapshot import (
+    FlowCountersData,
+    flow_counters_from_data,
+    flow_counters_to_data,
+)
 from sbc.b2bua.journal import Journal
 from sbc.b2bua.leg import Fork
 from sbc.b2bua.leg_snapshot import (
@@ -58,16 +63,6 @@ class CandidateData(TypedDict):
     their_host: str
     rules: RulesData
     trusted: bool
-
-
-class FlowCountersData(TypedDict):
-    """`FlowCounters` as JSON has them."""
-
-    totals: list[int]
-    """Packets, octets, RTCP packets, sent packets, lost."""
-    jitter_ticks: float
-    drops: dict[str, int]
-    """By the reason's number."""
 
 
 class EndingData(TypedDict):
@@ -152,7 +147,7 @@ def to_data(call: Call) -> CallData:
         "plan": None if call.plan is None else call.plan.to_data(),
         "journal": call.journal.to_data(),
         "counters": [
-            (c.index, c.clock_hz, _flow_counters_to_data(c.a), _flow_counters_to_data(c.b))
+            (c.index, c.clock_hz, flow_counters_to_data(c.a), flow_counters_to_data(c.b))
             for c in call.counters
         ],
         "ending": None if call.ending is None else _ending_to_data(call.ending),
@@ -201,7 +196,7 @@ def from_data(data: CallData, context: Context) -> Call:
         plan=None if plan is None else MediaPlan.from_data(plan),
         journal=Journal.from_data(data["journal"]),
         counters=[
-            MediaCounters(index, clock, _flow_counters_from_data(a), _flow_counters_from_data(b))
+            MediaCounters(index, clock, flow_counters_from_data(a), flow_counters_from_data(b))
             for index, clock, a, b in data["counters"]
         ],
         ending=None if ending is None else _ending_from_data(ending),
@@ -234,28 +229,6 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
 
 def _port_to_data(port: MediaPort) -> PortData:
     return port.port, port.network, port.host, port.advertise
-
-
-def _flow_counters_to_data(counters: FlowCounters) -> FlowCountersData:
-    return {
-        "totals": [
-            counters.packets,
-            counters.octets,
-            counters.rtcp_packets,
-            counters.sent_packets,
-            counters.lost,
-        ],
-        "jitter_ticks": counters.jitter_ticks,
-        "drops": {str(reason.value): count for reason, count in counters.drops.items()},
-    }
-
-
-def _flow_counters_from_data(data: FlowCountersData) -> FlowCounters:
-    packets, octets, rtcp_packets, sent_packets, lost = data["totals"]
-    drops = {DropReason(int(number)): count for number, count in data["drops"].items()}
-    return FlowCounters(
-        packets, octets, rtcp_packets, sent_packets, lost, data["jitter_ticks"], drops
-    )
 
 
 def _ending_to_data(ending: Ending) -> EndingData:

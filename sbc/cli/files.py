@@ -127,6 +127,8 @@ _CDR_COLUMNS = (
     "ended by",
     "lost a/b",
     "jitter ms a/b",
+    "mos a/b",
+    "worst mos a/b",
     "reason",
 )
 
@@ -146,8 +148,14 @@ def _cdr_cells(record: CdrRecord) -> list[object]:
         record.ended_by,
         f"{a.lost}/{b.lost}",
         f"{a.jitter_ms:g}/{b.jitter_ms:g}",
+        f"{_score(a.mos)}/{_score(b.mos)}",
+        f"{_score(a.worst_mos)}/{_score(b.worst_mos)}",
         record.reason,
     ]
+
+
+def _score(mos: float | None) -> str:
+    return "-" if mos is None else f"{mos:.1f}"
 
 
 def _verdict(file: str, result: LoadResult) -> str:

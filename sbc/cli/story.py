@@ -1,5 +1,6 @@
 """The story of one call: of a live one as the process tells it, of an old one from its record."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from sbc.cli.answers import mapping, rows
@@ -8,6 +9,22 @@ from sbc.cli.table import draw_table
 from sbc.management.ladder import read_ladder
 from sbc.state.cdr import CdrRecord, LegRecord
 from sbc.state.file import StoreUnusable, read_records
+
+_QUALITY = {
+    "mos": "mos",
+    "worst mos": "worst_mos",
+    "as": "mos_codec",
+    "worst second %": "worst_loss_percent",
+    "longest burst": "longest_burst",
+    "round trip ms": "round_trip_ms",
+    "reports lost": "reported_lost",
+    "reports jitter ms": "reported_jitter_ms",
+}
+"""The columns of what it sounded like, and what they are of."""
+
+_NOTEWORTHY_PACKETS = 10
+_NOTEWORTHY_SHARE = 0.01
+"""Loss behind us is worth a sentence from so many packets, and so much of what was sent, on."""
 
 
 def draw_story(call: dict[str, object], width: int) -> str:
@@ -32,11 +49,7 @@ def draw_story(call: dict[str, object], width: int) -> str:
     story += draw_ladder(entries, a=a, b=b, width=width)
     if call.get("dropped"):
         story += f"({call['dropped']} entries in the middle gave way to later ones)\n"
-    media = [_media_cells(stream, side) for stream in rows(call.get("media")) for side in "ab"]
-    if media:
-        columns = ("stream", "from", "packets", "lost", "jitter ms", "latched to", "dropped")
-        story += "\n" + draw_table(columns, media)
-    return story
+    return story + _draw_media(rows(call.get("media")))
 
 
 def kept_story(records: Path, name: str) -> dict[str, object] | None:
@@ -67,7 +80,14 @@ def story_of(record: CdrRecord) -> dict[str, object]:
         "ended_by": record.ended_by,
         "reason": record.reason,
         "journal": read_ladder(record.ladder),
+        "media": _media(record),
     }
+
+
+def _media(record: CdrRecord) -> list[dict[str, object]]:
+    """All streams of a call as one; none where nothing was heard."""
+    a, b = record.from_a, record.from_b
+    return [{"a": asdict(a), "b": asdict(b)}] if a.packets or b.packets else []
 
 
 def _leg(leg: LegRecord) -> dict[str, object]:
@@ -84,20 +104,47 @@ def leg_name(leg: dict[str, object]) -> str:
     return f"{leg.get('peer') or leg.get('network')} {leg.get('address')}"
 
 
+def _draw_media(streams: list[dict[str, object]]) -> str:
+    """Tables of what was counted and of what it sounded like, and what is odd about it."""
+    each = [(stream, side) for stream in streams for side in "ab"]
+    if not each:
+        return ""
+    columns = ("stream", "from", "packets", "lost", "jitter ms", "latched to", "dropped")
+    drawn = "\n" + draw_table(columns, [_media_cells(stream, side) for stream, side in each])
+    titles = ("stream", "from", *_QUALITY)
+    drawn += "\n" + draw_table(titles, [_quality_cells(stream, side) for stream, side in each])
+    return drawn + "".join(_remark(stream, side) for stream, side in each)
+
+
 def _media_cells(stream: dict[str, object], side: str) -> list[object]:
     counted = mapping(stream.get(side))
     latch = mapping(stream.get(f"{side}_rtp_latch"))
-    ticks, clock_hz = counted.get("jitter_ticks"), stream.get("clock_hz")
-    jitter_ms = None
-    if isinstance(ticks, int | float) and isinstance(clock_hz, int) and clock_hz:
-        jitter_ms = round(ticks * 1000 / clock_hz, 1)
     drops = [f"{count} {reason}" for reason, count in mapping(counted.get("drops")).items()]
     return [
         stream.get("index"),
         side,
         counted.get("packets"),
         counted.get("lost"),
-        jitter_ms,
+        counted.get("jitter_ms"),
         f"{latch['source']} ({latch.get('rank')})" if latch.get("source") else None,
         ", ".join(drops),
     ]
+
+
+def _quality_cells(stream: dict[str, object], side: str) -> list[object]:
+    counted = mapping(stream.get(side))
+    return [stream.get("index"), side, *(counted.get(key) for key in _QUALITY.values())]
+
+
+def _remark(stream: dict[str, object], side: str) -> str:
+    """What a side lost of packets that had left here, when it is much; else nothing."""
+    other = "b" if side == "a" else "a"
+    packets = mapping(stream.get(other)).get("packets")
+    behind = mapping(stream.get(side)).get("lost_behind_us")
+    if not (isinstance(behind, int) and isinstance(packets, int)):
+        return ""
+    if behind < _NOTEWORTHY_PACKETS or behind < packets * _NOTEWORTHY_SHARE:
+        return ""
+    return (
+        f"{side} reports {behind} packets lost that had left here: look between here and {side}\n"
+    )

@@ -1,7 +1,9 @@
 """What the relay saw, in words for a call's journal."""
 
+from collections.abc import Mapping
+
 from media.events import KeyErrors, Latched, MediaResumed, RelatchRefused
-from media.types import Endpoint
+from media.types import DropReason, Endpoint
 from sbc.routing.facing import bracketed
 
 
@@ -21,6 +23,12 @@ def media_story(event: Latched | RelatchRefused | MediaResumed | KeyErrors) -> s
     if isinstance(event, KeyErrors):
         return f"{event.count} packets failed SRTP authentication"
     return "media resumed"
+
+
+def drops_story(drops: Mapping[DropReason, int]) -> str:
+    """One line of the call's story for what was not relayed of a side, the most frequent first."""
+    often = sorted(drops.items(), key=lambda drop: (-drop[1], drop[0]))
+    return "not relayed: " + ", ".join(f"{count} {reason.name.lower()}" for reason, count in often)
 
 
 def _place(endpoint: Endpoint) -> str:

@@ -1,14 +1,16 @@
 """Carrying out what the cores ask for, in order; what fails goes back to them as an event."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from media.errors import MediaError
 from media.errors import MediaRefused as RelayRefused
 from media.plan import CloseStream, MediaPlan, RelayCommand, diff
-from media.types import SideName
+from media.types import DropReason, SideName
 from sbc.b2bua import commands as call_commands
 from sbc.b2bua.call import Call, MediaCounters
 from sbc.driver.edges import Log, MediaRelay, Wire
+from sbc.driver.media_story import drops_story
 from sbc.driver.ports import NetworkPorts
 from sbc.registrar import commands as registrar_commands
 from sbc.sip.message import make_response
@@ -42,6 +44,8 @@ class Outbox:
         self._owners: dict[str, tuple[str, str]] = {}
         self._refs: dict[str, dict[str, str]] = {}
         self._plans: dict[str, MediaPlan] = {}
+        self.dropped: Counter[DropReason] = Counter()
+        """Datagrams that were not relayed, of all streams that have closed."""
 
     def owner_of(self, key: str) -> tuple[str, str] | None:
         """Who sent a client transaction: a call's name or REGISTRAR, and its reference."""
@@ -203,7 +207,10 @@ class Outbox:
     def _count(
         self, call: Call, commands: Sequence[RelayCommand], before: MediaPlan | None
     ) -> None:
-        """Note the counters of streams that are about to close."""
+        """Note the counters of streams that are about to close, and in the story what was dropped.
+
+        Events are bounded in rate, so that nobody fills a story: this line is what tells all.
+        """
         if before is None:
             return
         clocks = {stream.index: stream.clock_hz for stream in before.streams}
@@ -218,6 +225,10 @@ class Outbox:
                 call.counters.append(
                     MediaCounters(index, clocks[index], counted[SideName.A], counted[SideName.B])
                 )
+                for side in SideName:
+                    if drops := counted[side].drops:
+                        self.dropped.update(drops)
+                        call.journal.note(call.now, "media", drops_story(drops), side.value)
 
 
 def _was_silent(call: Call) -> bool:

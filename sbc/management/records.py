@@ -5,10 +5,11 @@ Spec: RFC 7092 §3 (our role).
 
 from collections.abc import Callable
 
-from media.types import FlowCounters, SideName
+from media.types import SideName
 from sbc.b2bua.call import Call
 from sbc.b2bua.leg import Leg
 from sbc.management.ladder import ladder_text
+from sbc.management.quality import all_streams, rtp_totals
 from sbc.routing.facing import bracketed
 from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 
@@ -70,15 +71,12 @@ def _leg(leg: Leg) -> LegRecord:
 
 
 def _totals(call: Call, side: SideName) -> RtpTotals:
-    packets = octets = lost = 0
-    jitter_ms = 0.0
-    for counted in call.counters:
-        flow: FlowCounters = counted.a if side is SideName.A else counted.b
-        packets += flow.packets
-        octets += flow.octets
-        lost += flow.lost
-        jitter_ms = max(jitter_ms, flow.jitter_ticks * 1000 / counted.clock_hz)
-    return RtpTotals(packets, octets, lost, round(jitter_ms, 3))
+    return all_streams(
+        rtp_totals(counted.a, counted.b, counted.clock_hz)
+        if side is SideName.A
+        else rtp_totals(counted.b, counted.a, counted.clock_hz)
+        for counted in call.counters
+    )
 
 
 def _encrypts(call: Call) -> bool:

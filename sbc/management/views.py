@@ -1,16 +1,17 @@
 """What the operator's commands show: the running process as plain data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 import trio
 
 from media.relay import Relay
-from media.types import FlowCounters, SideName
+from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
 from sbc.management.log import Log
+from sbc.management.quality import rtp_totals
 from sbc.resolver.addresses import PeerAddresses
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
@@ -57,7 +58,8 @@ class Views:
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
-        What it holds must come back to zero when nobody calls; ``received`` and below only grow.
+        What it holds must come back to zero when nobody calls; ``received`` and below only grow, as
+        do the drops of streams that have closed.
         """
         board = self._switchboard
         counts = board.layer.counts
@@ -78,6 +80,7 @@ class Views:
                 "streams": len(self._relay.streams()),
                 "planned_calls": board.outbox.planned,
                 "ports_in_use": board.ports.in_use(),
+                "dropped": _by_reason(board.outbox.dropped),
             },
             "connections": self._transports.connections,
             "tasks": statistics.tasks_living,
@@ -96,7 +99,7 @@ class Views:
         """Counters and latches of a live call's streams, or what was counted of an ended one."""
         if call.plan is None:
             return [
-                {"index": c.index, "clock_hz": c.clock_hz, "a": _counted(c.a), "b": _counted(c.b)}
+                {"index": c.index, "clock_hz": c.clock_hz, **_measured(c.a, c.b, c.clock_hz)}
                 for c in call.counters
             ]
         rows: list[Row] = []
@@ -105,9 +108,12 @@ class Views:
             if stream_id not in self._relay.streams():
                 continue
             counters = self._relay.counters(stream_id)
-            row: Row = {"index": stream.index, "clock_hz": stream.clock_hz}
-            for side in SideName:
-                row[side.value] = _counted(counters[side])
+            a, b = counters[SideName.A], counters[SideName.B]
+            row: Row = {
+                "index": stream.index,
+                "clock_hz": stream.clock_hz,
+                **_measured(a, b, stream.clock_hz),
+            }
             for (side, component), latch in self._relay.latches(stream_id).items():
                 if latch.source is not None:
                     key = f"{side.value}_{component.name.lower()}_latch"
@@ -119,16 +125,30 @@ class Views:
         return rows
 
 
-def _counted(counters: FlowCounters) -> Row:
+def _measured(a: FlowCounters, b: FlowCounters, clock_hz: int) -> Row:
+    """Both sides of a stream, as their record will have them and with what it has not."""
     return {
-        "packets": counters.packets,
-        "octets": counters.octets,
+        "a": {**asdict(rtp_totals(a, b, clock_hz)), **_of_the_moment(a)},
+        "b": {**asdict(rtp_totals(b, a, clock_hz)), **_of_the_moment(b)},
+    }
+
+
+def _of_the_moment(counters: FlowCounters) -> Row:
+    last = counters.interval
+    return {
         "rtcp_packets": counters.rtcp_packets,
         "sent_packets": counters.sent_packets,
-        "lost": counters.lost,
         "jitter_ticks": round(counters.jitter_ticks, 1),
-        "drops": {reason.name.lower(): count for reason, count in counters.drops.items()},
+        "last_second": {"expected": last.expected, "lost": last.lost},
+        "last_mos": None if counters.speech is None else round(counters.speech.last, 2),
+        "loss_runs": counters.bursts.runs,
+        "burst_ratio": round(counters.bursts.ratio, 2),
+        "drops": _by_reason(counters.drops),
     }
+
+
+def _by_reason(drops: Mapping[DropReason, int]) -> Row:
+    return {reason.name.lower(): count for reason, count in drops.items()}
 
 
 def _place(host: str, port: int) -> str:

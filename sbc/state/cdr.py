@@ -30,12 +30,35 @@ class EndedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RtpTotals:
-    """What one side sent us over the whole call."""
+    """What one side sent us over the whole call, and what it says of what it got from us.
+
+    None is for what was not measured: nothing came, it was no speech, the side sends no reports.
+    """
 
     packets: int = 0
     octets: int = 0
     lost: int = 0
     jitter_ms: float = 0.0
+    """Interarrival jitter at the end. Spec: RFC 3550 A.8."""
+    longest_burst: int | None = None
+    """Packets in the longest run of lost ones."""
+    worst_loss_percent: float | None = None
+    """Share of packets lost in the worst second."""
+    mos: float | None = None
+    """What its speech sounded like as it reached us, on the mean: a mean opinion score from 1 to
+    4.5 of every ten seconds. Spec: ITU-T G.107."""
+    worst_mos: float | None = None
+    """The score of the worst ten seconds."""
+    mos_codec: str | None = None
+    """Whose figures the scores were made with; ``G.711 assumed`` where the codec has none."""
+    round_trip_ms: float | None = None
+    """Time to it and back, by its last report. Spec: RFC 3550 §6.4.1."""
+    reported_lost: int | None = None
+    """Packets that it says were lost on the whole way to it; negative when some came twice."""
+    reported_jitter_ms: float | None = None
+    """The jitter that it says they came with."""
+    lost_behind_us: int | None = None
+    """Those of its lost packets that had left here for it."""
 
 
 @dataclass(frozen=True, slots=True)

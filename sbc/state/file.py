@@ -13,23 +13,21 @@ from pathlib import Path
 from sbc.state.cdr import CdrRecord, EndedBy
 from sbc.state.rows import COLUMNS, Value, record_of
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+"""Version 1 had not the columns of what calls sounded like."""
 _DELETE_AT_ONCE = 5000
 
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _TABLE = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
 _MARKS = ", ".join("?" for _ in COLUMNS)
 _INSERT = f"INSERT OR REPLACE INTO cdr ({_NAMES}) VALUES ({_MARKS})"  # noqa: S608 - own names
-_SELECT = f"SELECT {_NAMES} FROM cdr"  # noqa: S608 - own names
 
 _CREATE = f"""
-BEGIN;
 CREATE TABLE IF NOT EXISTS cdr ({_TABLE});
 CREATE INDEX IF NOT EXISTS cdr_by_start ON cdr (started_at);
 CREATE INDEX IF NOT EXISTS cdr_in_progress ON cdr (call) WHERE ended_at IS NULL;
 CREATE TABLE IF NOT EXISTS alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
 PRAGMA user_version = {_SCHEMA_VERSION};
-COMMIT;
 """
 _ALIVE = "INSERT OR REPLACE INTO alive VALUES (1, ?)"
 _SEEN = "coalesce((SELECT at FROM alive), 0)"
@@ -134,17 +132,21 @@ class CdrFile:
 def read_records(path: Path, *, last: int, call: str | None = None) -> list[CdrRecord]:
     """The newest records, oldest first, or those whose call id begins with `call`.
 
+    Of a file that an earlier version wrote, what it did not record is None.
+
     Raises:
         StoreUnusable: there is no such file or it cannot be read.
     """
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such file")
     where = "" if call is None else " WHERE substr(call, 1, length(?1)) = ?1"
-    query = f"{_SELECT}{where} ORDER BY started_at DESC LIMIT ?2"
     try:
         with contextlib.closing(
             sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         ) as connection:
+            there = _columns(connection)
+            names = ", ".join(name if name in there else "NULL" for name, _ in COLUMNS)
+            query = f"SELECT {names} FROM cdr{where} ORDER BY started_at DESC LIMIT ?2"  # noqa: S608 - own names
             rows = connection.execute(query, (call, last)).fetchall()
     except sqlite3.Error as error:
         raise StoreUnusable(f"{path}: {error}") from error
@@ -175,10 +177,22 @@ def _connected(path: Path) -> sqlite3.Connection:
             # A record must survive loss of power: one flush to disk per batch.
             connection.execute("PRAGMA synchronous = FULL")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version in (0, _SCHEMA_VERSION):
-                connection.executescript(_CREATE)
+            if 0 <= version <= _SCHEMA_VERSION:
+                connection.executescript(f"BEGIN; {_CREATE} {_additions(connection)} COMMIT;")
                 undo.pop_all()
                 return connection
         except sqlite3.Error as error:
             raise StoreUnusable(f"{path}: {error}") from error
     raise StoreUnusable(f"{path}: written by another version ({version})")
+
+
+def _additions(connection: sqlite3.Connection) -> str:
+    """The columns that a file of an earlier version lacks."""
+    there = _columns(connection)
+    missing = [(name, kind) for name, kind in COLUMNS if there and name not in there]
+    return " ".join(f"ALTER TABLE cdr ADD COLUMN {name} {kind};" for name, kind in missing)
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    """The names of the columns that are there; none where there is no table yet."""
+    return {row[1] for row in connection.execute("PRAGMA table_info(cdr)")}

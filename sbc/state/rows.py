@@ -8,6 +8,18 @@ from typing import Any
 
 from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 
+_QUALITY = (
+    ("longest_burst", "INTEGER"),
+    ("worst_loss_percent", "REAL"),
+    ("mos", "REAL"),
+    ("worst_mos", "REAL"),
+    ("mos_codec", "TEXT"),
+    ("round_trip_ms", "REAL"),
+    ("reported_lost", "INTEGER"),
+    ("reported_jitter_ms", "REAL"),
+    ("lost_behind_us", "INTEGER"),
+)
+
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("call", "TEXT PRIMARY KEY"),
     ("session_id", "TEXT NOT NULL"),
@@ -40,8 +52,11 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("from_b_jitter_ms", "REAL NOT NULL"),
     ("role", "TEXT NOT NULL"),
     ("ladder", "TEXT NOT NULL"),
+    *((f"from_a_{name}", kind) for name, kind in _QUALITY),
+    *((f"from_b_{name}", kind) for name, kind in _QUALITY),
 )
-"""Names and SQL types, in the order of a row."""
+"""Names and SQL types, in the order of a row. What a later version adds stands at the end and may
+be null, so that it can be added to the files of earlier ones."""
 
 Value = str | int | float | None
 
@@ -75,6 +90,8 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         *_rtp_values(record.from_b),
         record.role,
         record.ladder,
+        *_quality_values(record.from_a),
+        *_quality_values(record.from_b),
     )
 
 
@@ -95,8 +112,8 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         q850=row[18],
         ended_by=None if row[19] is None else EndedBy(row[19]),
         reason=row[20],
-        from_a=RtpTotals(*row[21:25]),
-        from_b=RtpTotals(*row[25:29]),
+        from_a=RtpTotals(*row[21:25], *row[31:40]),
+        from_b=RtpTotals(*row[25:29], *row[40:49]),
         role=row[29],
         ladder=row[30],
     )
@@ -124,3 +141,7 @@ def _leg_values(leg: LegRecord) -> tuple[Value, ...]:
 
 def _rtp_values(totals: RtpTotals) -> tuple[Value, ...]:
     return (totals.packets, totals.octets, totals.lost, totals.jitter_ms)
+
+
+def _quality_values(totals: RtpTotals) -> tuple[Value, ...]:
+    return tuple(getattr(totals, name) for name, _ in _QUALITY)

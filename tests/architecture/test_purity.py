@@ -39,6 +39,9 @@ CORES = [
     "media.events",
     "media.latch",
     "media.packet",
+    "media.quality",
+    "media.rating",
+    "media.reports",
     "media.statistics",
 ]
 

@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from media.types import DropReason, FlowCounters
+from media.types import (
+    BurstLoss,
+    DropReason,
+    FlowCounters,
+    IntervalLoss,
+    PeerView,
+    SpeechQuality,
+)
 from sbc.b2bua.call import Call, MediaCounters
 from sbc.b2bua.events import MediaNoted
 from sbc.b2bua.snapshot import from_data, to_data
@@ -78,7 +85,14 @@ def ended(story: Story) -> None:
     story.ask(A, "BYE")
     story.reply(200)
     drops = {DropReason.UNKNOWN_SOURCE: 4}
-    counters = FlowCounters(1, 2, 3, 4, 5, 6.5, drops)
+    counters = FlowCounters(
+        *(1, 2, 3, 4, 5, 6.5, drops),
+        IntervalLoss(50, 1, 20),
+        BurstLoss(3, 2, 1.25),
+        SpeechQuality(4.4, 4.25, 3.5, 6, "G.711"),
+        PeerView(0xCAFE, 3, -1, 80),
+        41.25,
+    )
     story.call.counters.append(MediaCounters(0, 8000, counters, FlowCounters()))
 
 

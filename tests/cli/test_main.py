@@ -38,8 +38,22 @@ STORY = {
         {
             "index": 0,
             "clock_hz": 8000,
-            "a": {"packets": 500, "lost": 1, "jitter_ticks": 8.0, "drops": {"not_latched": 2}},
-            "b": {"packets": 499, "lost": 0, "jitter_ticks": 0.0, "drops": {}},
+            "a": {
+                "packets": 500,
+                "lost": 1,
+                "jitter_ms": 1.0,
+                "mos": 4.35,
+                "worst_mos": 3.5,
+                "mos_codec": "G.729A",
+                "worst_loss_percent": 2.0,
+                "longest_burst": 1,
+                "round_trip_ms": 41.2,
+                "reported_lost": 20,
+                "reported_jitter_ms": 2.5,
+                "lost_behind_us": 19,
+                "drops": {"not_latched": 2},
+            },
+            "b": {"packets": 499, "lost": 0, "jitter_ms": 0.0, "mos": None, "drops": {}},
             "a_rtp_latch": {"source": "198.51.100.7:4000", "rank": "signalled"},
         }
     ],
@@ -140,6 +154,12 @@ async def test_a_call_is_told_with_its_ladder_and_its_media(
     assert "(3 entries in the middle gave way to later ones)" in out
     assert "198.51.100.7:4000 (signalled)" in out
     assert "2 not_latched" in out
+    table = out[out.index("STREAM  FROM  MOS") :].splitlines()
+    assert table[1].split() == [
+        *("0", "a", "4.35", "3.5", "G.729A", "2.0", "1", "41.2", "20", "2.5")
+    ]
+    assert table[2].split() == ["0", "b", *("-" for _ in range(8))]
+    assert table[3:] == ["a reports 19 packets lost that had left here: look between here and a"]
     assert await process.sbc("calls", "--ladder", "c", "--json") == 0
     assert json.loads(capsys.readouterr().out) == STORY
 
@@ -277,6 +297,8 @@ def test_call_records_are_shown_without_a_process(
     assert head.startswith("CALL  STARTED")
     assert "0:01:00" in first
     assert "3/0" in first
+    assert "4.4/-" in first
+    assert "3.8/-" in first
     assert "callee" in first
     assert "in progress" in second
 
@@ -298,6 +320,8 @@ def test_call_records_can_be_drawn(records: Path, capsys: pytest.CaptureFixture[
     assert "phones [2001:db8::1]:5060" in lines[1]
     assert "   0.000 |-INVITE sip:600@sbc-" in lines[3]
     assert "  60.021 |  * decision: ends" in lines[4]
+    assert lines[-2].split()[1:4] == ["b", "-", "-"]
+    assert lines[-1] == "a reports 237 packets lost that had left here: look between here and a"
     assert main(["cdr", "--file", str(records), "--ladder"]) == 0
     assert "\n\nc2  in progress  " in capsys.readouterr().out
 
@@ -387,6 +411,14 @@ def test_the_schemas_are_json_schemas(capsys: pytest.CaptureFixture[str]) -> Non
         schema = json.loads(capsys.readouterr().out)
         assert key in schema["properties"]
         assert schema["$schema"].startswith("https://json-schema.org/")
+
+
+def test_the_version_can_be_asked_for_as_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    option = capsys.readouterr().out
+    main(["version"])
+    assert (ended.value.code, option) == (0, capsys.readouterr().out)
 
 
 def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:

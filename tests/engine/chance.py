@@ -8,7 +8,16 @@ from pylibsrtp import Error, Session
 
 from media.plan import CloseStream, MediaSide, MediaStream, OpenStream, UpdateStream
 from media.types import Component, Endpoint, SideName, SrtpKeys, StreamId
-from tests.engine.kit import LIBSRTP_SUITES, keys, protecting, rtcp, rtp
+from tests.engine.kit import (
+    LIBSRTP_SUITES,
+    keys,
+    protecting,
+    receiver_report,
+    report_block,
+    rtcp,
+    rtp,
+    sender_report,
+)
 from tests.engine.twins import Twins
 
 HOSTS = {
@@ -52,7 +61,10 @@ class Leg:
         self.ssrc = chance.randrange(1, 5)
         self.restless = chance.random() < 0.1
         """Whether it takes another SSRC for each packet."""
+        self.payload_type = chance.choice([0, 0, 8, 18, 4, 111])
         self.said: list[bytes] = []
+        self.reported: list[tuple[int, int]] = []
+        """The stamps of its sender reports, and when they were sent."""
         self._sessions: dict[SrtpKeys, Session] = {}
 
     def plan(self, peer: Endpoint | None) -> MediaSide:
@@ -135,15 +147,15 @@ class Leg:
         who = chance.choice(["phone", "phone", "signalling", "signalling", "stranger", "private"])
         return Endpoint(self.hosts[who], chance.choice([4000, 4001, 4000, 5000]))
 
-    def says(self, side: MediaSide) -> tuple[Component, bytes]:
-        """A datagram and the port it goes to."""
+    def says(self, side: MediaSide, other: "Leg", now: int) -> tuple[Component, bytes]:
+        """A datagram and the port it goes to; the other leg is whom its reports are about."""
         chance = self.chance
         if chance.random() < 0.15:
             return chance.choice(list(Component)), self._junk()
         if self.said and chance.random() < 0.06:
             return chance.choice(list(Component)), chance.choice(self.said[-50:])
         if chance.random() < 0.15:
-            data = rtcp(self.ssrc, chance.randrange(1 << 32))
+            data = self._rtcp(other, now)
             component = Component.RTP if side.rtcp_mux else Component.RTCP
             sealed = self._sealed(side, data, rtp_packet=False)
         else:
@@ -184,13 +196,49 @@ class Leg:
         elif chance.random() < 0.02:
             self.ssrc = chance.randrange(1, 80)
         payload = bytes(chance.choice([0, 20, 160, 160, 160, 160, 1000, 1345, 1480]))
-        packet = rtp(self.sequence, payload, ssrc=self.ssrc, timestamp=self.timestamp)
+        packet = rtp(
+            self.sequence,
+            payload,
+            ssrc=self.ssrc,
+            timestamp=self.timestamp,
+            payload_type=101 if chance.random() < 0.03 else self.payload_type,
+        )
         if chance.random() < 0.1:
             sources = chance.randrange(4)
             extension = struct.pack("!HHI", 0xBEDE, 1, 7)
             first = 0x90 | sources
             packet = bytes([first]) + packet[1:12] + bytes(4 * sources) + extension + packet[12:]
         return packet
+
+    def _rtcp(self, other: "Leg", now: int) -> bytes:
+        chance = self.chance
+        note = rtcp(self.ssrc, chance.randrange(1 << 32))
+        draw = chance.random()
+        if draw < 0.2:
+            return note
+        blocks = [self._block(other, now) for _ in range(chance.choice([0, 1, 1, 1, 2]))]
+        if draw < 0.6:
+            self.reported.append((chance.randrange(1 << 32), now))
+            report = sender_report(self.reported[-1][0], *blocks, ssrc=self.ssrc)
+        else:
+            report = receiver_report(*blocks, ssrc=self.ssrc)
+        if chance.random() < 0.1:  # a count that says more or less than there is
+            report = bytes([0x80 | chance.randrange(32)]) + report[1:]
+        return report + note if chance.random() < 0.5 else report
+
+    def _block(self, other: "Leg", now: int) -> bytes:
+        """What it says of the other leg, and mostly of a report it had from there."""
+        chance = self.chance
+        stamp, at = chance.choice(other.reported[-3:] or [(0, now)])
+        away = (now - at) * 65536 // 1_000_000_000
+        return report_block(
+            other.ssrc if chance.random() < 0.8 else chance.randrange(5),
+            fraction_lost=chance.randrange(256),
+            lost=chance.randrange(-5, 1000),
+            jitter_ticks=chance.randrange(2000),
+            last_report=stamp if chance.random() < 0.9 else chance.randrange(1 << 32),
+            delay=min(int(away * chance.choice([0.0, 0.5, 1.0, 1.1])), 0xFFFFFFFF),
+        )
 
     def _junk(self) -> bytes:
         chance = self.chance
@@ -242,7 +290,8 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
             a, b = pair[SideName.A], pair[SideName.B]
             elsewhere = [leg.local for others in legs.values() for leg in others.values()]
             peer = chance.choice(elsewhere) if elsewhere else None
-            stream = MediaStream(0, "audio", 8000, a.plan(peer), b.plan(peer))
+            kind = chance.choice(["audio", "audio", "audio", "video"])
+            stream = MediaStream(0, kind, 8000, a.plan(peer), b.plan(peer))
             silence = chance.choice([None, 2.0, 30.0])
             twins.apply(OpenStream(stream_id, stream, silence, chance.random() < 0.5))
             legs[stream_id] = pair
@@ -260,8 +309,7 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
             twins.apply(CloseStream(stream_id))
             del legs[stream_id]
         elif draw < 0.07:
-            twins.now += chance.choice([500_000_000, 1_000_000_000, 2_500_000_000, 31_000_000_000])
-            twins.tick()
+            _wait(twins, chance)
         elif moves and draw < 0.075:
             twins.move()
         elif draw < 0.09:
@@ -273,7 +321,8 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
         else:
             side = chance.choice([SideName.A, SideName.A, SideName.B])
             leg, plan = legs[stream_id][side], command.stream.side(side)
-            component, data = leg.says(plan)
+            other = legs[stream_id][SideName.B if side is SideName.A else SideName.A]
+            component, data = leg.says(plan, other, twins.now)
             peer = chance.choice(list(legs.values()))[chance.choice(list(SideName))].local
             twins.receive(stream_id, side, component, leg.source(plan, component, peer), data)
         twins.now += chance.randrange(40_000_000)
@@ -281,6 +330,13 @@ def play(seed: int, steps: int, *, moves: bool = False) -> Twins:
             twins.compare()
     twins.compare()
     return twins
+
+
+def _wait(twins: Twins, chance: Random) -> None:
+    """Time passes, and the engines look around: once mostly, else until windows are over."""
+    twins.now += chance.choice([500_000_000, 1_000_000_000, 2_500_000_000, 31_000_000_000])
+    for _ in range(chance.choice([1, 1, 1, 10])):
+        twins.tick()
 
 
 def _talk(twins: Twins, stream_id: StreamId, side: SideName, leg: Leg) -> None:

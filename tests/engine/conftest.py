@@ -1,7 +1,6 @@
 """Every test that takes a `rig` runs once on each engine, and on each tier of the native one."""
 
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
@@ -9,24 +8,25 @@ import trio
 from media.engines.base import Engine
 from media.engines.reference import ReferenceEngine
 from tests.engine.kit import Rig
+from tests.kit.engines import need_engine
 
-ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine}
-try:
+
+def _engine(name: str) -> Engine:
+    """The engine of that name; skips where there is none."""
+    if name == "reference":
+        return ReferenceEngine()
+    need_engine("native")
     from media.engines.native import NativeEngine
-except ImportError:  # the extension is not built: it is not there to be tested
-    pass
-else:
-    for tier in ("io_uring", "epoll"):
-        try:
-            NativeEngine(1, tier).close()
-        except OSError:  # this machine forbids the tier
-            continue
-        ENGINES[f"native-{tier}"] = partial(NativeEngine, 2, tier)
+
+    try:
+        return NativeEngine(2, "io_uring" if name == "native-io_uring" else "epoll")
+    except OSError as error:
+        pytest.skip(f"this machine forbids the tier: {error}")
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=["reference", "native-io_uring", "native-epoll"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    rig = Rig(ENGINES[request.param]())
+    rig = Rig(_engine(request.param))
     async with trio.open_nursery() as nursery:
         await nursery.start(rig.engine.run, rig.deliver)
         yield rig

@@ -69,6 +69,34 @@ def rtcp(ssrc: int = 0x5EED, note: int = 0) -> bytes:
     return struct.pack("!BBHI", 0x80, 201, 1, ssrc) + struct.pack("!BBHI", 0x81, 203, 1, note)
 
 
+def report_block(
+    ssrc: int,
+    *,
+    fraction_lost: int = 0,
+    lost: int = 0,
+    jitter_ticks: int = 0,
+    last_report: int = 0,
+    delay: int = 0,
+) -> bytes:
+    """A report block (RFC 3550 §6.4.1); `delay` is in 65536ths of a second."""
+    loss = fraction_lost << 24 | lost & 0xFFFFFF
+    return struct.pack("!6I", ssrc, loss, 0, jitter_ticks, last_report, delay)
+
+
+def sender_report(stamp: int, *blocks: bytes, ssrc: int = 0x5EED) -> bytes:
+    """A sender report whose NTP timestamp has `stamp` in its middle."""
+    words = 6 + 6 * len(blocks)
+    header = struct.pack("!BBHI", 0x80 | len(blocks), 200, words, ssrc)
+    return header + struct.pack("!QIII", stamp << 16, 0, 0, 0) + b"".join(blocks)
+
+
+def receiver_report(*blocks: bytes, ssrc: int = 0x5EED) -> bytes:
+    """A receiver report with these blocks."""
+    return struct.pack("!BBHI", 0x80 | len(blocks), 201, 1 + 6 * len(blocks), ssrc) + b"".join(
+        blocks
+    )
+
+
 def keys(
     suite: SrtpSuite = SrtpSuite.AES_CM_128_HMAC_SHA1_80,
     seed: int = 1,
@@ -184,8 +212,10 @@ class Rig:
         side = MediaSide("net", local, local_rtcp, remote=remote, remote_rtcp=above)
         return replace(side, **changes)  # type: ignore[arg-type]  # fields by name
 
-    def open(self, a: MediaSide, b: MediaSide, stream_id: StreamId = STREAM) -> MediaStream:
-        stream = MediaStream(stream_id[1], "audio", 8000, a, b)
+    def open(
+        self, a: MediaSide, b: MediaSide, stream_id: StreamId = STREAM, kind: str = "audio"
+    ) -> MediaStream:
+        stream = MediaStream(stream_id[1], kind, 8000, a, b)
         self.engine.apply([OpenStream(stream_id, stream, self.inactivity_s, self.pinholes)])
         self.stream = stream
         return stream

@@ -10,7 +10,7 @@ import pytest
 
 from media.types import DropReason, LatchRank
 
-pytest.importorskip("media._native", reason="the extension is not built")
+pytest.importorskip("media.engines.native", exc_type=ImportError)
 
 from tests.engine.chance import play
 
@@ -40,11 +40,14 @@ def test_a_stream_that_moves_to_another_process_goes_on_all_the_same(first: int)
 def test_chance_meets_everything() -> None:
     seen: Counter[str] = Counter()
     learned: Counter[LatchRank] = Counter()
+    measured: Counter[str] = Counter()
     for seed in range(100):
         twins = play(seed, 4 * STEPS)
         seen += twins.verdicts
         learned += twins.learned
+        measured += twins.measured
     assert {reason.name for reason in DropReason} - {"SEND_FAILED"} <= set(seen)
     assert seen["handshake"] > 100
     assert seen["relayed"] > 0.3 * seen.total()
     assert set(learned) == set(LatchRank) - {LatchRank.NONE}
+    assert min(measured[name] for name in ("speech", "windows", "peer", "round_trip_ms")) > 50

@@ -84,6 +84,22 @@ def test_a_capture_joins_fragments(lab: Lab) -> None:
     wait_until(arrived, within_s=5, what="both long datagrams, whole")
 
 
+def test_a_capture_may_leave_out_what_is_received(lab: Lab) -> None:
+    internet = lab.switch("internet")
+    one, two = lab.host("one"), lab.host("two")
+    one.join(internet, "203.0.113.1/24")
+    two.join(internet, "203.0.113.2/24")
+    whole, sent = lab.keep(Capture(one)), lab.keep(Capture(one, only_sent=True))
+    here, there = one.udp_socket(one.ip, 7000), two.udp_socket(two.ip, 7000)
+    here.sendto(b"sent", (two.ip, 7000))
+    there.sendto(b"received", (one.ip, 7000))
+
+    wait_until(lambda: len(whole.datagrams()) == 2, within_s=5, what="both datagrams")
+    assert [datagram.payload for datagram in sent.datagrams()] == [b"sent"]
+    here.close()
+    there.close()
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_sipp_talks_to_sipp_and_the_oracle_sees_that_no_border_stands_between(
     lab: Lab, transport: str

@@ -131,6 +131,11 @@ class Phone:
             and self.layer.counts.servers == 0
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether its call is up and no offer is open."""
+        return self.phase is Phase.UP and not self._negotiating()
+
     # -- deeds -------------------------------------------------------------------------------
 
     def _do_invite(self, now: float) -> None:

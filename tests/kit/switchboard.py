@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from media.errors import MediaRefused, UnknownStream
 from media.plan import CloseStream, OpenStream, RelayCommand
-from media.types import FlowCounters, SideName, SrtpAbilities, SrtpSuite, StreamId
+from media.types import DropReason, FlowCounters, SideName, SrtpAbilities, SrtpSuite, StreamId
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
 from sbc.driver.placing import InForce
@@ -97,6 +97,8 @@ class FakeRelay:
     def __init__(self) -> None:
         self.open: dict[StreamId, object] = {}
         self.refuse_because = ""
+        self.drops: dict[DropReason, int] = {}
+        """What every stream counts of its side A."""
 
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         opens = any(isinstance(command, OpenStream) for command in commands)
@@ -111,7 +113,7 @@ class FakeRelay:
     def counters(self, stream_id: StreamId) -> dict[SideName, FlowCounters]:
         if stream_id not in self.open:
             raise UnknownStream(str(stream_id))
-        return {SideName.A: FlowCounters(), SideName.B: FlowCounters()}
+        return {SideName.A: FlowCounters(drops=self.drops), SideName.B: FlowCounters()}
 
 
 class FakeRecords:

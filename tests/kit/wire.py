@@ -4,6 +4,7 @@ The reader is one packet socket in the host's namespace with a large buffer, emp
 somebody asks; no process and no thread.
 """
 
+import ctypes
 import socket
 import struct
 import time
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from tests.kit.hosts import Host
 
 _ETH_P_ALL = 3
+_SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
 _BUFFER_BYTES = 64 << 20
@@ -81,11 +83,20 @@ class _Packet(NamedTuple):
 class Capture(AbstractContextManager["Capture"]):
     """Records all frames on a host's interfaces (not on its loopback) from now on."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, only_sent: bool = False) -> None:
+        """Starts recording.
+
+        Args:
+            host: Whose interfaces.
+            only_sent: Whether to leave out what the host receives: a flood would displace the
+                rest from the buffer.
+        """
         with host.entered():
             self._socket = socket.socket(
                 socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)
             )
+        if only_sent:
+            _keep_only_sent(self._socket)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setblocking(False)
@@ -164,6 +175,22 @@ class Capture(AbstractContextManager["Capture"]):
             if packet is not None:
                 packets.append(packet)
         return packets
+
+
+def _keep_only_sent(opened: socket.socket) -> None:
+    """Have the kernel keep only frames that the host sends, by a classic BPF program."""
+    program = b"".join(
+        struct.pack("=HBBI", *instruction)
+        for instruction in (
+            (0x30, 0, 0, 0xFFFFF004),  # load SKF_AD_PKTTYPE
+            (0x15, 0, 1, _OUTGOING),  # unless it is PACKET_OUTGOING, skip one
+            (0x06, 0, 0, 0xFFFFFFFF),  # keep the whole frame
+            (0x06, 0, 0, 0),  # keep nothing
+        )
+    )
+    held = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
 
 
 def _stamp(extras: list[tuple[int, int, bytes]]) -> float:

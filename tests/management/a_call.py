@@ -1,6 +1,6 @@
 """A call and a binding as the management sees them, without a wire."""
 
-from media.types import FlowCounters
+from media.types import BurstLoss, FlowCounters, IntervalLoss
 from sbc.b2bua.call import A, B, Call, MediaCounters
 from sbc.b2bua.context import Context
 from sbc.b2bua.leg import Leg
@@ -60,7 +60,14 @@ def a_leg(peer: str, flow: Flow, side: str) -> Leg:
 
 def counted(index: int, lost: int) -> MediaCounters:
     """Counters of one stream of 8000 Hz; side b heard nothing."""
-    heard = FlowCounters(packets=500, octets=86_000, lost=lost, jitter_ticks=16.0)
+    heard = FlowCounters(
+        packets=500,
+        octets=86_000,
+        lost=lost,
+        jitter_ticks=16.0,
+        interval=IntervalLoss(50, 0, 20),
+        bursts=BurstLoss(1, lost, 2.0),
+    )
     return MediaCounters(index, 8000, heard, FlowCounters())
 
 

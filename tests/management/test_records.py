@@ -31,8 +31,9 @@ def test_an_ended_call_says_who_ended_it_why_and_what_was_heard() -> None:
     (record,) = kept
     assert record.duration_s == 60.0
     assert (record.status, record.q850, record.ended_by) == (200, 16, EndedBy.CALLEE)
-    assert record.from_a == RtpTotals(1000, 172_000, 7, 2.0)
-    assert record.from_b == RtpTotals()
+    counted_a = RtpTotals(1000, 172_000, 7, 2.0, longest_burst=4, worst_loss_percent=2.0)
+    assert record.from_a == counted_a
+    assert record.from_b == RtpTotals(longest_burst=0, worst_loss_percent=0.0)
     assert record.role == "media-relay"
     assert record.ladder == (
         "0.000 sip a in INVITE sip:600@x\n"

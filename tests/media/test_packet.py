@@ -12,6 +12,7 @@ from media.packet import (
     is_compound_rtcp_untrusted,
     read_rtcp_untrusted,
     read_rtp_untrusted,
+    split_rtcp_untrusted,
 )
 
 HEADER = struct.pack("!BBHII", 0x80, 0, 7, 160, 0xCAFE)
@@ -93,6 +94,12 @@ def test_rtcp_fills_its_datagram(data: bytes, ssrc: int | None, compound: bool) 
     assert is_compound_rtcp_untrusted(data) is compound
 
 
+def test_compound_rtcp_falls_into_its_packets_up_to_the_first_that_is_none() -> None:
+    assert list(split_rtcp_untrusted(REPORT + FEEDBACK)) == [REPORT, FEEDBACK]
+    assert list(split_rtcp_untrusted(REPORT + FEEDBACK[:-1])) == [REPORT]
+    assert list(split_rtcp_untrusted(REPORT + b"\x00" + FEEDBACK[1:])) == [REPORT]
+
+
 @given(st.binary(max_size=64) | st.binary(max_size=40).map(lambda tail: b"\x90\xc8" + tail))
 @example(b"\x9f" + bytes(11))
 def test_any_bytes_get_an_answer(data: bytes) -> None:
@@ -101,4 +108,7 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
     assert kind in PacketKind
     assert fields is None or len(data) >= 12
     assert ssrc is None or len(data) >= 8
-    assert is_compound_rtcp_untrusted(data) in {True, False}
+    whole = is_compound_rtcp_untrusted(data)
+    packets = b"".join(split_rtcp_untrusted(data))
+    assert data.startswith(packets)
+    assert whole is (packets == data and len(data) >= 8)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.statistics import BitRateLimit, Reception
+from media.statistics import BitRateLimit, Reception, burst_ratio
+from media.types import BurstLoss, IntervalLoss
 
 
 def received(sequences: list[int], ssrc: int = 1) -> Reception:
@@ -81,6 +82,88 @@ def test_a_timestamp_wrap_is_no_jitter() -> None:
         timestamp = (0xFFFFFFFF - 800 + number * 160) & 0xFFFFFFFF
         reception.receive(number, timestamp, 1, 5e9 + number * 160.0)
     assert reception.jitter_ticks == pytest.approx(0, abs=1e-3)
+
+
+def test_a_sender_that_begins_its_clock_anew_is_no_jitter() -> None:
+    reception = Reception()
+    for number in range(10):
+        timestamp = number * 160 + number // 5 * 3_000_000_000
+        reception.receive(number, timestamp, 1, number * 160.0)
+    assert reception.jitter_ticks == 0.0
+
+
+@pytest.mark.parametrize(
+    ("sequences", "runs", "longest", "ratio"),
+    [
+        ([1, 2, 3], 0, 0, 1.0),
+        ([1, 3, 5], 2, 1, 0.6),  # 1 / (2/3 + 2/2)
+        ([1, 2, 8, 9], 1, 5, 20 / 9),  # 1 / (1/4 + 1/5)
+        ([1, 2, 5, 4, 3, 6], 0, 0, 1.0),
+        ([1, 2, 5, 4, 6], 1, 1, 5 / 6),
+        ([65535, 65538], 1, 2, 1.0),  # over the end of the sequence numbers
+        ([1, 3, 40000, 40001, 40004], 2, 2, 6 / 7),  # and a jump, which is no loss
+    ],
+)
+def test_lost_packets_are_counted_by_the_run(
+    sequences: list[int], runs: int, longest: int, ratio: float
+) -> None:
+    bursts = received(sequences).bursts
+    assert (bursts.runs, bursts.longest) == (runs, longest)
+    assert bursts.ratio == pytest.approx(ratio)
+
+
+def test_loss_by_chance_has_the_burst_ratio_one() -> None:
+    # 1 of 10 lost by chance: 100 of 1000, in runs of 1 / 0.9 packets, so 90 runs.
+    assert burst_ratio(90, 100, 900) == pytest.approx(1.0)
+    assert burst_ratio(20, 100, 900) == pytest.approx(4.5)
+    assert burst_ratio(0, 0, 900) == 1.0
+
+
+def test_asking_for_bursts_closes_none() -> None:
+    reception = received([1, 2, 5])
+    assert reception.bursts.runs == 1
+    reception.receive(3, 0, 1, 0.0)
+    reception.receive(4, 0, 1, 0.0)
+    assert reception.bursts == BurstLoss(0, 0, 1.0)
+
+
+def test_an_interval_has_the_loss_since_the_one_before() -> None:
+    reception = Reception()
+    seen = []
+    for sequences in (range(50), [n for n in range(50, 100) if n % 5], range(100, 150), []):
+        for sequence in sequences:
+            reception.receive(sequence, 0, 1, 0.0)
+        reception.end_interval()
+        seen.append(reception.interval)
+    assert seen == [
+        IntervalLoss(50, 0, 0),
+        IntervalLoss(50, 10, 200),
+        IntervalLoss(50, 0, 200),
+        IntervalLoss(0, 0, 200),
+    ]
+
+
+def test_a_late_packet_makes_up_for_the_interval_before() -> None:
+    reception = Reception()
+    for sequences in ([0, *range(2, 20)], [1, 20]):
+        for sequence in sequences:
+            reception.receive(sequence, 0, 1, 0.0)
+        reception.end_interval()
+    assert reception.interval == IntervalLoss(1, 0, 50)
+
+
+def test_a_pause_in_speech_is_no_bad_second() -> None:
+    reception = received([1, 3])
+    reception.end_interval()
+    assert reception.interval == IntervalLoss(3, 1, 0)
+
+
+def test_intervals_go_on_over_a_change_of_ssrc() -> None:
+    reception = received([1, 4])
+    reception.receive(900, 0, 2, 0.0)
+    reception.end_interval()
+    assert (reception.expected, reception.received) == (5, 3)
+    assert reception.interval == IntervalLoss(5, 2, 0)
 
 
 def test_newer_means_ahead_of_everything() -> None:

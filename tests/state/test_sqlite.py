@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from sbc.state import sqlite
-from sbc.state.cdr import CdrRecord, EndedBy
+from sbc.state.cdr import CdrRecord, EndedBy, RtpTotals
 from sbc.state.file import CdrFile, StoreInUse, StoreUnusable, read_records
 from sbc.state.rows import row_of
 from sbc.state.sqlite import CdrStore
@@ -201,6 +201,56 @@ def test_a_file_of_a_later_version_is_refused(kept: Kept) -> None:
     connection.close()
     with pytest.raises(StoreUnusable, match="another version"):
         CdrFile(kept.path)
+
+
+# The table as version 1 made it, with a call that was up when its process was ended.
+_VERSION_1 = """
+CREATE TABLE cdr (call TEXT PRIMARY KEY, session_id TEXT NOT NULL, started_at REAL NOT NULL,
+    answered_at REAL, ended_at REAL, duration_s REAL NOT NULL, from_number TEXT NOT NULL,
+    to_number TEXT NOT NULL, a_peer TEXT NOT NULL, a_network TEXT NOT NULL,
+    a_address TEXT NOT NULL, a_sip_call_id TEXT NOT NULL, b_peer TEXT NOT NULL,
+    b_network TEXT NOT NULL, b_address TEXT NOT NULL, b_sip_call_id TEXT NOT NULL,
+    route TEXT NOT NULL, status INTEGER NOT NULL, q850 INTEGER NOT NULL, ended_by TEXT,
+    reason TEXT NOT NULL, from_a_packets INTEGER NOT NULL, from_a_octets INTEGER NOT NULL,
+    from_a_lost INTEGER NOT NULL, from_a_jitter_ms REAL NOT NULL, from_b_packets INTEGER NOT NULL,
+    from_b_octets INTEGER NOT NULL, from_b_lost INTEGER NOT NULL, from_b_jitter_ms REAL NOT NULL,
+    role TEXT NOT NULL, ladder TEXT NOT NULL);
+CREATE TABLE alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
+INSERT INTO alive VALUES (1, 1062.5);
+INSERT INTO cdr VALUES ('c1', 's', 1000, 1002.5, NULL, 0, '100', '600', 'phones', 'public',
+    '192.0.2.7:5060', 'a@phone', 'pbx', 'lan', '10.0.0.1:5060', 'b@sbc', 'to the PBX', 200, 0,
+    NULL, '', 3000, 516000, 3, 1.5, 0, 0, 0, 0, 'media-relay', '');
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def of_version_1(kept: Kept) -> Path:
+    kept.path.parent.mkdir()
+    connection = sqlite3.connect(kept.path)
+    connection.executescript(_VERSION_1)
+    connection.close()
+    return kept.path
+
+
+def test_a_file_of_version_1_is_read_as_it_is(of_version_1: Path) -> None:
+    before = of_version_1.read_bytes()
+    (record,) = read_records(of_version_1, last=1)
+    assert record.from_a == RtpTotals(3000, 516_000, 3, 1.5)
+    assert (record.role, record.from_b.mos) == ("media-relay", None)
+    assert of_version_1.read_bytes() == before
+
+
+@pytest.mark.usefixtures("of_version_1")
+async def test_a_file_of_version_1_is_brought_up_to_date_and_keeps_its_records(kept: Kept) -> None:
+    for call in ("c2", "c3"):  # the second start finds nothing left to do
+        await run_with(kept.store(), a_record(call))
+    records = kept.records()
+    assert records["c2"] == a_record("c2")
+    assert records["c3"] == a_record("c3")
+    old = records["c1"]
+    assert (old.from_a, old.ended_by) == (RtpTotals(3000, 516_000, 3, 1.5), EndedBy.CRASH)
+    assert old.duration_s == 60.0
 
 
 def test_a_directory_that_cannot_be_made_is_explained(tmp_path: Path) -> None:

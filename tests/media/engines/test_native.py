@@ -1,8 +1,7 @@
 """What the native engine does beyond the contract."""
 
+import errno
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +30,10 @@ from tests.engine.kit import (
     protecting,
     rtp,
 )
+from tests.kit.engines import native_module
+from tests.kit.forbidden import IO_URING_SETUP, run_without
 
-native = pytest.importorskip(
-    "media.engines.native", reason="the extension is not built", exc_type=ImportError
-)
+native = native_module()
 TIERS = ["io_uring", "epoll"]
 
 
@@ -85,18 +84,6 @@ def test_without_demand_the_engine_says_what_it_chose() -> None:
 
 
 FORBIDDEN = """
-import ctypes, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-filters = b"".join(struct.pack("HBBI", *one) for one in [
-    (0x20, 0, 0, 0),  # the number of the system call
-    (0x15, 0, 1, 425),  # io_uring_setup, on every architecture
-    (0x06, 0, 0, 0x00050001),  # fails with EPERM
-    (0x06, 0, 0, 0x7FFF0000),  # allowed
-])
-memory = ctypes.create_string_buffer(filters)
-program = struct.pack("HxxxxxxQ", 4, ctypes.addressof(memory))
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, ctypes.create_string_buffer(program), 0, 0) == 0
 from media.engines.native import NativeEngine
 engine = NativeEngine(1)
 print(engine.reason)
@@ -106,16 +93,12 @@ try:
 except OSError as error:
     print(error)
 """
-"""A process like one in a container: io_uring is forbidden to it."""
 
 
 def test_where_io_uring_is_forbidden_epoll_does_it_and_says_so() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", FORBIDDEN], capture_output=True, text=True, check=True, timeout=60
-    )
-    reason, refused = ran.stdout.splitlines()
-    assert reason == "1 worker on epoll (io_uring cannot be had: Operation not permitted)"
-    assert "Operation not permitted" in refused
+    reason, refused = run_without({IO_URING_SETUP: errno.EPERM}, FORBIDDEN)
+    assert reason.startswith("1 worker on epoll; io_uring is forbidden here")
+    assert refused == "Operation not permitted"
 
 
 def test_closing_leaves_no_thread_and_no_descriptor(tier: str) -> None:

@@ -39,6 +39,7 @@ fn plan(receive: Option<SrtpKeys>, send: Option<SrtpKeys>, port: u16) -> StreamP
     };
     StreamPlan {
         clock_hz: 8000,
+        speech: true,
         inactivity: None,
         pinholes: false,
         a: SidePlan { receive_keys: receive, ..side(1) },

@@ -25,14 +25,13 @@ pub struct SideCounters {
     pub jitter_ticks: f64,
     /// Datagrams from this side that were not relayed, by the number of the `DropReason` less one.
     pub drops: [u64; DropReason::ALL.len()],
-    /// What the leg's packets sound like where they reach us, as a mean opinion score from 1 to
-    /// 4.5; `None` before the first packet. Spec: ITU-T G.107.
-    pub mos: Option<f64>,
+    /// What the leg's speech sounds like; `None` where it is none, and before there was enough.
+    pub speech: Option<SpeechQuality>,
     /// Loss of the last whole second and of the worst one.
     pub interval: IntervalLoss,
     /// How the loss is spread.
     pub bursts: BurstLoss,
-    /// What the leg says of the packets it receives, when it sends reports.
+    /// What the leg says of the packets that are relayed to it, when it sends reports.
     pub peer: Option<PeerView>,
     /// Time to the leg and back, by its reports, in nanoseconds. Spec: RFC 3550 §6.4.1.
     pub round_trip_ns: Option<u64>,
@@ -54,7 +53,7 @@ pub struct IntervalLoss {
     pub expected: u32,
     /// Packets of those that did not.
     pub lost: u32,
-    /// The highest share of packets lost in any interval, in thousandths.
+    /// The highest share of packets lost in any interval of ten packets or more, in thousandths.
     pub worst_permille: u16,
 }
 
@@ -66,8 +65,28 @@ pub struct BurstLoss {
     /// Packets in the longest.
     pub longest: u32,
     /// Mean length of a run against the one that loss by chance would have: 1 is chance, more is
-    /// burstier. Spec: ITU-T G.107 §7.2 (`BurstR`).
+    /// burstier. Spec: ITU-T G.107 §7.5 (`BurstR`).
     pub ratio: f64,
+}
+
+/// Mean opinion scores, from 1 to 4.5, of what a leg says as it reaches us.
+///
+/// Each is of a window of ten seconds and at least a hundred packets, by its loss, its jitter and
+/// the delay between the phones at its end; the window that is open counts when it has as many
+/// packets. Spec: ITU-T G.107.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpeechQuality {
+    /// Of the last window.
+    pub last: f64,
+    /// The mean of all.
+    pub mean: f64,
+    /// Of the worst.
+    pub worst: f64,
+    /// How many there were.
+    pub windows: u32,
+    /// The static payload type whose figures in G.113 were used in the last; `None` for a codec
+    /// that has none there and was taken for G.711 with concealment.
+    pub codec: Option<u8>,
 }
 
 /// What a leg's last RTCP report block says. Spec: RFC 3550 §6.4.1.

@@ -19,6 +19,7 @@ mod plan;
 mod police;
 mod port;
 mod quality;
+mod rating;
 mod reception;
 mod relay;
 mod reporter;
@@ -30,7 +31,7 @@ mod types;
 mod watch;
 
 pub use buffer::{PacketBuf, TAIL_ROOM_BYTES};
-pub use counters::{BurstLoss, IntervalLoss, LatchReport, PeerView, SideCounters};
+pub use counters::{BurstLoss, IntervalLoss, LatchReport, PeerView, SideCounters, SpeechQuality};
 pub use event::Event;
 pub use moving::StreamState;
 pub use own::OwnPorts;

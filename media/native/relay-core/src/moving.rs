@@ -6,6 +6,7 @@ use crate::moment::Moment;
 use crate::plan::{PlanError, SidePlan, SrtpKeys, StreamPlan};
 use crate::police::BitRateLimit;
 use crate::port::Port;
+use crate::rating::Ratings;
 use crate::reception::Reception;
 use crate::reports::PeerReports;
 use crate::side::{OldReceiver, RareTotals, Side, Totals, ticks};
@@ -39,6 +40,7 @@ struct SideState {
     rtp: Port,
     rtcp: Port,
     reports: PeerReports,
+    ratings: Ratings,
     watch: SideWatch,
 }
 
@@ -83,6 +85,7 @@ impl Side {
             rtp: self.rtp.clone(),
             rtcp: self.rtcp.clone(),
             reports: self.reports.clone(),
+            ratings: self.ratings.clone(),
             watch: self.watch.clone(),
         }
     }
@@ -121,6 +124,7 @@ impl Side {
         side.rtcp.shift(by);
         side.reports = state.reports.clone();
         side.reports.shift(by);
+        side.ratings = state.ratings.clone();
         side.watch = state.watch.clone();
         side.watch.shift(by);
         Ok(side)

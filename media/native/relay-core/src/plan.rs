@@ -130,6 +130,8 @@ impl SidePlan {
 pub struct StreamPlan {
     /// RTP clock of the first payload type, in Hz, for jitter.
     pub clock_hz: u32,
+    /// Whether it carries speech, so that what it sounds like can be rated.
+    pub speech: bool,
     /// Silence of a side that should be sending before `Event::MediaTimeout`; `None` for never.
     pub inactivity: Option<Duration>,
     /// Whether to send an opener when it becomes known where to, and to keep pinholes open.

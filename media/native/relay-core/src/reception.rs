@@ -8,6 +8,11 @@ use crate::packet::RtpHeader;
 const MODULUS: u64 = 1 << 16;
 const MAX_DROPOUT: u16 = 3000;
 const MAX_MISORDER: u16 = 100;
+/// A packet that is so much earlier or later than the one before was not held up by a network: its
+/// sender began its clock anew. One second at the fastest clock, that of video.
+const LEAP_TICKS: f64 = 90_000.0;
+/// With fewer packets, as in a pause in speech, the share of a second that is lost says nothing.
+const LEAST_PACKETS: u64 = 10;
 const HALF_TIMESTAMP: f64 = 2_147_483_648.0;
 const TIMESTAMPS: f64 = 4_294_967_296.0;
 
@@ -65,13 +70,16 @@ impl Reception {
             self.runs.find(header.sequence);
         }
         self.received += 1;
-        let mut change = transit - self.transit;
-        if !(-HALF_TIMESTAMP..HALF_TIMESTAMP).contains(&change) {
-            // The timestamp wrapped between the two packets.
-            change = (change + HALF_TIMESTAMP).rem_euclid(TIMESTAMPS) - HALF_TIMESTAMP;
-        }
+        let mut change = (transit - self.transit).abs();
         self.transit = transit;
-        self.jitter += (change.abs() - self.jitter) / 16.0;
+        if change > LEAP_TICKS {
+            // Unless the timestamp only wrapped between the two packets.
+            change = ((change + HALF_TIMESTAMP).rem_euclid(TIMESTAMPS) - HALF_TIMESTAMP).abs();
+            if change > LEAP_TICKS {
+                return;
+            }
+        }
+        self.jitter += (change - self.jitter) / 16.0;
     }
 
     /// Whether a packet is ahead of everything seen of its SSRC; a new SSRC always is.
@@ -81,9 +89,19 @@ impl Reception {
         self.ssrc != Some(header.ssrc) || (0 < ahead && ahead < 1 << 15)
     }
 
+    /// The SSRC in use; `None` before the first packet.
+    pub(crate) const fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
     /// Packets missing so far; duplicates never make it negative.
     pub(crate) fn lost(&self) -> u64 {
         self.lost_before + self.lost_now()
+    }
+
+    /// Packets that should have arrived, by their sequence numbers.
+    pub(crate) fn expected(&self) -> u64 {
+        self.expected_before + self.expected_now()
     }
 
     /// Packets that arrived, with duplicates.
@@ -103,7 +121,10 @@ impl Reception {
 
     /// Runs of lost packets so far.
     pub(crate) fn bursts(&self) -> BurstLoss {
-        self.runs.report(self.lost(), self.received())
+        let mut all = self.runs.clone();
+        all.close();
+        let ratio = burst_ratio(all.runs, self.lost(), self.received());
+        BurstLoss { runs: all.runs, longest: all.longest, ratio }
     }
 
     /// The interval that ended last, and the worst one.
@@ -113,8 +134,7 @@ impl Reception {
 
     /// Ends an interval.
     pub(crate) fn end_interval(&mut self) {
-        let expected = self.expected_before + self.expected_now();
-        let received = self.received();
+        let (expected, received) = (self.expected(), self.received());
         self.interval.end(expected, received);
     }
 
@@ -148,6 +168,19 @@ impl Reception {
     }
 }
 
+/// Mean length of a run of lost packets against the one that loss by chance would have: 1 is
+/// chance, more is burstier.
+///
+/// By the two-state Markov model, 1 / (p + q): p is how often a loss follows a packet, q how often
+/// a packet follows a loss. Spec: ITU-T G.107 §7.5 (`BurstR`).
+#[expect(clippy::cast_precision_loss, reason = "shares of packets")]
+pub(crate) fn burst_ratio(runs: u64, lost: u64, received: u64) -> f64 {
+    if runs == 0 || lost == 0 || received == 0 {
+        return 1.0;
+    }
+    1.0 / (runs as f64 / received as f64 + runs as f64 / lost as f64)
+}
+
 /// Packets lost one after the other, with the last run still open to late packets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct LossRuns {
@@ -178,21 +211,6 @@ impl LossRuns {
         }
         (self.length, self.missing) = (0, 0);
     }
-
-    /// By the two-state Markov model of G.107: 1 / (p + q), where p is how often a loss follows a
-    /// packet and q how often a packet follows a loss.
-    #[expect(clippy::cast_precision_loss, reason = "shares of packets")]
-    fn report(&self, lost: u64, received: u64) -> BurstLoss {
-        let mut all = self.clone();
-        all.close();
-        let runs = all.runs as f64;
-        let ratio = if all.runs == 0 || lost == 0 || received == 0 {
-            1.0
-        } else {
-            1.0 / (runs / received as f64 + runs / lost as f64)
-        };
-        BurstLoss { runs: all.runs, longest: all.longest, ratio }
-    }
 }
 
 /// Expected and received at the end of the interval before.
@@ -212,8 +230,22 @@ impl Interval {
         (self.expected_prior, self.received_prior) = (expected, received);
         self.report.expected = u32::try_from(due).unwrap_or(u32::MAX);
         self.report.lost = u32::try_from(lost).unwrap_or(u32::MAX);
-        let permille = (lost * 1000).checked_div(due).unwrap_or(0);
-        let permille = u16::try_from(permille).unwrap_or(1000);
-        self.report.worst_permille = self.report.worst_permille.max(permille);
+        if due >= LEAST_PACKETS {
+            let permille = u16::try_from(lost * 1000 / due).unwrap_or(1000);
+            self.report.worst_permille = self.report.worst_permille.max(permille);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_by_chance_has_the_burst_ratio_one() {
+        // 1 of 10 lost by chance: 100 of 1000, in runs of 1 / 0.9 packets, so 90 runs.
+        assert!((burst_ratio(90, 100, 900) - 1.0).abs() < 1e-9);
+        assert!((burst_ratio(20, 100, 900) - 4.5).abs() < 1e-9);
+        assert!((burst_ratio(0, 0, 900) - 1.0).abs() < f64::EPSILON);
     }
 }

@@ -231,9 +231,7 @@ impl Relay {
 
     /// What was counted on sides A and B; `None` when the stream is not open.
     pub fn counters(&self, stream: StreamKey) -> Option<[SideCounters; 2]> {
-        let stream = self.known(stream)?;
-        let counted = |name| stream.side(name).counters(stream.clock_hz());
-        Some([counted(SideName::A), counted(SideName::B)])
+        Some(self.known(stream)?.counters())
     }
 
     /// What is learned on the ports, by side and component; `None` when it is not open.

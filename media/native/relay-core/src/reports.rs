@@ -3,16 +3,23 @@
 use serde::{Deserialize, Serialize};
 
 use crate::counters::PeerView;
-use crate::moment::Moment;
+use crate::moment::{Moment, SECOND};
 use crate::packet::split_rtcp_untrusted;
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
+/// Header, SSRC, NTP timestamp, RTP timestamp, two counts; blocks follow.
+const SENDER_BYTES: usize = 28;
+/// Header and SSRC; blocks follow.
+const RECEIVER_BYTES: usize = 8;
 const BLOCK_BYTES: usize = 24;
 /// Sender reports that an answer may still be about.
 const REMEMBERED: usize = 2;
 /// A round trip that is longer is a mistake.
-const LONGEST_ROUND_TRIP: i64 = 60_000_000_000;
+const LONGEST_ROUND_TRIP: Moment = 60 * SECOND;
+/// A leg whose clock runs fast may seem to have held a report a little longer than it had it; a
+/// round trip that is further below zero is a mistake.
+const CLOCK_ERROR: Moment = SECOND / 100;
 
 /// A sender report that went to the leg: the middle of its NTP timestamp, and when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,30 +52,34 @@ impl PeerReports {
         let mut rest = data;
         while let Some((packet, behind)) = split_rtcp_untrusted(rest) {
             rest = behind;
-            // Header, SSRC, NTP seconds, NTP fraction: the stamp is the middle of the last two.
-            if let ([_, SENDER_REPORT, ..], Some(stamp)) = (packet, word(packet, 10)) {
+            if matches!(packet, [_, SENDER_REPORT, ..]) && packet.len() >= SENDER_BYTES {
                 self.sent.rotate_right(1);
-                self.sent[0] = SentReport { stamp, at: now };
+                // The middle of the eight bytes of the NTP timestamp.
+                self.sent[0] = SentReport { stamp: word(packet, 10), at: now };
             }
         }
     }
 
     /// Reads the report blocks of plain compound RTCP that comes from the leg.
     ///
-    /// Spec: RFC 3550 §6.4.1, §6.4.2.
-    pub(crate) fn read_untrusted(&mut self, data: &[u8], now: Moment) {
+    /// What it says of another source than `heard`, which is the one that is relayed to it, counts
+    /// for nothing: it is out of date, or not ours. Spec: RFC 3550 §6.4.1, §6.4.2.
+    pub(crate) fn read_untrusted(&mut self, data: &[u8], heard: Option<u32>, now: Moment) {
         let mut rest = data;
         while let Some((packet, behind)) = split_rtcp_untrusted(rest) {
             rest = behind;
-            let blocks = match packet {
-                [_, SENDER_REPORT, ..] => packet.get(28..),
-                [_, RECEIVER_REPORT, ..] => packet.get(8..),
-                _ => None,
+            let (first, begin) = match packet {
+                [first, SENDER_REPORT, ..] => (first, SENDER_BYTES),
+                [first, RECEIVER_REPORT, ..] => (first, RECEIVER_BYTES),
+                _ => continue,
             };
-            let count = packet.first().map_or(0, |first| usize::from(first & 0x1F));
-            let blocks = blocks.unwrap_or_default().chunks_exact(BLOCK_BYTES);
+            let count = usize::from(first & 0x1F);
+            let blocks = packet.get(begin..).unwrap_or_default().chunks_exact(BLOCK_BYTES);
             for block in blocks.take(count) {
-                self.read_block(block, now);
+                if heard == Some(word(block, 0)) {
+                    self.view = Some(view_of(block));
+                }
+                self.measure(word(block, 16), word(block, 20), now);
             }
         }
     }
@@ -80,30 +91,37 @@ impl PeerReports {
         }
     }
 
-    fn read_block(&mut self, block: &[u8], now: Moment) {
-        let at = |offset: usize| word(block, offset).unwrap_or_default();
-        self.view = Some(PeerView {
-            ssrc: at(0),
-            fraction_lost: at(4).to_be_bytes()[0],
-            // 24 bits with a sign, moved up so that the sign is where it belongs.
-            lost: i32::from_be_bytes((at(4) << 8).to_be_bytes()) >> 8,
-            jitter_ticks: at(12),
-        });
-        let (last_report, delay) = (at(16), at(20));
+    /// The round trip by LSR and DLSR of a block; no LSR is zero.
+    ///
+    /// The time a report went out is what our clock said, so the leg's NTP clock may be wrong.
+    fn measure(&mut self, last_report: u32, delay: u32, now: Moment) {
         if last_report == 0 {
             return;
         }
         if let Some(sent) = self.sent.iter().find(|sent| sent.stamp == last_report) {
             // The delay is in units of 2⁻¹⁶ seconds.
-            let held = (i64::from(delay) * 1_000_000_000) >> 16;
+            let held = (Moment::from(delay) * SECOND) >> 16;
             let round_trip = now - sent.at - held;
-            if round_trip <= LONGEST_ROUND_TRIP {
+            if (-CLOCK_ERROR..=LONGEST_ROUND_TRIP).contains(&round_trip) {
                 self.round_trip = Some(u64::try_from(round_trip).unwrap_or(0));
             }
         }
     }
 }
 
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes.get(offset..)?.first_chunk().copied().map(u32::from_be_bytes)
+/// What a whole block says of the packets that came.
+fn view_of(block: &[u8]) -> PeerView {
+    let loss = word(block, 4);
+    PeerView {
+        ssrc: word(block, 0),
+        fraction_lost: loss.to_be_bytes()[0],
+        // 24 bits with a sign, moved up so that the sign is where it belongs.
+        lost: i32::from_be_bytes((loss << 8).to_be_bytes()) >> 8,
+        jitter_ticks: word(block, 12),
+    }
+}
+
+/// Four bytes as a number; zero where they are not there.
+fn word(bytes: &[u8], offset: usize) -> u32 {
+    bytes.get(offset..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u32::from_be_bytes)
 }

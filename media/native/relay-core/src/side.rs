@@ -12,7 +12,7 @@ use crate::packet::RtpHeader;
 use crate::plan::{PlanError, SidePlan, SrtpKeys};
 use crate::police::BitRateLimit;
 use crate::port::Port;
-use crate::quality::{Conditions, mean_opinion_score};
+use crate::rating::{Path, Ratings};
 use crate::reception::Reception;
 use crate::reports::PeerReports;
 use crate::srtp::{Receiver, Sender};
@@ -75,6 +75,7 @@ pub(crate) struct Side {
     pub(crate) rtcp_heard_at: Moment,
     pub(crate) rare: RareTotals,
     pub(crate) reports: PeerReports,
+    pub(crate) ratings: Ratings,
     pub(crate) watch: SideWatch,
     pub(crate) plan: SidePlan,
     pub(crate) old: Option<OldReceiver>,
@@ -144,6 +145,7 @@ impl Side {
             rare: RareTotals::default(),
             old: None,
             reports: PeerReports::default(),
+            ratings: Ratings::default(),
             watch: SideWatch::default(),
             plan: plan.clone(),
         }
@@ -303,35 +305,21 @@ impl Side {
         std::hint::black_box((self.barred, self.rtp.destination.is_some()));
     }
 
-    /// All that was counted.
-    #[expect(clippy::cast_precision_loss, reason = "shares of packets, milliseconds")]
-    pub(crate) fn counters(&self, clock_hz: u32) -> SideCounters {
-        let (lost, received) = (self.reception.lost(), self.reception.received());
-        let bursts = self.reception.bursts();
-        let jitter_ticks = self.reception.jitter_ticks();
-        let round_trip_ns = self.reports.round_trip();
-        let mos = self.reception.payload_type().map(|payload_type| {
-            mean_opinion_score(&Conditions {
-                payload_type,
-                loss: lost as f64 / (lost + received).max(1) as f64,
-                burst_ratio: bursts.ratio,
-                jitter_ms: jitter_ticks * 1e3 / f64::from(clock_hz.max(1)),
-                round_trip_ms: round_trip_ns.unwrap_or(0) as f64 / 1e6,
-            })
-        });
+    /// All that was counted; speech is rated where `path` is what it takes.
+    pub(crate) fn counters(&self, path: Option<Path>) -> SideCounters {
         SideCounters {
             packets: self.totals.packets,
             octets: self.totals.octets,
             rtcp_packets: self.rare.rtcp_packets,
             sent_packets: self.totals.sent_packets,
-            lost,
-            jitter_ticks,
+            lost: self.reception.lost(),
+            jitter_ticks: self.reception.jitter_ticks(),
             drops: self.rare.drops,
-            mos,
+            speech: path.and_then(|path| self.ratings.report(&self.reception, path)),
             interval: self.reception.interval(),
-            bursts,
+            bursts: self.reception.bursts(),
             peer: self.reports.view(),
-            round_trip_ns,
+            round_trip_ns: self.reports.round_trip(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::buffer::PacketBuf;
+use crate::counters::SideCounters;
 use crate::event::Event;
 use crate::latch::Evidence;
 use crate::moment::Moment;
@@ -14,6 +15,7 @@ use crate::packet::{
 };
 use crate::plan::{PlanError, StreamPlan};
 use crate::port::PortName;
+use crate::rating::Path;
 use crate::relay::{Opener, Verdict};
 use crate::reporter::Reporter;
 use crate::side::{Side, SideChange, ticks};
@@ -34,6 +36,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Stream {
     pub(crate) key: StreamKey,
     clock_hz: u32,
+    speech: bool,
     pinholes: bool,
     inactivity: Option<Duration>,
     pub(crate) sides: [Side; 2],
@@ -61,6 +64,7 @@ impl Stream {
         Self {
             key,
             clock_hz: plan.clock_hz,
+            speech: plan.speech,
             pinholes: plan.pinholes,
             inactivity: plan.inactivity,
             sides: [Side::new(&plan.a), Side::new(&plan.b)],
@@ -77,6 +81,7 @@ impl Stream {
     ) {
         let before = self.locals();
         self.clock_hz = plan.clock_hz;
+        self.speech = plan.speech;
         let [a, b] = &mut self.sides;
         a.adopt(&plan.a, change.a, now);
         b.adopt(&plan.b, change.b, now);
@@ -145,13 +150,14 @@ impl Stream {
         }
     }
 
-    /// Reports what is due, keeps pinholes open and ends a loss interval.
+    /// Reports what is due, keeps pinholes open, ends a loss interval and rates speech.
     pub(crate) fn look(
         &mut self,
         now: Moment,
         reporter: &mut Reporter,
         openers: &mut impl FnMut(Opener),
     ) {
+        let path = self.path();
         for name in SIDES {
             let port = self.name(name, Component::Rtp);
             let side = &mut self.sides[name as usize];
@@ -163,15 +169,27 @@ impl Stream {
                 side.keep_alive(port, now, openers);
             }
             side.reception.end_interval();
+            if let Some(path) = path {
+                side.ratings.look(&side.reception, path);
+            }
         }
+    }
+
+    /// All that was counted on both sides.
+    pub(crate) fn counters(&self) -> [SideCounters; 2] {
+        self.sides.each_ref().map(|side| side.counters(self.path()))
+    }
+
+    /// What speech goes through from phone to phone; `None` where there is no speech.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
+    fn path(&self) -> Option<Path> {
+        let round_trips = self.sides.iter().filter_map(|side| side.reports.round_trip());
+        let delay_ms = round_trips.sum::<u64>() as f64 / 2e6;
+        self.speech.then_some(Path { clock_hz: self.clock_hz, delay_ms })
     }
 
     pub(crate) const fn side(&self, name: SideName) -> &Side {
         &self.sides[name as usize]
-    }
-
-    pub(crate) const fn clock_hz(&self) -> u32 {
-        self.clock_hz
     }
 
     /// Takes back that a packet was sent from a side.
@@ -294,7 +312,7 @@ impl Stream {
         }
         side.rare.rtcp_packets += 1;
         side.hear_rtcp(now);
-        side.reports.read_untrusted(packet.data(), now);
+        side.reports.read_untrusted(packet.data(), out.reception.ssrc(), now);
         out.reports.note_sent_untrusted(packet.data(), now);
         let component = out.rtcp_component();
         let destination = relay_rtcp(out, component, packet, ssrc)?;

@@ -76,7 +76,9 @@ proptest! {
         prop_assert_eq!(a.drops.iter().chain(&b.drops).sum::<u64>(), dropped);
         prop_assert!(a.packets + b.packets + a.rtcp_packets + b.rtcp_packets >= relayed);
         for counted in [&a, &b] {
-            prop_assert!(counted.mos.is_none_or(|mos| (1.0..=4.5).contains(&mos)));
+            let scores = counted.speech.map(|speech| [speech.last, speech.mean, speech.worst]);
+            let on_scale = |mos: &f64| (1.0..=4.5).contains(mos);
+            prop_assert!(scores.iter().flatten().all(on_scale));
             prop_assert!(counted.jitter_ticks.is_finite());
         }
         let state = rig.relay.export(CALL, rig.now);

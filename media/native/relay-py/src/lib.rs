@@ -16,6 +16,10 @@ use relay_udp::{Command, Config, Refused, Tier};
 use plan::{PyStream, refused, spec_of};
 use stepped::Stepped;
 
+/// Tells the Python half whether it belongs to this one: the checksum of the stub that says what
+/// passes between them.
+const INTERFACE: u32 = adler32(include_bytes!("../../../_native.pyi"));
+
 /// One command: the stream's number; its `MediaStream`, None to close it; whether it is new; the
 /// length of silence to report; whether to open pinholes.
 type PyCommand = (u64, Option<PyStream>, bool, Option<f64>, bool);
@@ -47,7 +51,7 @@ impl Engine {
         let config = Config { workers, tier, max_streams, seed };
         let engine = py
             .detach(|| relay_udp::Engine::start(&config))
-            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+            .map_err(|error| PyOSError::new_err(relay_udp::describe(&error)))?;
         Ok(Self { engine })
     }
 
@@ -171,6 +175,17 @@ fn address_of((host, port): (&str, i64)) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse().ok()?, port.try_into().ok()?))
 }
 
+/// The checksum of RFC 1950 §8.2, as `zlib.adler32` has it.
+const fn adler32(bytes: &[u8]) -> u32 {
+    let (mut low, mut high, mut at) = (1, 0, 0);
+    while at < bytes.len() {
+        low = (low + bytes[at] as u32) % 65_521;
+        high = (high + low) % 65_521;
+        at += 1;
+    }
+    high << 16 | low
+}
+
 fn refusal(why: Refused) -> PyErr {
     refused(why.to_string())
 }
@@ -182,6 +197,7 @@ fn unknown(number: u64) -> PyErr {
 /// The media relay's native part.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("INTERFACE", INTERFACE)?;
     module.add_class::<Engine>()?;
     module.add_class::<Stepped>()?;
     Ok(())

@@ -47,6 +47,7 @@ struct PySide {
 #[derive(FromPyObject)]
 pub(crate) struct PyStream {
     clock_hz: i64,
+    is_speech: bool,
     a: PySide,
     b: PySide,
 }
@@ -67,6 +68,7 @@ pub(crate) fn spec_of(
         .transpose()?;
     let plan = StreamPlan {
         clock_hz,
+        speech: stream.is_speech,
         inactivity,
         pinholes,
         a: side_of(&stream.a)?,

@@ -43,7 +43,9 @@ const fn refusal(refusal: Refusal) -> &'static str {
     }
 }
 
-/// Counters as (packets, octets, rtcp_packets, sent_packets, lost, jitter_ticks, drops).
+/// Counters as (packets, octets, rtcp_packets, sent_packets, lost, jitter_ticks, drops, interval,
+/// bursts, speech, peer, round_trip_ms).
+#[expect(clippy::cast_precision_loss, reason = "milliseconds")]
 pub(crate) fn counters<'py>(py: Python<'py>, side: &SideCounters) -> PyResult<Bound<'py, PyTuple>> {
     let drops = PyDict::new(py);
     for reason in DropReason::ALL {
@@ -52,6 +54,9 @@ pub(crate) fn counters<'py>(py: Python<'py>, side: &SideCounters) -> PyResult<Bo
             drops.set_item(reason.number(), count)?;
         }
     }
+    let (interval, bursts) = (side.interval, side.bursts);
+    let speech = side.speech.map(|it| (it.last, it.mean, it.worst, it.windows, it.codec));
+    let peer = side.peer.map(|it| (it.ssrc, it.fraction_lost, it.lost, it.jitter_ticks));
     (
         side.packets,
         side.octets,
@@ -60,6 +65,11 @@ pub(crate) fn counters<'py>(py: Python<'py>, side: &SideCounters) -> PyResult<Bo
         side.lost,
         side.jitter_ticks,
         drops,
+        (interval.expected, interval.lost, interval.worst_permille),
+        (bursts.runs, bursts.longest, bursts.ratio),
+        speech,
+        peer,
+        side.round_trip_ns.map(|ns| ns as f64 / 1e6),
     )
         .into_pyobject(py)
 }

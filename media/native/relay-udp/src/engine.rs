@@ -16,10 +16,12 @@ use crate::command::{Command, Config, Refused, StreamSpec, Tier};
 use crate::epoll::{self, Epoll};
 use crate::events::{Events, Taken};
 use crate::notice::now_ns;
-use crate::socket::{self, Buffers, describe};
+use crate::port::{GENERATION_STEP, Port};
+use crate::reason::{Start, explain};
+use crate::socket::{self, Buffers};
 use crate::thread::spawn;
 use crate::uring::Uring;
-use crate::worker::{Chore, GENERATION_MASK, Port, Shared, State};
+use crate::worker::{Chore, GENERATION_MASK, Shared, State};
 
 struct Worker {
     shared: Arc<Shared>,
@@ -36,6 +38,9 @@ struct Stream {
     spec: StreamSpec,
 }
 
+/// A port that was opened, and its generation.
+type Opened = (Port, u32);
+
 /// What a command needs, made ready before anything that runs is touched. Dropped, it leaves
 /// nothing open.
 struct Staged {
@@ -43,7 +48,7 @@ struct Staged {
     spec: StreamSpec,
     worker: usize,
     key: StreamKey,
-    opened: [Option<Port>; 4],
+    opened: [Option<Opened>; 4],
 }
 
 /// What the brain does with a plan.
@@ -108,7 +113,13 @@ impl Engine {
             }
             engine.start_epoll(index, config.seed)?;
         }
-        engine.reason = engine.explain(config, fallback.as_ref());
+        engine.reason = explain(&Start {
+            workers: engine.workers.len(),
+            tier: engine.tier,
+            demanded: config.tier.is_some(),
+            fallback: fallback.as_ref(),
+            small_buffers: (!engine.buffers.suffice()).then_some(engine.buffers.granted),
+        });
         Ok(engine)
     }
 
@@ -293,24 +304,7 @@ impl Engine {
         let limits = Limits { streams: self.max_streams as u32, ..Limits::default() };
         let seed = seed.wrapping_add(index as u64);
         let relay = Relay::sharing(limits, seed, self.own.clone());
-        Ok(Arc::new(Shared::new(relay, Arc::clone(&self.events))?))
-    }
-
-    fn explain(&self, config: &Config, fallback: Option<&io::Error>) -> String {
-        let count = self.workers.len();
-        let workers = if count == 1 { "1 worker".into() } else { format!("{count} workers") };
-        let mut reason = format!("{workers} on {}", self.tier);
-        if let Some(error) = fallback {
-            reason += &format!(" (io_uring cannot be had: {})", describe(error));
-        } else if config.tier == Some(Tier::Epoll) {
-            reason += " (as demanded)";
-        }
-        if !self.buffers.suffice() {
-            let granted = self.buffers.granted;
-            reason +=
-                &format!("; socket buffers are small ({granted} bytes): raise net.core.rmem_max");
-        }
-        reason
+        Ok(Arc::new(Shared::new(relay, Arc::clone(&self.events), self.buffers)?))
     }
 
     fn stage_open(
@@ -353,7 +347,7 @@ impl Engine {
         worker: usize,
         key: StreamKey,
         before: Option<[SocketAddr; 4]>,
-    ) -> Result<[Option<Port>; 4], Refused> {
+    ) -> Result<[Option<Opened>; 4], Refused> {
         spec.plan.check().map_err(Refused::Plan)?;
         let mut opened = [const { None }; 4];
         for (index, local) in spec.locals().into_iter().enumerate() {
@@ -362,12 +356,12 @@ impl Engine {
             }
             let socket = socket::open(local, spec.dscp[index / 2]).map_err(Refused::Socket)?;
             self.buffers.apply(&socket).map_err(Refused::Watch)?;
-            self.generation = self.generation.wrapping_add(1) & GENERATION_MASK;
+            self.generation = self.generation.wrapping_add(GENERATION_STEP) & GENERATION_MASK;
             let generation = self.generation;
             if let Some(epoll) = &self.workers[worker].epoll {
                 epoll.watch(&socket, port_id(key, index), generation).map_err(Refused::Watch)?;
             }
-            opened[index] = Some(Port { socket, generation, armed: false });
+            opened[index] = Some((Port::new(socket, generation), generation));
         }
         Ok(opened)
     }
@@ -399,10 +393,11 @@ impl Engine {
         let mut state = worker.shared.lock()?;
         state.report(&worker.shared.events);
         state.relay.close(stream.key);
+        let by_worker = worker.epoll.is_none();
         for index in 0..4 {
             let port = port_id(stream.key, index);
             if let Some(old) = state.detach(port) {
-                retire(&mut state, port, old);
+                retire(&mut state, port, old, by_worker);
             }
         }
         drop(state);
@@ -426,12 +421,13 @@ impl Engine {
         for (place, opened) in opened.into_iter().enumerate() {
             let port = port_id(key, place);
             let dscp = spec.dscp[place / 2];
-            if let Some(opened) = opened {
-                if worker.epoll.is_none() {
-                    state.chores.push(Chore::Arm { port, generation: opened.generation });
+            if let Some((opened, generation)) = opened {
+                let by_worker = worker.epoll.is_none();
+                if by_worker {
+                    state.chores.push(Chore::Arm { port, generation });
                 }
                 if let Some(old) = state.attach(port, opened) {
-                    retire(&mut state, port, old);
+                    retire(&mut state, port, old, by_worker);
                 }
             } else if matches!(how, How::Update(marked) if marked[place / 2] != dscp) {
                 state.mark(port, spec.locals()[place].is_ipv6(), dscp);
@@ -490,9 +486,9 @@ fn port_id(stream: StreamKey, place: usize) -> PortId {
     PortId(stream.slot * 4 + place as u32)
 }
 
-/// Closes a socket, at once where nothing is under way on it.
-fn retire(state: &mut State, port: PortId, old: Port) {
-    if old.armed {
+/// Closes the sockets of a port, at once where nothing can be under way on them.
+fn retire(state: &mut State, port: PortId, old: Port, by_worker: bool) {
+    for old in old.into_sockets().filter(|_| by_worker) {
         state.retiring += 1;
         state.chores.push(Chore::Retire { port, old });
     }

@@ -1,21 +1,17 @@
 //! The tier that every Linux allows: epoll, recvmmsg, sendmmsg.
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr;
 
-use relay_core::{PacketBuf, PacketKind, PortId};
+use relay_core::PortId;
 
-use crate::address::RawAddress;
+use crate::batch::{Batch, serve};
 use crate::notice::now_ns;
 use crate::socket::checked;
-use crate::worker::{GENERATION_MASK, READ_BYTES, ROOM_BYTES, Shared, State, TICK_NS};
+use crate::worker::{GENERATION_MASK, Shared, TICK_NS};
 
 /// How many ready ports one turn serves.
 const TURN_PORTS: usize = 64;
-/// How many datagrams one port gives in one turn: a loud one cannot starve the others.
-const PORT_PACKETS: usize = 4;
 /// What the kernel carries for the wake-up, which is no port.
 const WAKE: u64 = u64::MAX;
 
@@ -71,74 +67,6 @@ impl Epoll {
     }
 }
 
-/// Room for what one port gives in one turn, and the headers by which the kernel fills and
-/// empties it. The headers point into the other boxes, which never move.
-struct Batch {
-    rooms: Box<[[u8; ROOM_BYTES]; PORT_PACKETS]>,
-    addresses: Box<[RawAddress; PORT_PACKETS]>,
-    vectors: Box<[libc::iovec; PORT_PACKETS]>,
-    headers: Box<[libc::mmsghdr; PORT_PACKETS]>,
-}
-
-impl Batch {
-    fn new() -> Self {
-        // SAFETY: these C structures are valid when all zero.
-        let (vectors, headers) = unsafe { (mem::zeroed(), mem::zeroed()) };
-        Self {
-            rooms: Box::new([[0; ROOM_BYTES]; PORT_PACKETS]),
-            addresses: Box::new([RawAddress::empty(); PORT_PACKETS]),
-            vectors: Box::new(vectors),
-            headers: Box::new(headers),
-        }
-    }
-
-    /// Points header `index` at packet `packet` of that many bytes.
-    fn describe(&mut self, index: usize, packet: usize, bytes: usize) {
-        let address = &mut self.addresses[packet];
-        self.vectors[index] =
-            libc::iovec { iov_base: self.rooms[packet].as_mut_ptr().cast(), iov_len: bytes };
-        let header = &mut self.headers[index].msg_hdr;
-        header.msg_name = address.as_mut_ptr().cast();
-        header.msg_namelen = address.len();
-        header.msg_iov = &raw mut self.vectors[index];
-        header.msg_iovlen = 1;
-        header.msg_flags = 0;
-    }
-
-    fn receive(&mut self, fd: RawFd) -> usize {
-        for index in 0..PORT_PACKETS {
-            self.addresses[index] = RawAddress::empty();
-            self.describe(index, index, READ_BYTES);
-        }
-        // SAFETY: every header describes room of its own that lives as long as `self`.
-        let count = unsafe {
-            libc::recvmmsg(
-                fd,
-                self.headers.as_mut_ptr(),
-                PORT_PACKETS as libc::c_uint,
-                libc::MSG_DONTWAIT as _,
-                ptr::null_mut(),
-            )
-        };
-        // A failure is a wake-up without a datagram, for example after a wrong UDP checksum.
-        count.max(0) as usize
-    }
-
-    /// Sends the first `count` headers; returns how many the system took before it refused one.
-    fn send(&mut self, fd: RawFd, from: usize, count: usize) -> usize {
-        // SAFETY: every header describes a packet and an address of this batch.
-        let sent = unsafe {
-            libc::sendmmsg(
-                fd,
-                self.headers[from..].as_mut_ptr(),
-                (count - from) as libc::c_uint,
-                (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
-            )
-        };
-        sent.max(0) as usize
-    }
-}
-
 /// Relays until told to stop.
 pub(crate) fn run(epoll: &Epoll, shared: &Shared) -> io::Result<()> {
     let mut ready = Vec::with_capacity(TURN_PORTS);
@@ -163,72 +91,16 @@ pub(crate) fn run(epoll: &Epoll, shared: &Shared) -> io::Result<()> {
             if name == WAKE {
                 shared.wake.hush();
             } else {
-                serve(&mut state, shared, &mut batch, name, now);
+                let socket = (PortId(name as u32), (name >> 32) as u32);
+                // What it may have left, the next turn is told of.
+                let _ = serve(&mut state, shared, &mut batch, socket, now);
             }
         }
+        state.accompany(|port, opened| epoll.watch(&opened.fd, port, opened.generation));
         if now >= tick_at {
             state.tick(now);
             tick_at = now + TICK_NS;
         }
         state.report(&shared.events);
     }
-}
-
-/// Relays what one ready port gives.
-fn serve(state: &mut State, shared: &Shared, batch: &mut Batch, name: u64, now: u64) {
-    let port = PortId(name as u32);
-    let Some(fd) = state.port(port, (name >> 32) as u32).map(|port| port.socket.as_raw_fd()) else {
-        return;
-    };
-    let received = batch.receive(fd);
-    let mut leaving = Leaving::default();
-    for packet in 0..received {
-        let bytes = batch.headers[packet].msg_len as usize;
-        let Some(source) = batch.addresses[packet].decode() else { continue };
-        let mut room = PacketBuf::new(&mut batch.rooms[packet], bytes);
-        let Some(departure) = state.receive(port, source, &mut room, now) else { continue };
-        let bytes = room.len();
-        if leaving.count > 0 && (departure.fd != leaving.fd || departure.port != leaving.port) {
-            flush(state, shared, batch, &mut leaving);
-        }
-        (leaving.fd, leaving.port) = (departure.fd, departure.port);
-        batch.addresses[packet] = RawAddress::from(departure.destination);
-        // There is never more that leaves than was received, so no header is still needed.
-        batch.describe(leaving.count, packet, bytes);
-        leaving.kinds[leaving.count] = departure.kind;
-        leaving.count += 1;
-    }
-    flush(state, shared, batch, &mut leaving);
-}
-
-/// What waits to leave by one socket: the first headers of the batch.
-struct Leaving {
-    fd: RawFd,
-    port: PortId,
-    kinds: [PacketKind; PORT_PACKETS],
-    count: usize,
-}
-
-impl Default for Leaving {
-    fn default() -> Self {
-        Self { fd: -1, port: PortId(0), kinds: [PacketKind::Other; PORT_PACKETS], count: 0 }
-    }
-}
-
-/// Sends what waits, and tells the brain what the system refuses.
-fn flush(state: &mut State, shared: &Shared, batch: &mut Batch, leaving: &mut Leaving) {
-    if state.relay.has_events() {
-        // Whoever hears a packet can already know what was learned from it.
-        state.report(&shared.events);
-    }
-    let mut done = 0;
-    while done < leaving.count {
-        let sent = batch.send(leaving.fd, done, leaving.count);
-        done += sent;
-        if sent == 0 {
-            state.relay.send_failed(leaving.port, leaving.kinds[done]);
-            done += 1;
-        }
-    }
-    leaving.count = 0;
 }

@@ -118,6 +118,50 @@ mod tests {
 
     use super::*;
 
+    fn event(stream: u64) -> StreamEvent {
+        let event = Event::MediaResumed { stream: StreamKey::new(0, 0), side: SideName::A };
+        StreamEvent { stream, event }
+    }
+
+    fn readable(events: &Events) -> bool {
+        let mut poll = libc::pollfd { fd: events.descriptor(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one structure is read and written, a local.
+        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn the_descriptor_is_readable_while_something_waits() {
+        let events = Events::new().unwrap();
+        assert!(!readable(&events));
+        events.push(&mut vec![event(1), event(2)]);
+        assert!(readable(&events));
+        let streams: Vec<_> = events.take().events.iter().map(|one| one.stream).collect();
+        assert_eq!(streams, [1, 2]);
+        assert!(!readable(&events));
+        events.fail("no more".into());
+        assert!(readable(&events));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_what_was_lost_is_counted() {
+        let events = Events::new().unwrap();
+        let most = MAX_WAITING as u64;
+        events.push(&mut (0..most + 3).map(event).collect());
+        let taken = events.take();
+        assert_eq!((taken.events.len(), taken.lost), (MAX_WAITING, 3));
+        assert_eq!((taken.events[0].stream, taken.events[MAX_WAITING - 1].stream), (3, most + 2));
+        assert_eq!(events.take().lost, 0);
+    }
+
+    #[test]
+    fn of_two_failures_the_first_is_told_once() {
+        let events = Events::new().unwrap();
+        events.fail("first".into());
+        events.fail("second".into());
+        assert_eq!(events.take().failure.as_deref(), Some("first"));
+        assert_eq!(events.take().failure, None);
+    }
+
     fn handshake() -> StreamEvent {
         let (stream, source) = (StreamKey::new(0, 0), ([127, 0, 0, 1], 1).into());
         let (side, component) = (SideName::A, Component::Rtp);

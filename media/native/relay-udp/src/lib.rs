@@ -4,12 +4,15 @@
 //! engine starts: io_uring, and epoll where io_uring is missing or forbidden.
 
 mod address;
+mod batch;
 mod buffers;
 mod command;
 mod engine;
 mod epoll;
 mod events;
 mod notice;
+mod port;
+mod reason;
 mod socket;
 mod thread;
 mod uring;
@@ -18,4 +21,4 @@ mod worker;
 pub use command::{Command, Config, Refused, StreamSpec, Tier};
 pub use engine::Engine;
 pub use events::{StreamEvent, Taken};
-pub use socket::SocketRefused;
+pub use socket::{SocketRefused, describe};

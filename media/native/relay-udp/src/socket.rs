@@ -34,37 +34,80 @@ impl fmt::Display for SocketRefused {
 /// Spec: RFC 2474 §3 (the DSCP is the upper six bits of the octet).
 pub(crate) fn open(local: SocketAddr, dscp: u8) -> Result<OwnedFd, SocketRefused> {
     let refused = |bound| move |why| SocketRefused { local, bound, why };
-    let family = if local.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
-    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: the call takes no pointer.
-    let fd = checked(unsafe { libc::socket(family, kind, 0) }).map_err(refused(false))?;
-    // SAFETY: the descriptor is new and nobody else's.
-    let opened = unsafe { OwnedFd::from_raw_fd(fd) };
-    prepare(fd, local, dscp).map_err(refused(true))?;
+    let opened = unbound(local.is_ipv6()).map_err(refused(false))?;
+    prepare(opened.as_raw_fd(), local, dscp).map_err(refused(true))?;
     Ok(opened)
 }
 
 fn prepare(fd: RawFd, local: SocketAddr, dscp: u8) -> io::Result<()> {
-    if local.is_ipv6() {
-        set(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
-    }
     if dscp != 0 {
         mark(fd, local.is_ipv6(), dscp)?;
     }
-    let address = RawAddress::from(local);
+    bind(fd, &RawAddress::from(local))
+}
+
+/// A non-blocking UDP socket that is still to be bound.
+fn unbound(ipv6: bool) -> io::Result<OwnedFd> {
+    let family = if ipv6 { libc::AF_INET6 } else { libc::AF_INET };
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: the call takes no pointer.
+    let fd = checked(unsafe { libc::socket(family, kind, 0) })?;
+    // SAFETY: the descriptor is new and nobody else's.
+    let opened = unsafe { OwnedFd::from_raw_fd(fd) };
+    if ipv6 {
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    }
+    Ok(opened)
+}
+
+/// A socket that is still to be bound and marks what it sends as `first` does.
+pub(crate) fn open_like(first: RawFd, ipv6: bool) -> io::Result<OwnedFd> {
+    let opened = unbound(ipv6)?;
+    let (level, name) = mark_option(ipv6);
+    let octet = get(first, level, name)?;
+    if octet != 0 {
+        set(opened.as_raw_fd(), level, name, octet)?;
+    }
+    Ok(opened)
+}
+
+/// Gives a socket its address.
+pub(crate) fn bind(fd: RawFd, local: &RawAddress) -> io::Result<()> {
     // SAFETY: pointer and length describe one initialised address that outlives the call.
-    checked(unsafe { libc::bind(fd, address.as_ptr(), address.len()) })?;
+    checked(unsafe { libc::bind(fd, local.as_ptr(), local.len()) })?;
     Ok(())
+}
+
+/// Has a socket send to one peer and hear nobody else; one that is connected changes its peer.
+pub(crate) fn connect(fd: RawFd, peer: SocketAddr) -> io::Result<()> {
+    let peer = RawAddress::from(peer);
+    // SAFETY: pointer and length describe one initialised address that outlives the call.
+    checked(unsafe { libc::connect(fd, peer.as_ptr(), peer.len()) })?;
+    Ok(())
+}
+
+/// Lets one more socket have the address of this one; both must allow it while the second binds.
+pub(crate) fn share(fd: RawFd, allowed: bool) -> io::Result<()> {
+    set(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, allowed.into())
+}
+
+/// The address that a socket is bound to.
+pub(crate) fn local_address(fd: RawFd) -> io::Result<RawAddress> {
+    let mut address = RawAddress::empty();
+    let mut len = address.len();
+    // SAFETY: the pointer is to a local with room for `len` bytes.
+    checked(unsafe { libc::getsockname(fd, address.as_mut_ptr(), &raw mut len) })?;
+    address.decode().map(RawAddress::from).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 /// Changes the DSCP of what a socket sends from now on.
 pub(crate) fn mark(fd: RawFd, ipv6: bool, dscp: u8) -> io::Result<()> {
-    let octet = libc::c_int::from(dscp) << 2;
-    if ipv6 {
-        set(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, octet)
-    } else {
-        set(fd, libc::IPPROTO_IP, libc::IP_TOS, octet)
-    }
+    let (level, name) = mark_option(ipv6);
+    set(fd, level, name, libc::c_int::from(dscp) << 2)
+}
+
+const fn mark_option(ipv6: bool) -> (libc::c_int, libc::c_int) {
+    if ipv6 { (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) } else { (libc::IPPROTO_IP, libc::IP_TOS) }
 }
 
 /// Sizes of socket buffers, found out once: the system's default is mostly enough.
@@ -110,19 +153,7 @@ impl Buffers {
     }
 
     fn of(socket: &OwnedFd) -> io::Result<libc::c_int> {
-        let mut value: libc::c_int = 0;
-        let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;
-        // SAFETY: both pointers are to locals of the sizes that are told.
-        checked(unsafe {
-            libc::getsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_RCVBUF,
-                (&raw mut value).cast(),
-                &raw mut len,
-            )
-        })?;
-        Ok(value)
+        get(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF)
     }
 }
 
@@ -140,6 +171,14 @@ pub(crate) fn send(fd: RawFd, data: &[u8], destination: &RawAddress) -> io::Resu
         )
     };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn get(fd: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: both pointers are to locals of the sizes that are told.
+    checked(unsafe { libc::getsockopt(fd, level, name, (&raw mut value).cast(), &raw mut len) })?;
+    Ok(value)
 }
 
 fn set(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
@@ -162,7 +201,8 @@ pub(crate) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// The system's sentence for an error, without Rust's number behind it.
-pub(crate) fn describe(error: &io::Error) -> String {
+#[must_use]
+pub fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((sentence, _)) => sentence.to_owned(),

@@ -4,7 +4,7 @@
 //! Sends never wait (`MSG_DONTWAIT`), so they are over when the call returns and their buffers
 //! are free again; only a send that failed says so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,13 +16,17 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use relay_core::{PacketBuf, PacketKind, PortId};
 
 use crate::address::{ADDRESS_BYTES, RawAddress};
+use crate::batch::{Batch, serve};
 use crate::buffers::{BUFFERS, Buffers, GROUP};
 use crate::notice::{Notice, now_ns};
+use crate::port::{Socket, is_lasting, is_second};
 use crate::socket;
-use crate::worker::{Chore, GENERATION_MASK, Port, READ_BYTES, Shared, State, TICK_NS};
+use crate::worker::{Chore, GENERATION_MASK, READ_BYTES, Shared, State, TICK_NS};
 
 /// How many completions one turn works through before others may have the lock.
 const TURN_PACKETS: usize = 256;
+/// How many sockets whose receive has ended are read in one turn.
+const TURN_SOCKETS: usize = 64;
 const ENTRIES: u32 = 512;
 /// No more completions can wait than there are buffers and things beside packets.
 const COMPLETIONS: u32 = 4 * BUFFERS as u32;
@@ -54,9 +58,13 @@ pub(crate) struct Uring {
     /// Buffers whose sends are handed over with the next call.
     leaving: Vec<u16>,
     /// Sockets to close as soon as their receive has ended, by the receive's name.
-    ending: HashMap<u64, Port>,
-    /// Receives that the kernel ended, mostly for want of a buffer.
-    ended: Vec<(PortId, u32)>,
+    ending: HashMap<u64, Socket>,
+    /// Sockets to close as soon as nothing is queued that would leave by them.
+    idle: Vec<Socket>,
+    /// Sockets whose receive the kernel ended, mostly for want of a buffer.
+    ended: VecDeque<(PortId, u32)>,
+    /// For what those sockets hold.
+    batch: Batch,
 }
 
 impl Uring {
@@ -87,7 +95,9 @@ impl Uring {
             destinations: Vec::with_capacity(ENTRIES as usize),
             leaving: Vec::with_capacity(ENTRIES as usize),
             ending: HashMap::new(),
-            ended: Vec::new(),
+            idle: Vec::new(),
+            ended: VecDeque::new(),
+            batch: Batch::new(),
         };
         uring.prove()?;
         Ok(uring)
@@ -98,12 +108,12 @@ impl Uring {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let socket =
             socket::open(here, 0).map_err(|refused| io::Error::other(refused.to_string()))?;
-        let address = local_address(socket.as_raw_fd())?;
+        let address = socket::local_address(socket.as_raw_fd())?;
         let port = PortId(0);
         self.arm(socket.as_raw_fd(), name(Kind::Receive, port, 0))?;
         let data = b"proof";
         self.destinations.push(address);
-        self.push_send(socket.as_raw_fd(), data, name(Kind::SendRtp, port, 0))?;
+        self.push_send(socket.as_raw_fd(), data, false, name(Kind::SendRtp, port, 0))?;
         self.enter(1_000_000_000)?;
         self.destinations.clear();
         let mut proven = false;
@@ -140,13 +150,15 @@ impl Uring {
         let mut tick_at = now_ns() + TICK_NS;
         let mut batch = Vec::with_capacity(TURN_PACKETS);
         loop {
-            self.enter(tick_at.saturating_sub(now_ns()))?;
+            let patience = if self.ended.is_empty() { tick_at.saturating_sub(now_ns()) } else { 0 };
+            self.enter(patience)?;
             self.take_back();
             self.take_completions(&mut batch);
             let now = now_ns();
             let Ok(mut state) = shared.lock() else {
                 return Err(io::Error::other("the other thread failed"));
             };
+            self.close_idle(&mut state, shared);
             if state.stop {
                 return Ok(());
             }
@@ -158,7 +170,8 @@ impl Uring {
                 self.complete(&mut state, shared, completion, now)?;
             }
             batch.clear();
-            self.rearm(&mut state)?;
+            self.relay_rest(&mut state, shared, now)?;
+            state.accompany(|port, opened| self.begin(port, opened));
             if !state.chores.is_empty() {
                 for chore in state.take_chores() {
                     self.work(&mut state, chore)?;
@@ -219,14 +232,14 @@ impl Uring {
             kind if kind == Kind::Receive as u64 => {
                 self.receive(state, completion, port, generation, now)?;
                 if !cqueue::more(completion.flags()) {
-                    self.receive_ended(state, shared, data, port, generation);
+                    self.receive_ended(state, shared, completion, port, generation)?;
                 }
             }
             kind if kind == Kind::SendRtp as u64 => {
-                send_failed(state, port, generation, PacketKind::Rtp);
+                self.send_failed(state, completion, port, generation, PacketKind::Rtp)?;
             }
             kind if kind == Kind::SendRtcp as u64 => {
-                send_failed(state, port, generation, PacketKind::Rtcp);
+                self.send_failed(state, completion, port, generation, PacketKind::Rtcp)?;
             }
             kind if kind == Kind::Wake as u64 => {
                 shared.wake.hush();
@@ -249,7 +262,7 @@ impl Uring {
     ) -> io::Result<()> {
         let Some(buffer) = cqueue::buffer_select(completion.flags()) else { return Ok(()) };
         let departure = match self.buffers.received(buffer, completion.result().max(0) as usize) {
-            Some(received) if state.port(port, generation).is_some() => {
+            Some(received) if state.socket(port, generation).is_some() => {
                 received.source.and_then(|source| {
                     let mut packet = PacketBuf::new(received.room, received.bytes);
                     let departure = state.receive(port, source, &mut packet, now)?;
@@ -266,14 +279,15 @@ impl Uring {
         // SAFETY: the packet stays in its buffer, which is not lent before it has left.
         let packet = unsafe { std::slice::from_raw_parts(start, bytes) };
         if self.destinations.len() == self.destinations.capacity() {
-            self.ring.submit()?;
+            self.submit()?;
             self.take_back();
         }
         self.destinations.push(RawAddress::from(departure.destination));
         self.leaving.push(buffer);
         let rtp = departure.kind == PacketKind::Rtp;
         let kind = if rtp { Kind::SendRtp } else { Kind::SendRtcp };
-        self.push_send(departure.fd, packet, name(kind, departure.port, departure.generation))
+        let way = departure.way;
+        self.push_send(way.fd, packet, way.connected, name(kind, departure.port, way.generation))
     }
 
     /// Notes that a receive is over: its socket can be closed, or it must be begun again.
@@ -281,43 +295,109 @@ impl Uring {
         &mut self,
         state: &mut State,
         shared: &Shared,
-        data: u64,
+        completion: &cqueue::Entry,
         port: PortId,
         generation: u32,
-    ) {
-        if self.ending.remove(&data).is_some() {
+    ) -> io::Result<()> {
+        if self.ending.remove(&completion.user_data()).is_some() {
             settle(state, shared);
-        } else if let Some(open) = state.port(port, generation) {
+        } else if let Some(open) = state.socket(port, generation) {
             open.armed = false;
-            self.ended.push((port, generation));
+            if is_fault(completion) {
+                self.part(state, port, generation)?;
+            } else {
+                self.ended.push_back((port, generation));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the brain of a refused send, unless the stream has gone in the meantime.
+    fn send_failed(
+        &mut self,
+        state: &mut State,
+        completion: &cqueue::Entry,
+        port: PortId,
+        generation: u32,
+        kind: PacketKind,
+    ) -> io::Result<()> {
+        if state.socket(port, generation).is_none() {
+            return Ok(());
+        }
+        state.relay.send_failed(port, kind);
+        if is_fault(completion) { self.part(state, port, generation) } else { Ok(()) }
+    }
+
+    /// Gives up a second socket whose way to the leg failed; a first one is begun again.
+    fn part(&mut self, state: &mut State, port: PortId, generation: u32) -> io::Result<()> {
+        if !is_second(generation) {
+            self.ended.push_back((port, generation));
+            return Ok(());
+        }
+        let Some(old) = state.part(port) else { return Ok(()) };
+        state.retiring += 1;
+        self.work(state, Chore::Retire { port, old })
+    }
+
+    /// Closes sockets by which nothing leaves any more.
+    fn close_idle(&mut self, state: &mut State, shared: &Shared) {
+        if self.idle.is_empty() || !self.ring.submission().is_empty() {
+            return;
+        }
+        for socket in self.idle.drain(..) {
+            drop(socket);
+            settle(state, shared);
         }
     }
 
-    fn rearm(&mut self, state: &mut State) -> io::Result<()> {
+    /// Relays some of what the sockets hold whose receive has ended, in turns, and begins to
+    /// receive anew on those that are empty.
+    ///
+    /// Buffers run out when more comes than can be relayed. Receives that were begun at once would
+    /// fight over the few that are free, and those that get none would end again and again, for
+    /// seconds. So what is too much is read by the worker's own hand until there is no more of it.
+    fn relay_rest(&mut self, state: &mut State, shared: &Shared, now: u64) -> io::Result<()> {
         if self.ended.is_empty() {
             return Ok(());
         }
-        self.buffers.publish();
-        for (port, generation) in mem::take(&mut self.ended) {
-            self.work(state, Chore::Arm { port, generation })?;
+        // What came before from the same sockets leaves before.
+        self.submit()?;
+        for _ in 0..self.ended.len().min(TURN_SOCKETS) {
+            let Some(socket) = self.ended.pop_front() else { break };
+            if serve(state, shared, &mut self.batch, socket, now) {
+                self.ended.push_back(socket);
+            } else {
+                let (port, generation) = socket;
+                self.work(state, Chore::Arm { port, generation })?;
+            }
         }
         Ok(())
     }
 
     fn work(&mut self, state: &mut State, chore: Chore) -> io::Result<()> {
         match chore {
-            Chore::Arm { port, generation } => {
-                if let Some(open) = state.port(port, generation).filter(|open| !open.armed) {
-                    open.armed = true;
-                    let fd = open.socket.as_raw_fd();
-                    self.arm(fd, name(Kind::Receive, port, generation))?;
-                }
+            Chore::Arm { port, generation } => match state.socket(port, generation) {
+                Some(open) => self.begin(port, open),
+                None => Ok(()),
+            },
+            Chore::Retire { old, .. } if !old.armed => {
+                self.idle.push(old);
+                Ok(())
             }
             Chore::Retire { port, old } => {
                 let data = name(Kind::Receive, port, old.generation);
                 self.cancel(data)?;
                 self.ending.insert(data, old);
+                Ok(())
             }
+        }
+    }
+
+    /// Begins to receive on a socket.
+    fn begin(&mut self, port: PortId, open: &mut Socket) -> io::Result<()> {
+        if !open.armed {
+            open.armed = true;
+            self.arm(open.fd.as_raw_fd(), name(Kind::Receive, port, open.generation))?;
         }
         Ok(())
     }
@@ -348,16 +428,21 @@ impl Uring {
         unsafe { self.push(&entry) }
     }
 
-    /// Queues a packet to the last of `destinations`.
-    fn push_send(&mut self, fd: RawFd, packet: &[u8], data: u64) -> io::Result<()> {
-        let destination = &self.destinations[self.destinations.len() - 1];
-        let entry = opcode::Send::new(Fd(fd), packet.as_ptr(), packet.len() as u32)
-            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-            .dest_addr(destination.as_ptr())
-            .dest_addr_len(destination.len())
-            .build()
-            .flags(Flags::SKIP_SUCCESS)
-            .user_data(data);
+    /// Queues a packet to where the socket is connected, or to the last of `destinations`.
+    fn push_send(
+        &mut self,
+        fd: RawFd,
+        packet: &[u8],
+        connected: bool,
+        data: u64,
+    ) -> io::Result<()> {
+        let mut send = opcode::Send::new(Fd(fd), packet.as_ptr(), packet.len() as u32)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        if !connected {
+            let destination = &self.destinations[self.destinations.len() - 1];
+            send = send.dest_addr(destination.as_ptr()).dest_addr_len(destination.len());
+        }
+        let entry = send.build().flags(Flags::SKIP_SUCCESS).user_data(data);
         // SAFETY: the packet's buffer is lent again, and the destinations are cleared, only when
         // the submission queue has been emptied; the vector never outgrows its first room.
         unsafe { self.push(&entry) }
@@ -375,20 +460,24 @@ impl Uring {
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return Ok(());
             }
-            match self.ring.submit() {
-                Ok(_) => {}
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR)) => {}
-                Err(error) => return Err(error),
-            }
+            self.submit()?;
+        }
+    }
+
+    /// Hands over what is queued, without waiting for anything.
+    fn submit(&mut self) -> io::Result<()> {
+        match self.ring.submit() {
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EINTR)) => Err(error),
+            _ => Ok(()),
         }
     }
 }
 
-/// Tells the brain of a refused send, unless the stream has gone in the meantime.
-fn send_failed(state: &mut State, port: PortId, generation: u32, kind: PacketKind) {
-    if state.port(port, generation).is_some() {
-        state.relay.send_failed(port, kind);
-    }
+/// Whether a completion says that the way to the leg failed, and not that there is no buffer, that
+/// the system is busy, or that it was told to end.
+fn is_fault(completion: &cqueue::Entry) -> bool {
+    let result = completion.result();
+    result < 0 && result != -libc::ECANCELED && is_lasting(-result)
 }
 
 /// Notes that one more retired socket is closed.
@@ -397,14 +486,6 @@ fn settle(state: &mut State, shared: &Shared) {
     if state.retiring == 0 {
         shared.settled.notify_all();
     }
-}
-
-fn local_address(fd: RawFd) -> io::Result<RawAddress> {
-    let mut address = RawAddress::empty();
-    let mut len = address.len();
-    // SAFETY: the pointer is to a local with room for `len` bytes.
-    socket::checked(unsafe { libc::getsockname(fd, address.as_mut_ptr(), &raw mut len) })?;
-    address.decode().map(RawAddress::from).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 const _: () = assert!(TURN_PACKETS <= ENTRIES as usize && READ_BYTES < u16::MAX as usize);

@@ -4,9 +4,9 @@
 //! signalling opens, changes, closes and asks in between. So a command is done when its call
 //! returns, and costs no wake-up where the tier allows it.
 
+use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use relay_core::{
@@ -16,7 +16,8 @@ use relay_core::{
 use crate::address::RawAddress;
 use crate::events::{Events, StreamEvent};
 use crate::notice::Notice;
-use crate::socket;
+use crate::port::{Port, Socket, Way};
+use crate::socket::{self, Buffers};
 
 /// How much of a datagram is read: one byte more than the brain takes, to tell what is longer.
 pub(crate) const READ_BYTES: usize = 2048 + 1;
@@ -27,30 +28,19 @@ pub(crate) const TICK_NS: u64 = 1_000_000_000;
 /// Generations are told apart by so many bits, in what the kernel carries for us.
 pub(crate) const GENERATION_MASK: u32 = 0x00FF_FFFF;
 
-/// The socket behind one port.
-#[derive(Debug)]
-pub(crate) struct Port {
-    pub(crate) socket: OwnedFd,
-    /// Tells this socket from others that had the same port number before.
-    pub(crate) generation: u32,
-    /// Whether a multishot receive is under way on it (io_uring only).
-    pub(crate) armed: bool,
-}
-
 /// Work that only the worker's own thread can do (io_uring only).
 #[derive(Debug)]
 pub(crate) enum Chore {
     /// Begin to receive.
     Arm { port: PortId, generation: u32 },
     /// Stop receiving, then close the socket.
-    Retire { port: PortId, old: Port },
+    Retire { port: PortId, old: Socket },
 }
 
 /// A packet that shall leave.
 pub(crate) struct Departure {
     pub(crate) port: PortId,
-    pub(crate) generation: u32,
-    pub(crate) fd: RawFd,
+    pub(crate) way: Way,
     pub(crate) destination: SocketAddr,
     pub(crate) kind: PacketKind,
 }
@@ -62,6 +52,9 @@ pub(crate) struct State {
     /// The stream by its slot, and its number.
     numbers: Vec<(StreamKey, u64)>,
     pub(crate) chores: Vec<Chore>,
+    /// Ports whose leg is learned and whose second socket is not connected to it yet.
+    learned: Vec<PortId>,
+    buffers: Buffers,
     /// Sockets that wait for the worker to close them.
     pub(crate) retiring: usize,
     pub(crate) stop: bool,
@@ -70,12 +63,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(relay: Relay) -> Self {
+    fn new(relay: Relay, buffers: Buffers) -> Self {
         Self {
             relay,
             ports: Vec::new(),
             numbers: Vec::new(),
             chores: Vec::new(),
+            learned: Vec::new(),
+            buffers,
             retiring: 0,
             stop: false,
             dead: false,
@@ -108,15 +103,39 @@ impl State {
     /// Changes the DSCP of what a port sends; a system that refuses sends on as before.
     pub(crate) fn mark(&self, port: PortId, ipv6: bool, dscp: u8) {
         if let Some(Some(open)) = self.ports.get(port.0 as usize) {
-            let _ = socket::mark(open.socket.as_raw_fd(), ipv6, dscp);
+            open.mark(ipv6, dscp);
         }
     }
 
-    /// The port, if it still has the socket of that generation.
     #[inline]
-    pub(crate) fn port(&mut self, port: PortId, generation: u32) -> Option<&mut Port> {
-        let found = self.ports.get_mut(port.0 as usize)?.as_mut()?;
-        (found.generation == generation).then_some(found)
+    fn port(&mut self, port: PortId) -> Option<&mut Port> {
+        self.ports.get_mut(port.0 as usize)?.as_mut()
+    }
+
+    /// The socket of a port, if the port still has the one of that generation.
+    #[inline]
+    pub(crate) fn socket(&mut self, port: PortId, generation: u32) -> Option<&mut Socket> {
+        self.port(port)?.socket(generation)
+    }
+
+    /// Connects second sockets to legs that were learned; `begin` begins to receive on new ones,
+    /// and those on which it cannot are given up.
+    pub(crate) fn accompany(
+        &mut self,
+        mut begin: impl FnMut(PortId, &mut Socket) -> io::Result<()>,
+    ) {
+        for port in mem::take(&mut self.learned) {
+            let buffers = self.buffers;
+            let opened = self.port(port).and_then(|open| open.accompany(buffers));
+            if opened.is_some_and(|opened| begin(port, opened).is_err()) {
+                drop(self.part(port));
+            }
+        }
+    }
+
+    /// Gives up the second socket of a port, to be closed by the caller.
+    pub(crate) fn part(&mut self, port: PortId) -> Option<Socket> {
+        self.port(port)?.part()
     }
 
     /// Takes one datagram through the brain.
@@ -128,14 +147,18 @@ impl State {
         packet: &mut PacketBuf<'_>,
         now: Nanoseconds,
     ) -> Option<Departure> {
-        match self.relay.receive(port, source, packet, now) {
-            Verdict::Forward { port, destination, kind } => {
-                let out = self.ports.get(port.0 as usize)?.as_ref()?;
-                let (fd, generation) = (out.socket.as_raw_fd(), out.generation);
-                Some(Departure { port, generation, fd, destination, kind })
-            }
-            Verdict::Drop(_) | Verdict::Handshake => None,
+        let Verdict::Forward { port: out, destination, kind } =
+            self.relay.receive(port, source, packet, now)
+        else {
+            return None;
+        };
+        self.port(port)?.note_heard(source);
+        let leaving = self.port(out)?;
+        let way = leaving.way_to(destination);
+        if !way.connected && leaving.wants(out, destination) && !self.learned.contains(&out) {
+            self.learned.push(out);
         }
+        Some(Departure { port: out, way, destination, kind })
     }
 
     /// Sends the openers that are due.
@@ -149,7 +172,7 @@ impl State {
     /// Sends one datagram from a port; what the system does not take is lost, as any may be.
     pub(crate) fn send(&self, port: PortId, data: &[u8], destination: SocketAddr) {
         if let Some(Some(from)) = self.ports.get(port.0 as usize) {
-            let _ = socket::send(from.socket.as_raw_fd(), data, &RawAddress::from(destination));
+            let _ = socket::send(from.first(), data, &RawAddress::from(destination));
         }
     }
 
@@ -197,9 +220,9 @@ pub(crate) struct Shared {
 pub(crate) struct Poisoned;
 
 impl Shared {
-    pub(crate) fn new(relay: Relay, events: Arc<Events>) -> std::io::Result<Self> {
+    pub(crate) fn new(relay: Relay, events: Arc<Events>, buffers: Buffers) -> io::Result<Self> {
         Ok(Self {
-            state: Mutex::new(State::new(relay)),
+            state: Mutex::new(State::new(relay, buffers)),
             settled: Condvar::new(),
             wake: Notice::new()?,
             events,

@@ -38,7 +38,7 @@ impl Protection {
         CounterMode::new(derivation, rtcp, facts.key_bytes, tag_bytes).map(Self::Counter)
     }
 
-    /// Reads what the next packet will need; a block through the cipher reads its whole schedule.
+    /// Reads what the next packet will need.
     #[inline]
     pub(crate) fn warm(&self) {
         match self {

@@ -29,6 +29,7 @@ pub const STRANGER: &str = "192.0.2.66:6666";
 pub fn plan() -> StreamPlan {
     StreamPlan {
         clock_hz: 8000,
+        speech: true,
         inactivity: None,
         pinholes: false,
         a: SidePlan {

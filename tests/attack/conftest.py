@@ -1,0 +1,39 @@
+"""One field per engine for all attacks: to lay its cables takes longer than most of them."""
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("tests.attack.field", "tests.attack.siege", "tests.kit.talkers")
+
+from tests.attack.field import Field  # noqa: E402 - its assertions are rewritten first
+from tests.kit.hosts import Lab, missing_for_namespaces  # noqa: E402 - as above
+
+
+@pytest.fixture(scope="session", params=["native", "python"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine that relays, as the configuration names it."""
+    missing = missing_for_namespaces("nft")
+    if missing is not None:
+        pytest.skip(missing)
+    if request.param == "native" and importlib.util.find_spec("media._native") is None:
+        pytest.skip("the extension media._native is not built")
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def battlefield(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    """The field of most attacks on one engine."""
+    directory = tmp_path_factory.mktemp("attack")
+    with Lab(directory) as lab:
+        field = Field(lab, directory, engine)
+        yield field
+        field.stop()
+
+
+@pytest.fixture
+def field(battlefield: Field) -> Iterator[Field]:
+    """The field, which every test leaves as quiet as it found it."""
+    yield battlefield
+    battlefield.is_quiet()
