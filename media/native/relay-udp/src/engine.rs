@@ -250,6 +250,10 @@ impl Engine {
     /// Closes every stream and stops the workers; afterwards `apply` refuses all.
     pub fn close(&mut self) {
         self.stopped = true;
+        let open: Vec<u64> = self.streams.keys().copied().collect();
+        // A worker that died has let go of its ports, or will when the process ends.
+        let closed = open.into_iter().try_for_each(|number| self.commit_close(number).map(drop));
+        let _ = closed.and_then(|()| self.settle(&vec![true; self.workers.len()]));
         for worker in &self.workers {
             let mut state = worker.shared.lock_anyway();
             state.stop = true;

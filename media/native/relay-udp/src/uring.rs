@@ -136,7 +136,6 @@ impl Uring {
             self.buffers.lend(buffer);
         }
         drop(completions);
-        self.buffers.publish();
         self.cancel(port, 0)?;
         while self.enter(1_000_000_000)? {
             if self.ring.completion().any(|one| one.user_data() >> 56 == Kind::Receive as u64) {
@@ -152,8 +151,8 @@ impl Uring {
         let mut tick_at = now_ns() + TICK_NS;
         let mut batch = Vec::with_capacity(TURN_PACKETS);
         loop {
-            let patience = if self.ended.is_empty() { tick_at.saturating_sub(now_ns()) } else { 0 };
-            self.enter(patience)?;
+            let waited_for = !self.ended.is_empty() || !self.idle.is_empty();
+            self.enter(if waited_for { 0 } else { tick_at.saturating_sub(now_ns()) })?;
             self.take_back();
             self.take_completions(&mut batch);
             let now = now_ns();
@@ -190,6 +189,7 @@ impl Uring {
 
     /// Submits what is queued and waits until something has come, or the time is over.
     fn enter(&mut self, timeout_ns: u64) -> io::Result<bool> {
+        self.buffers.publish();
         let timeout = Timespec::new()
             .sec(timeout_ns / 1_000_000_000)
             .nsec((timeout_ns % 1_000_000_000) as u32);
@@ -211,7 +211,6 @@ impl Uring {
             self.buffers.lend(buffer);
         }
         self.destinations.clear();
-        self.buffers.publish();
     }
 
     /// Submits what is queued in the middle of a turn. What there is to tell goes first: whoever
@@ -241,7 +240,7 @@ impl Uring {
             kind if kind == Kind::Receive as u64 => {
                 self.receive(state, shared, completion, port, generation, now)?;
                 if !cqueue::more(completion.flags()) {
-                    self.receive_ended(state, shared, completion, port, generation);
+                    self.receive_ended(state, completion, port, generation);
                 }
             }
             kind if kind == Kind::SendRtp as u64 => {
@@ -258,10 +257,8 @@ impl Uring {
             }
             // A receive that a cancel ends says so itself; one that had ended before was told of
             // when nobody waited for it yet.
-            _ if completion.result() == -libc::ENOENT
-                && self.ending.remove(&name(Kind::Receive, port, generation)).is_some() =>
-            {
-                settle(state, shared);
+            _ if completion.result() == -libc::ENOENT => {
+                self.idle.extend(self.ending.remove(&name(Kind::Receive, port, generation)));
             }
             _ => {}
         }
@@ -316,13 +313,12 @@ impl Uring {
     fn receive_ended(
         &mut self,
         state: &mut State,
-        shared: &Shared,
         completion: &cqueue::Entry,
         port: PortId,
         generation: u32,
     ) {
-        if self.ending.remove(&completion.user_data()).is_some() {
-            settle(state, shared);
+        if let Some(old) = self.ending.remove(&completion.user_data()) {
+            self.idle.push(old);
         } else if let Some(open) = state.socket(port, generation) {
             open.armed = false;
             if is_second(generation) && is_fault(completion) {

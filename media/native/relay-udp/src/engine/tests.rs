@@ -1,7 +1,8 @@
 //! What a worker does with more than it can relay, by an engine whose worker is held for a while.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use relay_core::{Endpoint, SidePlan, StreamPlan};
 
@@ -13,6 +14,16 @@ const TIERS: [Tier; 2] = [Tier::IoUring, Tier::Epoll];
 const SOCKET_BUDGET: usize = 32;
 /// More than any queue of a socket holds.
 const FLOOD: usize = 3000;
+
+thread_local! {
+    /// A network of loopback that no other test uses.
+    static NETWORK: u8 = NEXT_NETWORK.fetch_add(1, Relaxed);
+}
+static NEXT_NETWORK: AtomicU8 = AtomicU8::new(1);
+
+fn host(network: u8, number: u8) -> [u8; 4] {
+    [127, NETWORK.with(|network| *network), network, number]
+}
 
 /// A packet of a stream, told from others by its sequence number.
 fn rtp(sequence: u16) -> [u8; 172] {
@@ -38,6 +49,10 @@ fn free_ports(host: [u8; 4]) -> [Endpoint; 2] {
     [phone(host), phone(host)].map(|socket| at(&socket).into())
 }
 
+fn plan(a: SidePlan, b: SidePlan) -> StreamPlan {
+    StreamPlan { clock_hz: 8000, speech: false, inactivity: None, pinholes: false, a, b }
+}
+
 /// Two phones that talk through an engine.
 struct Call {
     a: UdpSocket,
@@ -49,25 +64,18 @@ struct Call {
 impl Call {
     /// Opens a stream and lets both sides talk until their legs are learned.
     fn open(engine: &mut Engine, number: u64) -> Self {
-        Self::to(phone([127, 1, 2, 10]), engine, number)
+        Self::to(phone(host(2, 10)), engine, number)
     }
 
     /// As `open`, to a phone that is there.
     fn to(b: UdpSocket, engine: &mut Engine, number: u64) -> Self {
-        let a = phone([127, 1, 1, 10]);
+        let a = phone(host(1, 10));
         let side = |host, phone: &UdpSocket| {
             let [local, local_rtcp] = free_ports(host);
             let remote = Some(at(phone).into());
             SidePlan { remote, rtcp_mux: true, ..SidePlan::new(local, local_rtcp) }
         };
-        let plan = StreamPlan {
-            clock_hz: 8000,
-            inactivity: None,
-            pinholes: false,
-            speech: false,
-            a: side([127, 1, 1, 1], &a),
-            b: side([127, 1, 2, 1], &b),
-        };
+        let plan = plan(side(host(1, 1), &a), side(host(2, 1), &b));
         let (at_a, at_b) = (plan.a.local.into(), plan.b.local.into());
         engine.apply(vec![Command::Open(number, StreamSpec { plan, dscp: [0, 0] })]).unwrap();
         let call = Self { a, b, at_a, at_b };
@@ -99,7 +107,7 @@ fn engine(tier: Tier) -> Option<Engine> {
 fn a_stranger_who_floods_a_port_costs_its_leg_nothing() {
     for mut engine in TIERS.into_iter().filter_map(engine) {
         let call = Call::open(&mut engine, 1);
-        let stranger = phone([127, 1, 3, 66]);
+        let stranger = phone(host(3, 66));
         let held = engine.workers[0].shared.lock().unwrap();
         for sequence in 0..FLOOD {
             stranger.send_to(&rtp(sequence as u16), call.at_a).unwrap();
@@ -168,6 +176,50 @@ fn a_call_is_closed_in_the_middle_of_a_flood_and_its_ports_are_free() {
                 UdpSocket::bind(call.at_a).unwrap();
                 UdpSocket::bind(call.at_b).unwrap();
             }
+        }
+    }
+}
+
+#[test]
+fn a_receive_that_ends_while_its_call_is_closed_keeps_nobody_waiting() {
+    for mut engine in TIERS.into_iter().filter_map(engine) {
+        for number in 1..200 {
+            let call = Call::open(&mut engine, number);
+            // An empty datagram ends a multishot receive.
+            call.a.send_to(&[], call.at_a).unwrap();
+            engine.apply(vec![Command::Close(number)]).unwrap();
+            UdpSocket::bind(call.at_a).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_closed_as_soon_as_it_is_open_keeps_nobody_waiting() {
+    for mut engine in TIERS.into_iter().filter_map(engine) {
+        let before = Instant::now();
+        for number in 1..20 {
+            let side = |host| {
+                let [local, local_rtcp] = free_ports(host);
+                SidePlan::new(local, local_rtcp)
+            };
+            let (a, b) = (side(host(1, 1)), side(host(2, 1)));
+            let spec = StreamSpec { plan: plan(a, b), dscp: [0, 0] };
+            engine.apply(vec![Command::Open(number, spec)]).unwrap();
+            engine.apply(vec![Command::Close(number)]).unwrap();
+        }
+        // The worker's next look at everything is a second away; nobody may wait for that.
+        assert!(before.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn ports_are_free_when_an_engine_has_closed() {
+    for mut engine in TIERS.into_iter().filter_map(engine) {
+        let calls: Vec<Call> = (1..9).map(|number| Call::open(&mut engine, number)).collect();
+        engine.close();
+        for call in &calls {
+            UdpSocket::bind(call.at_a).unwrap();
+            UdpSocket::bind(call.at_b).unwrap();
         }
     }
 }
