@@ -72,7 +72,7 @@ matches() {
 
 # What the native engine is made from.
 crates() {
-    find media/native -name target -prune -o -name fuzz -prune -o -type f -print0 |
+    find media/native media/_native.pyi -name target -prune -o -name fuzz -prune -o -type f -print0 |
         LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 }
 

@@ -63,6 +63,11 @@ class Relay:
         """What the engine can do of SRTP."""
         return self._engine.srtp
 
+    @property
+    def lost_events(self) -> int:
+        """How many events nobody heard of, because too many waited."""
+        return self._engine.lost_events
+
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands before it returns, or none of them.
 

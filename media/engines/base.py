@@ -57,6 +57,10 @@ class Engine(Protocol):
     def srtp(self) -> SrtpAbilities:
         """What it can do of SRTP."""
 
+    @property
+    def lost_events(self) -> int:
+        """How many events were lost because too many waited to be delivered."""
+
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands, or none.
 

@@ -76,6 +76,7 @@ class NativeEngine:
         self._fresh = count(1)
         self._numbers: dict[StreamId, int] = {}
         self._names: dict[int, StreamId] = {}
+        self._lost_events = 0
         self._stopped = False
         self._running: trio.CancelScope | None = None
 
@@ -93,6 +94,11 @@ class NativeEngine:
     def reason(self) -> str:
         """How many workers it has and how they read and write, as one line."""
         return self._native.reason
+
+    @property
+    def lost_events(self) -> int:
+        """How many events were lost, the oldest of more than may wait."""
+        return self._lost_events
 
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands, or none."""
@@ -192,7 +198,8 @@ class NativeEngine:
             self._running.cancel()
 
     def _hand_over(self, deliver: Callable[[Sequence[MediaEvent]], None]) -> None:
-        waiting, _, failure = self._native.take_events()
+        waiting, lost, failure = self._native.take_events()
+        self._lost_events += lost
         names = self._names
         events = [_event(one, names[one[1]]) for one in waiting if one[1] in names]
         if failure is not None:

@@ -84,6 +84,11 @@ class ReferenceEngine:
         """What it can do of SRTP."""
         return ABILITIES
 
+    @property
+    def lost_events(self) -> int:
+        """None: events are delivered in the turn in which they happen."""
+        return 0
+
     def apply(self, commands: Sequence[RelayCommand]) -> None:
         """Does all of the commands, or none."""
         if self._stopped:

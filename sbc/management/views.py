@@ -77,6 +77,7 @@ class Views:
             "media": {
                 "engine": self._relay.engine_name,
                 "why": self._relay.engine_reason,
+                "lost_events": self._relay.lost_events,
                 "streams": len(self._relay.streams()),
                 "planned_calls": board.outbox.planned,
                 "ports_in_use": board.ports.in_use(),

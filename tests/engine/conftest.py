@@ -8,7 +8,7 @@ import trio
 from media.engines.base import Engine
 from media.engines.reference import ReferenceEngine
 from tests.engine.kit import Rig
-from tests.kit.engines import need_engine
+from tests.kit.engines import need_engine, need_tier
 
 
 def _engine(name: str) -> Engine:
@@ -16,12 +16,11 @@ def _engine(name: str) -> Engine:
     if name == "reference":
         return ReferenceEngine()
     need_engine("native")
-    from media.engines.native import NativeEngine
+    from media.engines.native import NativeEngine, Tier
 
-    try:
-        return NativeEngine(2, "io_uring" if name == "native-io_uring" else "epoll")
-    except OSError as error:
-        pytest.skip(f"this machine forbids the tier: {error}")
+    tier: Tier = "io_uring" if name == "native-io_uring" else "epoll"
+    need_tier(tier)
+    return NativeEngine(2, tier)
 
 
 @pytest.fixture(params=["reference", "native-io_uring", "native-epoll"])

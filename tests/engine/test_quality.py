@@ -9,11 +9,17 @@ import pytest
 
 from media.plan import MediaSide, MediaStream, OpenStream
 from media.types import Component, Endpoint, SideName, StreamId
+from tests.kit.engines import native_module
 
-pytest.importorskip("media.engines.native", exc_type=ImportError)
+native_module()
 
-from tests.engine.kit import receiver_report, report_block, rtp, sender_report
-from tests.engine.twins import Twins
+from tests.engine.kit import (  # noqa: E402 - they need the native engine
+    receiver_report,
+    report_block,
+    rtp,
+    sender_report,
+)
+from tests.engine.twins import Twins  # noqa: E402 - as above
 
 CALL: StreamId = ("call", 0)
 PHONES = {SideName.A: Endpoint("192.0.2.10", 4000), SideName.B: Endpoint("198.51.100.10", 5000)}

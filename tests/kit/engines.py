@@ -28,6 +28,17 @@ def native_module() -> ModuleType:
     return module
 
 
+def need_tier(tier: str) -> None:
+    """Skip where the native engine has not this way to read and write, and say why."""
+    engine = native_module().NativeEngine
+    try:
+        engine(1, tier).close()
+    except OSError as error:
+        if os.environ.get("NATIVE_ENGINE") == "required":
+            pytest.fail(f"{tier} cannot be had here: {error}")
+        pytest.skip(f"{tier} cannot be had here: {error}")
+
+
 def need_engine(engine: str) -> None:
     """Skip where this machine has no such engine, and say why."""
     relay = Relay(workers=1, native=engine == "native")

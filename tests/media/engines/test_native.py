@@ -30,7 +30,7 @@ from tests.engine.kit import (
     protecting,
     rtp,
 )
-from tests.kit.engines import native_module
+from tests.kit.engines import native_module, need_tier
 from tests.kit.forbidden import IO_URING_SETUP, run_without
 
 native = native_module()
@@ -39,10 +39,7 @@ TIERS = ["io_uring", "epoll"]
 
 @pytest.fixture(params=TIERS)
 def tier(request: pytest.FixtureRequest) -> str:
-    try:
-        native.NativeEngine(1, request.param).close()
-    except OSError as error:
-        pytest.skip(f"{request.param} cannot be had here: {error}")
+    need_tier(request.param)
     return str(request.param)
 
 

@@ -95,10 +95,12 @@ impl Engine {
         port: (&str, &str),
         destination: (&str, i64),
         data: &[u8],
-    ) {
-        let (side, component) = port_of(port);
-        let Some(destination) = address_of(destination) else { return };
-        py.detach(|| self.engine.send(number, side, component, destination, data));
+    ) -> PyResult<()> {
+        let (side, component) = port_of(port)?;
+        if let Some(destination) = address_of(destination) {
+            py.detach(|| self.engine.send(number, side, component, destination, data));
+        }
+        Ok(())
     }
 
     /// Opens a stream and continues it from what `export_state` returned.
@@ -159,15 +161,17 @@ impl Engine {
 }
 
 /// A port by the values of `SideName` and `Component`.
-fn port_of((side, component): (&str, &str)) -> (SideName, Component) {
-    (
-        if side == report::side(SideName::A) { SideName::A } else { SideName::B },
-        if component == report::component(Component::Rtp) {
-            Component::Rtp
-        } else {
-            Component::Rtcp
-        },
-    )
+fn port_of((side, component): (&str, &str)) -> PyResult<(SideName, Component)> {
+    let sides = [SideName::A, SideName::B];
+    let components = [Component::Rtp, Component::Rtcp];
+    let named = (
+        sides.into_iter().find(|known| report::side(*known) == side),
+        components.into_iter().find(|known| report::component(*known) == component),
+    );
+    match named {
+        (Some(side), Some(component)) => Ok((side, component)),
+        _ => Err(PyValueError::new_err(format!("{side:?} {component:?} is no port"))),
+    }
 }
 
 /// The address that a numeric host and a port make, if they make one.
