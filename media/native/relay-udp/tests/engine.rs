@@ -56,7 +56,8 @@ impl Place {
                 ..SidePlan::new(Endpoint::new(host, port), Endpoint::new(host, port + 1))
             }
         });
-        let plan = StreamPlan { clock_hz: 8000, inactivity: None, pinholes: false, a, b };
+        let plan =
+            StreamPlan { clock_hz: 8000, speech: true, inactivity: None, pinholes: false, a, b };
         StreamSpec { plan, dscp: [46, 0] }
     }
 }
