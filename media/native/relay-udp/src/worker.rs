@@ -80,6 +80,7 @@ impl State {
 
     /// Puts a socket behind a port and returns the one that was there.
     pub(crate) fn attach(&mut self, port: PortId, opened: Port) -> Option<Port> {
+        self.count_queue_drops(port);
         let index = port.0 as usize;
         if self.ports.len() <= index {
             self.ports.resize_with(index + 1, || None);
@@ -135,7 +136,16 @@ impl State {
 
     /// Gives up the second socket of a port, to be closed by the caller.
     pub(crate) fn part(&mut self, port: PortId) -> Option<Socket> {
+        self.count_queue_drops(port);
         self.port(port)?.part()
+    }
+
+    /// Tells the brain what the kernel dropped because nobody read a port's queues in time.
+    pub(crate) fn count_queue_drops(&mut self, port: PortId) {
+        let dropped = self.port(port).map_or(0, Port::take_queue_drops);
+        if dropped > 0 {
+            self.relay.count_queue_full(port, dropped);
+        }
     }
 
     /// Takes one datagram through the brain.
