@@ -45,7 +45,7 @@ fuzz: ## fuzz the native engine, FUZZ_S= seconds each target; needs cargo and a 
 	@media/native/fuzz/run.sh $(FUZZ_S)
 
 installs: ready-to-develop ## a wheel installs and runs, with a native engine and without (minutes)
-	@exec $(BIN)/pytest -m installs $(PYTEST_ARGS)
+	@exec $(BIN)/pytest tests/installs $(PYTEST_ARGS)
 
 lint: ready-to-develop ## style, types, import contracts; of the crates too where there is cargo
 	@deploy/rust.sh lint

@@ -295,7 +295,7 @@ def hosts_of(configuration: Configuration) -> list[str]:
 
 
 def _raise_descriptor_limit(log: Log) -> None:
-    """Take as many descriptors as we may: a call needs four, and 1024 is the usual soft limit."""
+    """Take as many descriptors as we may: a call needs six, and 1024 is the usual soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

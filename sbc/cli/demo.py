@@ -73,17 +73,21 @@ class Outcome:
         return self.at_the_phone.good and self.at_the_pbx.notes > 0 and self.at_the_pbx.share >= 0.9
 
 
-def run(*, once: bool) -> int:
-    """Run the demo; with `once` one pass, else until stopped. Returns the exit status."""
-    return trio.run(_demo, once)
+def run(*, once: bool, engine: str) -> int:
+    """Run the demo; with `once` one pass, else until stopped. Returns the exit status.
+
+    Args:
+        engine: what relays the media, as the key `media.engine` has it.
+    """
+    return trio.run(_demo, once, engine)
 
 
-async def _demo(once: bool) -> int:
+async def _demo(once: bool, engine: str) -> int:
     status = PROBLEM
     with TemporaryDirectory(prefix="sbc-demo-") as directory:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
-            demo = Demo(Path(directory), nursery)
+            demo = Demo(Path(directory), nursery, engine)
             async with AsyncExitStack() as stack:
                 with demo.as_long_as_the_border_runs:
                     if await demo.show(stack, once):
@@ -108,8 +112,8 @@ async def _stop_on_signal(scope: trio.CancelScope) -> None:
 class Demo:
     """The three parties and what they do."""
 
-    def __init__(self, directory: Path, nursery: trio.Nursery) -> None:
-        self._directory, self._nursery = directory, nursery
+    def __init__(self, directory: Path, nursery: trio.Nursery, engine: str) -> None:
+        self._directory, self._nursery, self._engine = directory, nursery, engine
         self._progress = Progress()
         self._entropy = Random()
         self._narrates = False
@@ -179,12 +183,19 @@ The SBC, the PBX and the phone go on running. Point any softphone at them:
             progress.result(f"{pbx[0]}:{pbx[1]}")
         with progress.step("SBC"):
             border = await stack.enter_async_context(
-                running_border(self._directory, pbx, self._entropy, only_this_machine=once)
+                running_border(
+                    self._directory,
+                    pbx,
+                    self._entropy,
+                    engine=self._engine,
+                    only_this_machine=once,
+                )
             )
             self._border = border
             self._nursery.start_soon(self._watch, border)
             where = (border.outside, border.lan) if border.lan else (border.outside,)
-            progress.result(" and ".join(f"{host}:{port}" for host, port in where))
+            addresses = " and ".join(f"{host}:{port}" for host, port in where)
+            progress.result(f"{addresses}, media engine: {await _engine_of(border)}")
         with progress.step(f"phone {OUR_USER} registers"):
             host, port = border.outside
             phone = Phone(
@@ -249,6 +260,15 @@ async def _play_to_callers(phone: Phone) -> None:
     tune = play_melody(melody())
     async for call in phone.calls:
         call.stream.play(tune, loop=True)
+
+
+async def _engine_of(border: Border) -> str:
+    """The engine that relays media, whatever was wished."""
+    status = await border.ask("status")
+    media = status.get("media") if isinstance(status, dict) else None
+    if not isinstance(media, dict):
+        raise ControlFailed("the SBC does not tell what relays media")
+    return str(media["engine"])
 
 
 async def _name_of(border: Border) -> str:

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ PBX = "127.0.0.3"
 PHONE = "127.0.0.4"
 """Where the built-in phone really is."""
 _SOURCE = Path(sbc.__file__).parents[1]
-_POLICY = _SOURCE / "policies" / "edge-default.yaml"
+_POLICIES = (_SOURCE / "policies", Path(sysconfig.get_path("data")) / "share" / "sbc" / "policies")
+"""In a tree, and as installed without one."""
 _USUAL_PORT = 5060
 _MEDIA_PORTS = 400
 _START_S = 30.0
@@ -51,6 +53,7 @@ routes:
   - {{name: phones to the PBX, from: [{fronts}], to: pbx}}
   - {{name: PBX to the phones, from: pbx, to: [{phones}]}}
 policies: {policy}
+media: {{engine: {engine}}}
 state_dir: .
 """
 _NETWORK = """\
@@ -110,11 +113,12 @@ def lan_address() -> str | None:
     return next((a for a in addresses if ":" not in a and not a.startswith("127.")), None)
 
 
-def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random) -> str:
+def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random, *, engine: str) -> str:
     """The demo's sbc.yaml.
 
     Args:
         fronts: where phones find the SBC, by network.
+        engine: the value of the key `media.engine`.
     """
     # The usual range may be in use by an SBC that does real work here.
     first = 10_000 + 4 * _MEDIA_PORTS * entropy.randrange(12)
@@ -134,7 +138,8 @@ def configuration(fronts: dict[str, Address], pbx: Address, entropy: Random) -> 
         peers="".join(_PHONES.format(name=name) for name in fronts).rstrip(),
         fronts=", ".join(fronts),
         phones=", ".join(f"{name}-phones" for name in fronts),
-        policy=_POLICY,
+        policy=next((at for at in _POLICIES if at.is_dir()), _POLICIES[0]) / "edge-default.yaml",
+        engine=engine,
     )
 
 
@@ -166,11 +171,12 @@ def _bindable(host: str, port: int) -> int:
 
 @asynccontextmanager
 async def running_border(
-    directory: Path, pbx: Address, entropy: Random, *, only_this_machine: bool
+    directory: Path, pbx: Address, entropy: Random, *, engine: str, only_this_machine: bool
 ) -> AsyncIterator[Border]:
     """Start ``sbc run`` as a process of its own, wait until it serves, and stop it at the end.
 
     Args:
+        engine: the value of the key `media.engine`.
         only_this_machine: whether to stay on loopback, out of other machines' reach.
 
     Raises:
@@ -179,7 +185,9 @@ async def running_border(
     attempts = 0
     while True:
         attempts += 1
-        fronts = _written(directory, pbx, entropy, only_this_machine=only_this_machine)
+        fronts = _fronts(only_this_machine=only_this_machine)
+        text = configuration(fronts, pbx, entropy, engine=engine)
+        (directory / "sbc.yaml").write_text(text)
         process = await _started(directory)
         border = Border(fronts["outside"], fronts.get("lan"), directory, process)
         try:
@@ -199,15 +207,12 @@ async def running_border(
             await _stop(process)
 
 
-def _written(
-    directory: Path, pbx: Address, entropy: Random, *, only_this_machine: bool
-) -> dict[str, Address]:
-    """Write the configuration; where phones will find the SBC, by network."""
+def _fronts(*, only_this_machine: bool) -> dict[str, Address]:
+    """Where phones will find the SBC, by network."""
     fronts = {"outside": (LOOPBACK, free_port(LOOPBACK))}
     lan = None if only_this_machine else lan_address()
     if lan is not None:
         fronts["lan"] = (lan, free_port(lan))
-    (directory / "sbc.yaml").write_text(configuration(fronts, pbx, entropy))
     return fronts
 
 

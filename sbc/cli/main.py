@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action=_Version, help="print the version and the media engine")
+    top.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and the media engine"
+    )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serving(commands)
     _add_files(commands)
@@ -59,9 +61,6 @@ def parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     """What ``sbc version`` prints, found only when it is asked for."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
-        super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Prints and exits, as argparse's own action does."""
@@ -76,6 +75,9 @@ def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     demo = _add(commands, "demo", serve.demo, "show a call with a built-in PBX and phone")
     demo.add_argument("--once", action="store_true", help="one call, then exit with its verdict")
+    demo.add_argument(
+        "--engine", choices=("native", "python"), default="native", help="what relays the media"
+    )
 
 
 def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -22,4 +22,4 @@ def demo(arguments: Namespace) -> int:
     """``sbc demo``: the SBC with a built-in PBX and phone."""
     from sbc.cli.demo import run as run_demo  # noqa: PLC0415 - as above
 
-    return run_demo(once=arguments.once)
+    return run_demo(once=arguments.once, engine=arguments.engine)

@@ -301,12 +301,15 @@ class MediaEngineSection(Section):
 
     engine: Literal["native", "python"] = Field(
         default="native",
-        description="`native`: worker threads outside Python, where this build has them; "
-        "`python`: the slow one that needs no compiled part.",
+        description="`native`: worker threads in Rust, or Python where they were not built or "
+        "cannot start; `python`: Python all the same, in one thread. `sbc check` says which one "
+        "relays here, and why.",
+        examples=["native"],
     )
     workers: Annotated[int, Field(ge=1, le=256)] | None = Field(
         default=None,
-        description="Threads of the native engine; without it one per core.",
+        description="Threads of the native engine, which share the calls; without it one per core "
+        "that the process may use. More of them carry no more.",
         examples=[2],
     )
 

@@ -1,6 +1,5 @@
 """One field per engine for all attacks: to lay its cables takes longer than most of them."""
 
-import importlib.util
 from collections.abc import Iterator
 
 import pytest
@@ -8,17 +7,17 @@ import pytest
 pytest.register_assert_rewrite("tests.attack.field", "tests.attack.siege", "tests.kit.talkers")
 
 from tests.attack.field import Field  # noqa: E402 - its assertions are rewritten first
+from tests.kit.engines import ENGINES, need_engine  # noqa: E402 - as above
 from tests.kit.hosts import Lab, missing_for_namespaces  # noqa: E402 - as above
 
 
-@pytest.fixture(scope="session", params=["native", "python"])
+@pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """The engine that relays, as the configuration names it."""
     missing = missing_for_namespaces("nft")
     if missing is not None:
         pytest.skip(missing)
-    if request.param == "native" and importlib.util.find_spec("media._native") is None:
-        pytest.skip("the extension media._native is not built")
+    need_engine(request.param)
     return str(request.param)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from sbc.demo.sound import compare, melody, play_melody
 from tests.kit.baresip import Account, running_phone
+from tests.kit.engines import ENGINES, RUNNING, need_engine
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
 
 MELODY = play_melody(melody(16))
@@ -18,10 +19,14 @@ ROOT = Path(__file__).parents[2]
 DEMO = (sys.executable, "-m", "sbc", "demo")
 
 
-def test_one_pass_hears_both_ways_and_says_so() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_pass_hears_both_ways_and_says_so(engine: str) -> None:
+    need_engine(engine)
+    command = [*DEMO, "--once", "--engine", engine]
     done = subprocess.run(
-        [*DEMO, "--once"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
+    assert f"media engine: {RUNNING[engine]}" in done.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert "VERDICT: OK" in done.stdout
     # The ladder is the SBC's own, and so is what it tells of the latch.

@@ -10,7 +10,7 @@ import pytest
 from media.plan import MediaSide, MediaStream, OpenStream
 from media.types import Component, Endpoint, SideName, StreamId
 
-pytest.importorskip("media._native", reason="the extension is not built")
+pytest.importorskip("media.engines.native", exc_type=ImportError)
 
 from tests.engine.kit import receiver_report, report_block, rtp, sender_report
 from tests.engine.twins import Twins

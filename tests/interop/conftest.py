@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.scene import Scene
+from tests.kit.engines import ENGINES, need_engine
 from tests.kit.hosts import Lab, missing_for_namespaces
 
 
@@ -21,3 +23,10 @@ def lab(namespaces: None, tmp_path: Path) -> Iterator[Lab]:
     """Hosts that live as long as the test; their logs stay in the test's directory."""
     with Lab(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(params=ENGINES)
+def scene(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> Scene:
+    """The stage, whose SBC relays by each engine in turn."""
+    need_engine(request.param)
+    return Scene(lab, tmp_path, request.param)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.kit import sound
 from tests.kit.baresip import Account
+from tests.kit.engines import RUNNING
 from tests.kit.hosts import Host, Lab, Program, wait_until
 from tests.kit.leak import Side, find_leaks
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
@@ -70,6 +71,7 @@ routes:
   - {{name: from phones, from: phones, to: pbx}}
   - {{name: to phones, from: pbx, to: phones}}
 policies: {policy}
+media: {{engine: {engine}}}
 state_dir: state
 """
 
@@ -121,8 +123,16 @@ class Heard:
 class Scene:
     """The networks, the border's host and everybody around it; the SBC itself starts later."""
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
+    def __init__(self, lab: Lab, directory: Path, engine: str) -> None:
+        """Lays the cables.
+
+        Args:
+            lab: what the hosts belong to.
+            directory: where configuration, records and captures go.
+            engine: what relays media, as the key `media.engine` has it.
+        """
         self.lab = lab
+        self.engine = engine
         self.directory = directory
         self.internet = lab.switch("internet")
         self.office = lab.switch("office")
@@ -186,6 +196,7 @@ class Scene:
                 pbx_transport=pbx_transport,
                 srtp=srtp,
                 keepalive_s=keepalive_s,
+                engine=self.engine,
             )
         )
         self.sbc = self.border.start(
@@ -203,6 +214,7 @@ class Scene:
             return table.count(":13C4 ") >= 2
 
         wait_until(listens, within_s=_READY_S, what=f"the SBC listens\n{sbc.tail()}")
+        sbc.expect(f"engine={RUNNING[self.engine]}", within_s=_READY_S)
 
     def start_pbx(self, *users: str) -> None:
         """Run the test PBX: 600 echoes, 601 plays a tone, users (password ``secret``) call."""

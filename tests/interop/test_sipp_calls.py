@@ -1,11 +1,8 @@
 """SIPp calls SIPp through the border: over UDP, TCP and mixed, with sound checked at both ends."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.interop.scene import CALLER, CALLER6, OUTER, OUTER6, Scene
-from tests.kit.hosts import Lab
 from tests.kit.sipp import start_sipp
 
 pytestmark = pytest.mark.interop
@@ -15,9 +12,8 @@ TRANSPORTS = [("udp", "udp"), ("tcp", "tcp"), ("udp", "tcp"), ("tcp", "udp")]
 
 @pytest.mark.parametrize(("outside", "inside"), TRANSPORTS)
 def test_a_call_is_set_up_heard_both_ways_and_ended(
-    lab: Lab, tmp_path: Path, outside: str, inside: str
+    scene: Scene, outside: str, inside: str
 ) -> None:
-    scene = Scene(lab, tmp_path)
     caller = scene.caller()
     at_caller, at_callee = scene.heard_at(caller), scene.heard_at(scene.pbx)
     scene.start_sbc(pbx_transport=inside)
@@ -35,8 +31,7 @@ def test_a_call_is_set_up_heard_both_ways_and_ended(
     scene.stop_sbc()
 
 
-def test_ipv6_outside_reaches_ipv4_inside(lab: Lab, tmp_path: Path) -> None:
-    scene = Scene(lab, tmp_path)
+def test_ipv6_outside_reaches_ipv4_inside(scene: Scene) -> None:
     caller = scene.caller()
     at_caller, at_callee = scene.heard_at(caller), scene.heard_at(scene.pbx)
     scene.start_sbc()
@@ -54,8 +49,7 @@ def test_ipv6_outside_reaches_ipv4_inside(lab: Lab, tmp_path: Path) -> None:
     scene.stop_sbc()
 
 
-def test_early_media_is_heard_before_the_answer(lab: Lab, tmp_path: Path) -> None:
-    scene = Scene(lab, tmp_path)
+def test_early_media_is_heard_before_the_answer(scene: Scene) -> None:
     caller = scene.caller()
     at_caller = scene.heard_at(caller)
     scene.start_sbc()
@@ -84,9 +78,8 @@ def test_early_media_is_heard_before_the_answer(lab: Lab, tmp_path: Path) -> Non
 )
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_calls_end_the_other_ways_too(
-    lab: Lab, tmp_path: Path, caller_does: str, callee_does: str, sound: bool, transport: str
+    scene: Scene, caller_does: str, callee_does: str, sound: bool, transport: str
 ) -> None:
-    scene = Scene(lab, tmp_path)
     caller = scene.caller()
     at_caller, at_callee = scene.heard_at(caller), scene.heard_at(scene.pbx)
     scene.start_sbc(pbx_transport=transport)
@@ -115,9 +108,8 @@ def test_calls_end_the_other_ways_too(
     ids=["sendonly", "inactive", "null-address"],
 )
 def test_a_call_is_held_and_resumed(
-    lab: Lab, tmp_path: Path, direction: str, address: str, offered: str, answered: str
+    scene: Scene, direction: str, address: str, offered: str, answered: str
 ) -> None:
-    scene = Scene(lab, tmp_path)
     caller = scene.caller()
     at_caller, at_callee = scene.heard_at(caller), scene.heard_at(scene.pbx)
     scene.start_sbc()

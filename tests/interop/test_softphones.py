@@ -1,13 +1,11 @@
 """Real softphones behind real NATs register and call through the border, and are heard."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.interop.scene import DOMAIN, OUTER, Scene
 from tests.kit import sound
 from tests.kit.baresip import Phone, running_phone
-from tests.kit.hosts import Host, Lab, wait_until
+from tests.kit.hosts import Host, wait_until
 from tests.kit.nat import NatKind
 from tests.kit.wire import Capture
 
@@ -30,9 +28,8 @@ def _phone(
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("kind", list(NatKind), ids=lambda kind: str(kind.name).lower())
 def test_a_phone_behind_a_nat_registers_and_hears_its_own_echo(
-    lab: Lab, tmp_path: Path, kind: NatKind, transport: str
+    scene: Scene, kind: NatKind, transport: str
 ) -> None:
-    scene = Scene(lab, tmp_path)
     scene.start_pbx("1001")
     scene.start_sbc()
     phone = _phone(scene, scene.home(kind), "1001", "caller", transport=transport)
@@ -47,8 +44,7 @@ def test_a_phone_behind_a_nat_registers_and_hears_its_own_echo(
     scene.stop_sbc()
 
 
-def test_a_phone_that_quits_is_forgotten(lab: Lab, tmp_path: Path) -> None:
-    scene = Scene(lab, tmp_path)
+def test_a_phone_that_quits_is_forgotten(scene: Scene) -> None:
     scene.start_pbx("1001")
     scene.start_sbc()
     phone = _phone(scene, scene.home(NatKind.SYMMETRIC), "1001", "caller")
@@ -64,8 +60,7 @@ def test_a_phone_that_quits_is_forgotten(lab: Lab, tmp_path: Path) -> None:
     scene.stop_sbc()
 
 
-def test_the_tone_of_the_pbx_arrives_as_a_tone(lab: Lab, tmp_path: Path) -> None:
-    scene = Scene(lab, tmp_path)
+def test_the_tone_of_the_pbx_arrives_as_a_tone(scene: Scene) -> None:
     scene.start_pbx("1001")
     scene.start_sbc()
     phone = _phone(scene, scene.home(NatKind.SYMMETRIC), "1001", "caller")
@@ -91,9 +86,8 @@ def test_the_tone_of_the_pbx_arrives_as_a_tone(lab: Lab, tmp_path: Path) -> None
     ids=lambda kind: str(kind.name).lower(),
 )
 def test_phones_behind_nats_call_and_are_called(
-    lab: Lab, tmp_path: Path, caller_nat: NatKind, callee_nat: NatKind
+    scene: Scene, caller_nat: NatKind, callee_nat: NatKind
 ) -> None:
-    scene = Scene(lab, tmp_path)
     scene.start_pbx("1001", "1002")
     scene.start_sbc()
     calling = _phone(scene, scene.home(caller_nat), "1001", "caller")
@@ -114,14 +108,13 @@ def test_phones_behind_nats_call_and_are_called(
 
 
 @pytest.mark.parametrize("encrypted", ["caller", "callee", "both"])
-def test_srtp_on_one_side_meets_rtp_on_the_other(lab: Lab, tmp_path: Path, encrypted: str) -> None:
-    scene = Scene(lab, tmp_path)
+def test_srtp_on_one_side_meets_rtp_on_the_other(scene: Scene, encrypted: str) -> None:
     scene.start_pbx("1001", "1002")
     # Phones that insist on SRTP must be offered it: `prefer`. Plain ones then refuse the
     # offered profile, so a plain callee needs `allow`.
     scene.start_sbc(srtp="prefer" if encrypted in ("callee", "both") else "allow")
     at_home = scene.home(NatKind.PORT_RESTRICTED)
-    capture = lab.keep(Capture(at_home))
+    capture = scene.lab.keep(Capture(at_home))
     calling = _phone(scene, at_home, "1001", "caller", srtp=encrypted in ("caller", "both"))
     called = _phone(
         scene,
@@ -147,8 +140,7 @@ def test_srtp_on_one_side_meets_rtp_on_the_other(lab: Lab, tmp_path: Path, encry
     scene.stop_sbc()
 
 
-def test_a_phone_holds_and_resumes(lab: Lab, tmp_path: Path) -> None:
-    scene = Scene(lab, tmp_path)
+def test_a_phone_holds_and_resumes(scene: Scene) -> None:
     scene.start_pbx("1001", "1002")
     scene.start_sbc()
     homes = scene.home(NatKind.PORT_RESTRICTED), scene.home(NatKind.SYMMETRIC)
@@ -176,8 +168,7 @@ def test_a_phone_holds_and_resumes(lab: Lab, tmp_path: Path) -> None:
     scene.stop_sbc()
 
 
-def test_a_pinhole_stays_open_longer_than_the_router_remembers(lab: Lab, tmp_path: Path) -> None:
-    scene = Scene(lab, tmp_path)
+def test_a_pinhole_stays_open_longer_than_the_router_remembers(scene: Scene) -> None:
     scene.start_pbx("1001", "1002")
     scene.start_sbc(keepalive_s=2)
     home = scene.home(NatKind.SYMMETRIC, pinhole_s=5)

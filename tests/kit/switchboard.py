@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from media.errors import MediaRefused, UnknownStream
 from media.plan import CloseStream, OpenStream, RelayCommand
-from media.types import DropReason, FlowCounters, SideName, SrtpAbilities, SrtpSuite, StreamId
+from media.types import (
+    DropReason,
+    FlowCounters,
+    SideName,
+    SrtpAbilities,
+    SrtpSuite,
+    StreamId,
+)
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
 from sbc.driver.placing import InForce

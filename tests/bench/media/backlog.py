@@ -1,7 +1,7 @@
 """A relay that is stopped while its sockets fill, and then works the backlog off.
 
 No load generator runs meanwhile and the relay never waits, so a backlog measures what a packet
-costs with little noise, and how long several workers take on all cores.
+costs with little noise, and how much several workers do together.
 """
 
 import os
@@ -31,8 +31,6 @@ class Drained:
     """Of all relays, and of what their cores put off."""
     busiest_s: float
     """CPU time of the thread that used most: what all take when each has a core for itself."""
-    wall_s: float
-    """From the moment they went on to the last packet."""
 
     @property
     def packets_per_cpu_s(self) -> float:
@@ -103,11 +101,10 @@ def drain(
         arrived = wires.delivered()
         filled = sum(backlog.fill(depth) for backlog in backlogs)
         before_s = _threads_s([*pids, *softirq_threads])
-        began = time.perf_counter()
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-    ended = _await(wires, arrived + filled)
+    _await(wires, arrived + filled)
     time.sleep(_IDLE_S)
     used_s = {
         thread: now_s - before_s.get(thread, 0.0)
@@ -117,7 +114,6 @@ def drain(
         packets=filled,
         cpu_s=sum(used_s.values()),
         busiest_s=max(used_s.values()),
-        wall_s=ended - began,
     )
 
 
@@ -126,18 +122,17 @@ def _threads_s(pids: Sequence[int]) -> dict[int, float]:
     return {thread: s for pid in pids for thread, s in thread_cpu_s(pid).items()}
 
 
-def _await(wires: Wires, wanted: int) -> float:
-    """Wait until so many packets have come, and return when the last one did."""
-    last = time.perf_counter()
+def _await(wires: Wires, wanted: int) -> None:
+    """Wait until so many packets have come."""
+    last = time.monotonic()
     seen = wires.delivered()
     while seen < wanted:
         time.sleep(_POLL_S)
         now = wires.delivered()
         if now != seen:
-            seen, last = now, time.perf_counter()
-        elif time.perf_counter() - last > _STANDSTILL_S:
+            seen, last = now, time.monotonic()
+        elif time.monotonic() - last > _STANDSTILL_S:
             raise RuntimeError(f"{wanted - seen} packets of a backlog do not come out")
-    return last
 
 
 def _freeze(pid: int) -> None:

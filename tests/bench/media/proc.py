@@ -50,6 +50,12 @@ def thread_states(pid: int) -> list[str]:
     ]
 
 
+def ports_of_udp(pid: int) -> set[int]:
+    """The UDP ports that are bound in the network namespace of a process (IPv4)."""
+    lines = Path(f"/proc/{pid}/net/udp").read_text().splitlines()
+    return {int(line.split()[1].partition(":")[2], 16) for line in lines[1:]}
+
+
 def resident_kb(pid: int) -> int:
     """Memory of the process that is in RAM (VmRSS)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

@@ -24,7 +24,7 @@ from tests.bench.media.modes import (
 )
 from tests.bench.media.ng import NgClient, Value, described, description
 from tests.bench.media.our_relay import SETTLE_S, our_calls
-from tests.bench.media.proc import cpu_s
+from tests.bench.media.proc import cpu_s, ports_of_udp
 from tests.bench.process import stop
 from tests.kit.hosts import Host
 
@@ -71,7 +71,7 @@ def missing_for(names: Collection[str]) -> str | None:
         return f"not installed: {THEIRS} (Debian: rtpengine-daemon)"
     if not set(NATIVE).isdisjoint(names):
         try:
-            import media._native  # noqa: F401
+            import media.engines.native  # noqa: F401
         except ImportError as error:
             return f"the native engine is not built: {error}"
     return None
@@ -88,10 +88,11 @@ def running(name: str, place: Place, *, workers: int = 1, slot: int = 0) -> Iter
         slot: which ports it has; no two that run at once may share them.
 
     Raises:
-        RuntimeError: it did not start; the end of its log is in the message.
+        RuntimeError: its ports are taken, or it did not start; then the end of its log follows.
     """
     first_port = _FIRST_PORT + _PORTS_OF_ONE * slot
     theirs = name == THEIRS
+    _await_free(place.host, range(first_port, first_port + _PORTS_OF_ONE))
     command = _their_command(first_port) if theirs else _our_command(name, workers, first_port)
     with (
         place.log.open("ab") as log,
@@ -118,6 +119,15 @@ def prefer(pid: int) -> None:
     """Give the session of a process nearly all of its core, whatever else the machine does."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text("-20")
+
+
+def _await_free(host: Host, ports: range) -> None:
+    """Wait for the sockets of an ended relay: the kernel takes a ring down in its own time."""
+    deadline = time.monotonic() + _START_S
+    while not ports_of_udp(host.pid).isdisjoint(ports):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"UDP ports from {ports[0]} on are still taken")
+        time.sleep(0.05)
 
 
 class _Ours:

@@ -54,6 +54,8 @@ def goals(figures: Figures) -> list[Goal]:
         ("memory", _SECURE, "kb_per_call", 12, True),
         ("workers", _PLAIN, "ratio", 1.7, False),
         ("workers", _SECURE, "ratio", 1.7, False),
+        ("workers", _PLAIN, "of_two_processes", 0.85, False),
+        ("workers", _SECURE, "of_two_processes", 0.85, False),
     ]
     found = []
     for part, mode, figure, limit, most in wanted:

@@ -30,6 +30,8 @@ class Wires:
         for host in (self.relay, self.phones):
             host.set_kernel("net/ipv6/conf/all/disable_ipv6", 1)
             host.set_kernel("net/ipv6/conf/default/disable_ipv6", 1)
+        # Below are the relays' ports.
+        self.relay.set_kernel("net/ipv4/ip_local_port_range", "61000 65000")
         for side in (0, 1):
             self._lay(side)
 

@@ -145,8 +145,8 @@ fn flush(state: &mut State, shared: &Shared, batch: &mut Batch, leaving: &mut Le
                 state.relay.send_failed(leaving.port, leaving.kinds[done]);
                 done += 1;
                 if leaving.way.connected && is_lasting(error.raw_os_error().unwrap_or(0)) {
-                    // Dropped, it is closed. What is left of the batch has lost its way too.
-                    drop(state.part(leaving.port));
+                    // What is left of the batch has lost its way too.
+                    state.part(leaving.port);
                     for kind in &leaving.kinds[done..leaving.count] {
                         state.relay.send_failed(leaving.port, *kind);
                     }

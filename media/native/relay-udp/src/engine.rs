@@ -87,6 +87,15 @@ impl Engine {
     ///
     /// The tier that is demanded does not work here, or the system refuses threads or epoll.
     pub fn start(config: &Config) -> io::Result<Self> {
+        let Some(tier) = config.tier else {
+            return Self::on(Tier::IoUring, config, None)
+                .or_else(|why| Self::on(Tier::Epoll, config, Some(&why)));
+        };
+        Self::on(tier, config, None)
+    }
+
+    /// Starts all workers on one tier; `fallback` is why it is the second choice.
+    fn on(tier: Tier, config: &Config, fallback: Option<&io::Error>) -> io::Result<Self> {
         let mut engine = Self {
             workers: Vec::new(),
             streams: HashMap::new(),
@@ -95,29 +104,21 @@ impl Engine {
             buffers: Buffers::probe()?,
             max_streams: config.max_streams,
             generation: 0,
-            tier: config.tier.unwrap_or(Tier::IoUring),
+            tier,
             reason: String::new(),
             stopped: false,
         };
-        let mut fallback = None;
         for index in 0..config.workers.max(1) {
-            if engine.tier == Tier::IoUring {
-                match engine.start_uring(index, config.seed) {
-                    Ok(()) => continue,
-                    Err(error) if config.tier.is_none() && index == 0 => {
-                        engine.tier = Tier::Epoll;
-                        fallback = Some(error);
-                    }
-                    Err(error) => return Err(error),
-                }
+            match tier {
+                Tier::IoUring => engine.start_uring(index, config.seed)?,
+                Tier::Epoll => engine.start_epoll(index, config.seed)?,
             }
-            engine.start_epoll(index, config.seed)?;
         }
         engine.reason = explain(&Start {
             workers: engine.workers.len(),
-            tier: engine.tier,
+            tier,
             demanded: config.tier.is_some(),
-            fallback: fallback.as_ref(),
+            fallback,
             small_buffers: (!engine.buffers.suffice()).then_some(engine.buffers.granted),
         });
         Ok(engine)
@@ -270,6 +271,7 @@ impl Engine {
 
     fn start_uring(&mut self, index: usize, seed: u64) -> io::Result<()> {
         let shared = self.share(index, seed)?;
+        shared.lock_anyway().ring = true;
         let (tell, told) = mpsc::channel();
         let thread = spawn(index, &shared, move |shared| {
             // A ring belongs to the thread that makes it.
@@ -396,11 +398,10 @@ impl Engine {
         let mut state = worker.shared.lock()?;
         state.report(&worker.shared.events);
         state.relay.close(stream.key);
-        let by_worker = worker.epoll.is_none();
         for index in 0..4 {
             let port = port_id(stream.key, index);
             if let Some(old) = state.detach(port) {
-                retire(&mut state, port, old, by_worker);
+                retire(&mut state, port, old);
             }
         }
         drop(state);
@@ -425,12 +426,11 @@ impl Engine {
             let port = port_id(key, place);
             let dscp = spec.dscp[place / 2];
             if let Some((opened, generation)) = opened {
-                let by_worker = worker.epoll.is_none();
-                if by_worker {
+                if state.ring {
                     state.chores.push(Chore::Arm { port, generation });
                 }
                 if let Some(old) = state.attach(port, opened) {
-                    retire(&mut state, port, old, by_worker);
+                    retire(&mut state, port, old);
                 }
             } else if matches!(how, How::Update(marked) if marked[place / 2] != dscp) {
                 state.mark(port, spec.locals()[place].is_ipv6(), dscp);
@@ -489,10 +489,11 @@ fn port_id(stream: StreamKey, place: usize) -> PortId {
     PortId(stream.slot * 4 + place as u32)
 }
 
-/// Closes the sockets of a port, at once where nothing can be under way on them.
-fn retire(state: &mut State, port: PortId, old: Port, by_worker: bool) {
-    for old in old.into_sockets().filter(|_| by_worker) {
-        state.retiring += 1;
-        state.chores.push(Chore::Retire { port, old });
+fn retire(state: &mut State, port: PortId, old: Port) {
+    for old in old.into_sockets() {
+        state.retire(port, old);
     }
 }
+
+#[cfg(test)]
+mod tests;

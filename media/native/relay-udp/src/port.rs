@@ -127,9 +127,10 @@ impl Port {
     pub(crate) fn accompany(&mut self, buffers: Buffers) -> Option<&mut Socket> {
         let peer = self.heard?;
         if let Some(beside) = &mut self.beside {
-            if beside.peer != peer && socket::connect(beside.socket.fd.as_raw_fd(), peer).is_ok() {
-                beside.peer = peer;
-            }
+            // Where that fails, it goes on to hear the one that it knows.
+            let moved = socket::connect(beside.socket.fd.as_raw_fd(), peer);
+            self.alone = moved.is_err();
+            beside.peer = if moved.is_ok() { peer } else { beside.peer };
             return None;
         }
         let Ok(fd) = open_beside(self.first(), peer, buffers) else {

@@ -27,6 +27,8 @@ use crate::worker::{Chore, GENERATION_MASK, READ_BYTES, Shared, State, TICK_NS};
 const TURN_PACKETS: usize = 256;
 /// How many sockets whose receive has ended are read in one turn.
 const TURN_SOCKETS: usize = 64;
+/// How often a full queue is handed over for one more entry before the ring is given up.
+const SUBMISSIONS: usize = 1000;
 const ENTRIES: u32 = 512;
 /// No more completions can wait than there are buffers and things beside packets.
 const COMPLETIONS: u32 = 4 * BUFFERS as u32;
@@ -135,7 +137,7 @@ impl Uring {
         }
         drop(completions);
         self.buffers.publish();
-        self.cancel(name(Kind::Receive, port, 0))?;
+        self.cancel(port, 0)?;
         while self.enter(1_000_000_000)? {
             if self.ring.completion().any(|one| one.user_data() >> 56 == Kind::Receive as u64) {
                 break;
@@ -194,11 +196,9 @@ impl Uring {
         let arguments = SubmitArgs::new().timespec(&timeout);
         match self.ring.submitter().submit_with_args(1, &arguments) {
             Ok(_) => Ok(true),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ETIME) => Ok(false),
-                Some(libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(true),
-                _ => Err(error),
-            },
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) => Ok(false),
+            Err(error) if is_passing(&error) => Ok(true),
+            Err(error) => Err(error),
         }
     }
 
@@ -212,6 +212,15 @@ impl Uring {
         }
         self.destinations.clear();
         self.buffers.publish();
+    }
+
+    /// Submits what is queued in the middle of a turn. What there is to tell goes first: whoever
+    /// hears a packet can already know what was learned from it.
+    fn hand_over(&mut self, state: &mut State, shared: &Shared) -> io::Result<()> {
+        state.report(&shared.events);
+        self.submit()?;
+        self.take_back();
+        Ok(())
     }
 
     fn take_completions(&mut self, batch: &mut Vec<cqueue::Entry>) {
@@ -230,16 +239,16 @@ impl Uring {
         let generation = (data >> 32) as u32 & GENERATION_MASK;
         match data >> 56 {
             kind if kind == Kind::Receive as u64 => {
-                self.receive(state, completion, port, generation, now)?;
+                self.receive(state, shared, completion, port, generation, now)?;
                 if !cqueue::more(completion.flags()) {
-                    self.receive_ended(state, shared, completion, port, generation)?;
+                    self.receive_ended(state, shared, completion, port, generation);
                 }
             }
             kind if kind == Kind::SendRtp as u64 => {
-                self.send_failed(state, completion, port, generation, PacketKind::Rtp)?;
+                send_failed(state, completion, port, generation, PacketKind::Rtp);
             }
             kind if kind == Kind::SendRtcp as u64 => {
-                self.send_failed(state, completion, port, generation, PacketKind::Rtcp)?;
+                send_failed(state, completion, port, generation, PacketKind::Rtcp);
             }
             kind if kind == Kind::Wake as u64 => {
                 shared.wake.hush();
@@ -247,7 +256,14 @@ impl Uring {
                     self.watch(&shared.wake)?;
                 }
             }
-            _ => {} // A cancel: the receive that it ended says so itself.
+            // A receive that a cancel ends says so itself; one that had ended before was told of
+            // when nobody waited for it yet.
+            _ if completion.result() == -libc::ENOENT
+                && self.ending.remove(&name(Kind::Receive, port, generation)).is_some() =>
+            {
+                settle(state, shared);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -255,6 +271,7 @@ impl Uring {
     fn receive(
         &mut self,
         state: &mut State,
+        shared: &Shared,
         completion: &cqueue::Entry,
         port: PortId,
         generation: u32,
@@ -279,8 +296,13 @@ impl Uring {
         // SAFETY: the packet stays in its buffer, which is not lent before it has left.
         let packet = unsafe { std::slice::from_raw_parts(start, bytes) };
         if self.destinations.len() == self.destinations.capacity() {
-            self.submit()?;
-            self.take_back();
+            self.hand_over(state, shared)?;
+        }
+        if self.destinations.len() == self.destinations.capacity() {
+            // The kernel takes no more for now. The room may not grow: what is queued points to it.
+            state.relay.send_failed(departure.port, departure.kind);
+            self.buffers.lend(buffer);
+            return Ok(());
         }
         self.destinations.push(RawAddress::from(departure.destination));
         self.leaving.push(buffer);
@@ -298,45 +320,17 @@ impl Uring {
         completion: &cqueue::Entry,
         port: PortId,
         generation: u32,
-    ) -> io::Result<()> {
+    ) {
         if self.ending.remove(&completion.user_data()).is_some() {
             settle(state, shared);
         } else if let Some(open) = state.socket(port, generation) {
             open.armed = false;
-            if is_fault(completion) {
-                self.part(state, port, generation)?;
+            if is_second(generation) && is_fault(completion) {
+                state.part(port);
             } else {
                 self.ended.push_back((port, generation));
             }
         }
-        Ok(())
-    }
-
-    /// Tells the brain of a refused send, unless the stream has gone in the meantime.
-    fn send_failed(
-        &mut self,
-        state: &mut State,
-        completion: &cqueue::Entry,
-        port: PortId,
-        generation: u32,
-        kind: PacketKind,
-    ) -> io::Result<()> {
-        if state.socket(port, generation).is_none() {
-            return Ok(());
-        }
-        state.relay.send_failed(port, kind);
-        if is_fault(completion) { self.part(state, port, generation) } else { Ok(()) }
-    }
-
-    /// Gives up a second socket whose way to the leg failed; a first one is begun again.
-    fn part(&mut self, state: &mut State, port: PortId, generation: u32) -> io::Result<()> {
-        if !is_second(generation) {
-            self.ended.push_back((port, generation));
-            return Ok(());
-        }
-        let Some(old) = state.part(port) else { return Ok(()) };
-        state.retiring += 1;
-        self.work(state, Chore::Retire { port, old })
     }
 
     /// Closes sockets by which nothing leaves any more.
@@ -361,7 +355,7 @@ impl Uring {
             return Ok(());
         }
         // What came before from the same sockets leaves before.
-        self.submit()?;
+        self.hand_over(state, shared)?;
         for _ in 0..self.ended.len().min(TURN_SOCKETS) {
             let Some(socket) = self.ended.pop_front() else { break };
             if serve(state, shared, &mut self.batch, socket, now) {
@@ -386,7 +380,7 @@ impl Uring {
             }
             Chore::Retire { port, old } => {
                 let data = name(Kind::Receive, port, old.generation);
-                self.cancel(data)?;
+                self.cancel(port, old.generation)?;
                 self.ending.insert(data, old);
                 Ok(())
             }
@@ -410,11 +404,12 @@ impl Uring {
         unsafe { self.push(&entry) }
     }
 
-    fn cancel(&mut self, data: u64) -> io::Result<()> {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(data))
+    fn cancel(&mut self, port: PortId, generation: u32) -> io::Result<()> {
+        let receive = CancelBuilder::user_data(name(Kind::Receive, port, generation));
+        let entry = opcode::AsyncCancel2::new(receive)
             .build()
             .flags(Flags::SKIP_SUCCESS)
-            .user_data((Kind::Cancel as u64) << 56);
+            .user_data(name(Kind::Cancel, port, generation));
         // SAFETY: the entry holds no pointer.
         unsafe { self.push(&entry) }
     }
@@ -455,21 +450,44 @@ impl Uring {
     /// What the entry points to must live until the kernel has taken it, or for as long as the
     /// operation says.
     unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        loop {
+        for _ in 0..SUBMISSIONS {
             // SAFETY: promised by the caller.
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return Ok(());
             }
             self.submit()?;
         }
+        Err(io::Error::other("the kernel takes no more requests"))
     }
 
-    /// Hands over what is queued, without waiting for anything.
+    /// Submits what is queued, without waiting for anything.
     fn submit(&mut self) -> io::Result<()> {
         match self.ring.submit() {
-            Err(error) if !matches!(error.raw_os_error(), Some(libc::EINTR)) => Err(error),
+            Err(error) if !is_passing(&error) => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether the kernel is only short of something for a moment.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY | libc::EAGAIN))
+}
+
+/// Tells the brain of a refused send, unless the stream has gone in the meantime.
+fn send_failed(
+    state: &mut State,
+    completion: &cqueue::Entry,
+    port: PortId,
+    generation: u32,
+    kind: PacketKind,
+) {
+    if state.socket(port, generation).is_none() {
+        return;
+    }
+    state.relay.send_failed(port, kind);
+    if is_second(generation) && is_fault(completion) {
+        state.part(port);
     }
 }
 

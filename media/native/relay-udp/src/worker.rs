@@ -55,6 +55,8 @@ pub(crate) struct State {
     /// Ports whose leg is learned and whose second socket is not connected to it yet.
     learned: Vec<PortId>,
     buffers: Buffers,
+    /// Whether the worker has a ring, and sockets are its to close.
+    pub(crate) ring: bool,
     /// Sockets that wait for the worker to close them.
     pub(crate) retiring: usize,
     pub(crate) stop: bool,
@@ -71,6 +73,7 @@ impl State {
             chores: Vec::new(),
             learned: Vec::new(),
             buffers,
+            ring: false,
             retiring: 0,
             stop: false,
             dead: false,
@@ -129,15 +132,25 @@ impl State {
             let buffers = self.buffers;
             let opened = self.port(port).and_then(|open| open.accompany(buffers));
             if opened.is_some_and(|opened| begin(port, opened).is_err()) {
-                drop(self.part(port));
+                self.part(port);
             }
         }
     }
 
-    /// Gives up the second socket of a port, to be closed by the caller.
-    pub(crate) fn part(&mut self, port: PortId) -> Option<Socket> {
+    /// Gives up the second socket of a port.
+    pub(crate) fn part(&mut self, port: PortId) {
         self.count_queue_drops(port);
-        self.port(port)?.part()
+        if let Some(old) = self.port(port).and_then(Port::part) {
+            self.retire(port, old);
+        }
+    }
+
+    /// Closes a socket, by the worker where a receive or a send may be under way on it.
+    pub(crate) fn retire(&mut self, port: PortId, old: Socket) {
+        if self.ring {
+            self.retiring += 1;
+            self.chores.push(Chore::Retire { port, old });
+        }
     }
 
     /// Tells the brain what the kernel dropped because nobody read a port's queues in time.

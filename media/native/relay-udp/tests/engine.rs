@@ -57,7 +57,7 @@ impl Place {
             }
         });
         let plan =
-            StreamPlan { clock_hz: 8000, speech: true, inactivity: None, pinholes: false, a, b };
+            StreamPlan { clock_hz: 8000, speech: false, inactivity: None, pinholes: false, a, b };
         StreamSpec { plan, dscp: [46, 0] }
     }
 }
