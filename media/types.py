@@ -171,6 +171,8 @@ class DropReason(IntEnum):
     """RTP for a leg that announced that it does not receive (hold)."""
     KEY_EXPIRED = 13
     """The SRTP key has protected or opened as many packets as it may (RFC 3711 §9.2)."""
+    QUEUE_FULL = 14
+    """The kernel's queue of the port was full before we read it."""
 
 
 @dataclass(frozen=True, slots=True)

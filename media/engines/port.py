@@ -3,7 +3,7 @@
 import socket
 from dataclasses import replace
 
-from media.engines.sockets import SocketAddress, is_unicast
+from media.engines.sockets import SocketAddress, is_unicast, queue_drops
 from media.events import Latched, MediaEvent, RelatchRefused
 from media.latch import Announced, Evidence, Latch, LatchState, LatchVerdict
 from media.types import Component, Endpoint, LatchRank, Refusal, SideName, StreamId
@@ -20,6 +20,7 @@ class Port:
     __slots__ = (
         "_announced",
         "_learned",
+        "_queue_drops",
         "_refused",
         "_report_after",
         "_side",
@@ -65,10 +66,18 @@ class Port:
     def attach(self, opened: socket.socket) -> None:
         """Works with this socket from now on."""
         self.socket = opened
+        self._queue_drops = 0
         self.fd = opened.fileno()
         self.local = Endpoint(*opened.getsockname()[:2])
         self.receive = opened.recvfrom
         self.send = opened.sendto
+
+    def take_queue_drops(self) -> int:
+        """How many datagrams the kernel dropped for want of room since this was asked last."""
+        total = queue_drops(self.socket)
+        dropped = (total - self._queue_drops) & 0xFFFFFFFF
+        self._queue_drops = total
+        return dropped
 
     def signal(self, announced: Announced, remote: Endpoint | None, now: float) -> None:
         """Takes note of what signalling says of this port, and aims anew."""

@@ -289,6 +289,7 @@ class ReferenceEngine:
         return stream
 
     def _replace_sockets(self, side: Side, change: SideChange) -> None:
+        side.count_queue_drops()
         for port, opened in ((side.rtp, change.rtp), (side.rtcp, change.rtcp)):
             if opened is not None:
                 self._detach(port)

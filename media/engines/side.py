@@ -146,6 +146,7 @@ class Side:
 
     def counted(self) -> FlowCounters:
         """A copy of what was counted and measured."""
+        self.count_queue_drops()
         reception, reports = self.reception, self.reports
         return replace(
             self.counters,
@@ -168,6 +169,13 @@ class Side:
         """Counts a datagram of this side that is not relayed."""
         drops = self.counters.drops
         drops[reason] = drops.get(reason, 0) + 1
+
+    def count_queue_drops(self) -> None:
+        """Counts what the kernel dropped because nobody read the ports' queues in time."""
+        dropped = self.rtp.take_queue_drops() + self.rtcp.take_queue_drops()
+        if dropped:
+            drops = self.counters.drops
+            drops[DropReason.QUEUE_FULL] = drops.get(DropReason.QUEUE_FULL, 0) + dropped
 
     def _receive_rtp_untrusted(self, data: bytes, source: SocketAddress, now: float) -> None:
         fields = read_rtp_untrusted(data)

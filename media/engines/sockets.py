@@ -1,10 +1,16 @@
 """UDP sockets and numeric addresses, as the engine in Python needs them."""
 
 import socket
+import struct
 from functools import lru_cache
 
 from media.errors import MediaRefused
 from media.types import Endpoint
+
+_SO_MEMINFO = 55
+"""A socket option of Linux that Python has no name for."""
+_MEMINFO_DROPS = struct.Struct("=32xI")
+"""The ninth of its values (SK_MEMINFO_DROPS)."""
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """An address as the socket module gives it: IPv6 with flow label and scope."""
@@ -38,6 +44,20 @@ def open_socket(local: Endpoint, dscp: int) -> socket.socket:
         why = error.strerror if isinstance(error, OSError) else "no such port"
         raise MediaRefused(f"cannot bind {_text(local)}: {why}") from error
     return opened
+
+
+def queue_drops(opened: socket.socket) -> int:
+    """How many datagrams the kernel dropped because the socket's queue was full.
+
+    Those whose checksum was wrong are counted with them. 32 bits that wrap; 0 where the kernel does
+    not say.
+    """
+    try:
+        told = opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO_DROPS.size)
+        dropped: int = _MEMINFO_DROPS.unpack(told)[0]
+    except (OSError, struct.error):
+        return 0
+    return dropped
 
 
 def mark(opened: socket.socket, local: Endpoint, dscp: int) -> None:

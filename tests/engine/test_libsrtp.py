@@ -9,8 +9,9 @@ from pylibsrtp import Error, Session
 from media.plan import MediaSide, MediaStream
 from media.types import DropReason, Endpoint, SideName, SrtpSuite
 from tests.engine.kit import LIBSRTP_SUITES, keys, opening, protecting, rtcp, rtp
+from tests.kit.engines import native_module
 
-native = pytest.importorskip("media._native", reason="the extension is not built")
+native = native_module()._native
 
 PHONE_A, PHONE_B = Endpoint("192.0.2.10", 4000), Endpoint("192.0.2.20", 4000)
 SSRCS = (1, 2)

@@ -47,6 +47,9 @@ class FakeSocket:
     def setsockopt(self, *option: object) -> None:
         pass
 
+    def getsockopt(self, level: int, name: int, size: int) -> bytes:
+        return bytes(size)
+
     def close(self) -> None:
         pass
 

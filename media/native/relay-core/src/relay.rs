@@ -194,6 +194,13 @@ impl Relay {
         }
     }
 
+    /// Counts datagrams for a port that the kernel dropped before anybody read them.
+    pub fn count_queue_full(&mut self, port: PortId, datagrams: u64) {
+        if let Some(Some(stream)) = self.streams.get_mut(port.slot() as usize) {
+            stream.count_queue_full(port.side(), datagrams);
+        }
+    }
+
     /// Looks at silence, openers, key errors and loss intervals; to be called once a second.
     pub fn tick(&mut self, now: Nanoseconds) {
         for stream in self.streams.iter_mut().flatten() {

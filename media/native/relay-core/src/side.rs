@@ -40,7 +40,12 @@ pub(crate) struct RareTotals {
 impl RareTotals {
     #[inline]
     pub(crate) fn drop(&mut self, reason: DropReason) {
-        self.drops[usize::from(reason.number()) - 1] += 1;
+        self.drop_many(reason, 1);
+    }
+
+    #[inline]
+    pub(crate) fn drop_many(&mut self, reason: DropReason, datagrams: u64) {
+        self.drops[usize::from(reason.number()) - 1] += datagrams;
     }
 
     pub(crate) const fn dropped(&self, reason: DropReason) -> u64 {

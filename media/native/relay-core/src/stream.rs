@@ -192,6 +192,11 @@ impl Stream {
         &self.sides[name as usize]
     }
 
+    /// Counts datagrams that never came as far as to us.
+    pub(crate) fn count_queue_full(&mut self, name: SideName, datagrams: u64) {
+        self.sides[name as usize].rare.drop_many(DropReason::QueueFull, datagrams);
+    }
+
     /// Takes back that a packet was sent from a side.
     pub(crate) fn send_failed(&mut self, sent_from: SideName, kind: PacketKind) {
         let (side, out) = self.facing(sent_from.other());

@@ -200,11 +200,13 @@ pub enum DropReason {
     NotWanted = 12,
     /// The key has protected or opened as many packets as it may.
     KeyExpired = 13,
+    /// The kernel's queue of the port was full before we read it.
+    QueueFull = 14,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotRtp,
         Self::UnknownSource,
         Self::SrtpAuthentication,
@@ -218,6 +220,7 @@ impl DropReason {
         Self::SsrcLimit,
         Self::NotWanted,
         Self::KeyExpired,
+        Self::QueueFull,
     ];
 
     /// The number that stands for it in counters and metrics.

@@ -236,14 +236,17 @@ impl Engine {
         self.ask(number, |relay, stream| relay.export(stream, now_ns()))
     }
 
-    /// Asks the brain about an open stream.
+    /// Asks the brain about an open stream; of what the kernel dropped for it, it knows by then.
     pub fn ask<T>(
         &self,
         number: u64,
         question: impl FnOnce(&Relay, StreamKey) -> Option<T>,
     ) -> Option<T> {
         let stream = self.streams.get(&number)?;
-        let state = self.workers[stream.worker].shared.lock().ok()?;
+        let mut state = self.workers[stream.worker].shared.lock().ok()?;
+        for index in 0..4 {
+            state.count_queue_drops(port_id(stream.key, index));
+        }
         question(&state.relay, stream.key)
     }
 

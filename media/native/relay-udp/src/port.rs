@@ -7,6 +7,7 @@
 //! it came; what cannot leave by the second leaves by the first.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -22,6 +23,20 @@ pub(crate) struct Socket {
     pub(crate) generation: u32,
     /// Whether a multishot receive is under way on it (io_uring only).
     pub(crate) armed: bool,
+    /// How many of the kernel's drops are counted already.
+    queue_drops: u32,
+}
+
+impl Socket {
+    const fn new(fd: OwnedFd, generation: u32) -> Self {
+        Self { fd, generation, armed: false, queue_drops: 0 }
+    }
+
+    /// How many datagrams the kernel dropped for want of room since this was asked last.
+    fn take_queue_drops(&mut self) -> u32 {
+        let total = socket::queue_drops(self.fd.as_raw_fd());
+        total.wrapping_sub(mem::replace(&mut self.queue_drops, total))
+    }
 }
 
 /// The sockets of one port.
@@ -61,7 +76,7 @@ pub(crate) const fn is_second(generation: u32) -> bool {
 impl Port {
     /// A port with its bound socket.
     pub(crate) const fn new(fd: OwnedFd, generation: u32) -> Self {
-        let first = Socket { fd, generation, armed: false };
+        let first = Socket::new(fd, generation);
         Self { first, beside: None, heard: None, alone: false }
     }
 
@@ -122,7 +137,7 @@ impl Port {
             self.alone = true;
             return None;
         };
-        let socket = Socket { fd, generation: self.first.generation | 1, armed: false };
+        let socket = Socket::new(fd, self.first.generation | 1);
         Some(&mut self.beside.insert(Beside { socket, peer }).socket)
     }
 
@@ -130,6 +145,16 @@ impl Port {
     pub(crate) fn part(&mut self) -> Option<Socket> {
         self.alone = true;
         self.beside.take().map(|beside| beside.socket)
+    }
+
+    /// How many datagrams the kernel dropped for want of room since this was asked last.
+    pub(crate) fn take_queue_drops(&mut self) -> u64 {
+        let beside = self.beside.as_mut().map(|beside| &mut beside.socket);
+        [Some(&mut self.first), beside]
+            .into_iter()
+            .flatten()
+            .map(|socket| u64::from(socket.take_queue_drops()))
+            .sum()
     }
 
     /// Changes the DSCP of what the port sends; a system that refuses sends on as before.

@@ -173,6 +173,24 @@ pub(crate) fn send(fd: RawFd, data: &[u8], destination: &RawAddress) -> io::Resu
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// How many datagrams the kernel dropped because the socket's queue was full (or their checksum
+/// was wrong, which it counts with them), in 32 bits that wrap; 0 where it does not say.
+pub(crate) fn queue_drops(fd: RawFd) -> u32 {
+    let mut values = [0_u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut len = mem::size_of_val(&values) as libc::socklen_t;
+    // SAFETY: both pointers are to locals of the sizes that are told.
+    let told = checked(unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    });
+    told.map_or(0, |_| values[libc::SK_MEMINFO_DROPS as usize])
+}
+
 fn get(fd: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut len = mem::size_of::<libc::c_int>() as libc::socklen_t;

@@ -83,6 +83,7 @@ impl State {
 
     /// Puts a socket behind a port and returns the one that was there.
     pub(crate) fn attach(&mut self, port: PortId, opened: Port) -> Option<Port> {
+        self.count_queue_drops(port);
         let index = port.0 as usize;
         if self.ports.len() <= index {
             self.ports.resize_with(index + 1, || None);
@@ -138,6 +139,7 @@ impl State {
 
     /// Gives up the second socket of a port.
     pub(crate) fn part(&mut self, port: PortId) {
+        self.count_queue_drops(port);
         if let Some(old) = self.port(port).and_then(Port::part) {
             self.retire(port, old);
         }
@@ -148,6 +150,14 @@ impl State {
         if self.ring {
             self.retiring += 1;
             self.chores.push(Chore::Retire { port, old });
+        }
+    }
+
+    /// Tells the brain what the kernel dropped because nobody read a port's queues in time.
+    pub(crate) fn count_queue_drops(&mut self, port: PortId) {
+        let dropped = self.port(port).map_or(0, Port::take_queue_drops);
+        if dropped > 0 {
+            self.relay.count_queue_full(port, dropped);
         }
     }
 
