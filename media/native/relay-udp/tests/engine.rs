@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use relay_core::{DropReason, Endpoint, SidePlan, StreamPlan};
+use relay_core::{Endpoint, SidePlan, StreamPlan};
 use relay_udp::{Command, Config, Engine, Refused, StreamSpec, Tier};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,9 +17,11 @@ fn config(tier: Option<Tier>) -> Config {
 /// An engine on each tier that this machine has.
 fn engines() -> impl Iterator<Item = Engine> {
     [Tier::IoUring, Tier::Epoll].into_iter().filter_map(|tier| {
-        Engine::start(&config(Some(tier)))
-            .inspect_err(|error| eprintln!("{tier} is not tested here: {error}"))
-            .ok()
+        let engine = Engine::start(&config(Some(tier)))
+            .inspect_err(|error| eprintln!("{tier} is not tested here: {error}"));
+        // Where the engine is required, as in CI, so is each tier of it.
+        assert!(engine.is_ok() || std::env::var_os("NATIVE_ENGINE").is_none());
+        engine.ok()
     })
 }
 
@@ -57,7 +59,7 @@ impl Place {
             }
         });
         let plan =
-            StreamPlan { clock_hz: 8000, speech: true, inactivity: None, pinholes: false, a, b };
+            StreamPlan { clock_hz: 8000, speech: false, inactivity: None, pinholes: false, a, b };
         StreamSpec { plan, dscp: [46, 0] }
     }
 }
@@ -153,42 +155,5 @@ fn an_engine_that_was_closed_holds_no_port_and_does_nothing_more() {
         assert!(matches!(again, Err(Refused::Stopped)));
         assert!(matches!(engine.restore(2, second.clone(), &state), Err(Refused::Stopped)));
         assert!(all_free(&second) && engine.take_events().failure.is_none());
-    }
-}
-
-/// More datagrams of 1000 bytes than a queue and all buffers of a worker hold.
-fn too_many() -> u64 {
-    let bytes = std::fs::read_to_string("/proc/sys/net/core/rmem_default").unwrap();
-    bytes.trim().parse::<u64>().unwrap() / 1000 + 4000
-}
-
-#[test]
-fn what_the_kernel_drops_while_nobody_reads_is_counted_to_the_last_datagram() {
-    let mut place = Place::new(5);
-    let junk = [0xFF; 1000];
-    for mut engine in engines() {
-        let (a, b) = (place.phone(10), place.phone(20));
-        let spec = place.spec([Some(&a), Some(&b)]);
-        let at_a = locals(&spec)[0];
-        engine.apply(vec![Command::Open(1, spec)]).unwrap();
-        let sent = too_many();
-        // A question is answered while the worker waits.
-        let flood = engine.ask(1, |_, _| {
-            for _ in 0..sent {
-                a.send_to(&junk, at_a).ok()?;
-            }
-            Some(())
-        });
-        assert_eq!(flood, Some(()));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let [counted, _] = engine.ask(1, relay_core::Relay::counters).unwrap();
-            let lost = counted.dropped(DropReason::QueueFull);
-            if lost + counted.dropped(DropReason::NotRtp) == sent {
-                assert!(lost > 0);
-                break;
-            }
-            assert!(Instant::now() < deadline, "{counted:?}");
-        }
     }
 }
