@@ -56,8 +56,9 @@ def check(arguments: Namespace) -> int:
     if path is None:
         return PROBLEM
     result = load_file(path)
-    wanted = MediaEngine() if result.configuration is None else result.configuration.media_engine
-    engine, why = media_engine(wanted)
+    engine, why = None, "the configuration cannot be used"
+    if result.configuration is not None:
+        engine, why = media_engine(result.configuration.media_engine)
     if arguments.json:
         show_json(
             {
@@ -82,7 +83,7 @@ def check(arguments: Namespace) -> int:
     else:
         for problem in result.problems:
             print(problem)
-        print(f"media engine: {engine} ({why})")
+        print(f"media engine: {engine or 'not known'} ({why})")
         print(_verdict(str(path), result))
     return OK if result.configuration is not None else PROBLEM
 

@@ -94,7 +94,7 @@ def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     cdr.add_argument("--ladder", action="store_true", help="draw what was kept of their story")
     cdr.add_argument("--file", type=Path, help="the call record file itself")
     _add_whom(cdr)
-    version = _add(commands, "version", files.version, "print the version")
+    version = _add(commands, "version", files.version, "print the version and the media engine")
     version.add_argument("--json", action="store_true", help="for scripts")
 
 

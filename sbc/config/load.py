@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
@@ -31,10 +32,15 @@ ReadText = Callable[[Path], str]
 class MediaEngine:
     """Which engine relays media."""
 
-    native: bool = True
-    """Whether the native one may, where this build has it."""
+    engine: Literal["native", "python"] = "native"
+    """The native one relays only where this build has it."""
     workers: int | None = None
     """Its threads; None for one per core."""
+
+    @property
+    def native(self) -> bool:
+        """Whether the native one may relay."""
+        return self.engine == "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ def load_text(
             first_message_s=model.limits.tcp_first_message,
             idle_s=model.limits.tcp_idle,
         ),
-        media_engine=MediaEngine(model.media.engine == "native", model.media.workers),
+        media_engine=MediaEngine(model.media.engine, model.media.workers),
         state_dir=state_dir,
         control_socket=base / model.control_socket
         if model.control_socket
