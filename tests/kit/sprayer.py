@@ -60,8 +60,14 @@ class Sprayer(AbstractContextManager["Sprayer"]):
         self._go_on()
 
     def hears(self) -> bytes:
-        """The next datagram that arrives at its own port; raises TimeoutError if none does."""
-        return self.own.recv(65535)
+        """The next datagram that arrives at its own port and is no opener.
+
+        Raises:
+            TimeoutError: None does.
+        """
+        while not (data := self.own.recv(65535)):
+            continue
+        return data
 
     def heard(self) -> list[bytes]:
         """Everything that has arrived at its own port and that nobody waited for."""
