@@ -1,5 +1,9 @@
 //! The control side: workers are started, streams opened, changed, closed and asked about.
 
+mod staging;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -8,20 +12,21 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use relay_core::{
-    Component, Limits, OwnPorts, PlanError, PortId, Relay, SideName, StreamKey, StreamState,
-    is_unicast,
+    Component, Limits, OwnPorts, PortId, Relay, SideName, StreamKey, StreamState, is_unicast,
 };
 
 use crate::command::{Command, Config, Refused, StreamSpec, Tier};
 use crate::epoll::{self, Epoll};
 use crate::events::{Events, Taken};
 use crate::notice::now_ns;
-use crate::port::{GENERATION_STEP, Port};
+use crate::port::Port;
 use crate::reason::{Start, explain};
-use crate::socket::{self, Buffers};
+use crate::socket::Buffers;
 use crate::thread::spawn;
 use crate::uring::Uring;
-use crate::worker::{Chore, GENERATION_MASK, Shared, State};
+use crate::worker::{Chore, Shared, State};
+
+use staging::Staged;
 
 struct Worker {
     shared: Arc<Shared>,
@@ -36,19 +41,6 @@ struct Stream {
     worker: usize,
     key: StreamKey,
     spec: StreamSpec,
-}
-
-/// A port that was opened, and its generation.
-type Opened = (Port, u32);
-
-/// What a command needs, made ready before anything that runs is touched. Dropped, it leaves
-/// nothing open.
-struct Staged {
-    number: u64,
-    spec: StreamSpec,
-    worker: usize,
-    key: StreamKey,
-    opened: [Option<Opened>; 4],
 }
 
 /// What the brain does with a plan.
@@ -316,74 +308,6 @@ impl Engine {
         Ok(Arc::new(Shared::new(relay, Arc::clone(&self.events), self.buffers)?))
     }
 
-    fn stage_open(
-        &mut self,
-        number: u64,
-        spec: StreamSpec,
-        opens: usize,
-    ) -> Result<Staged, Refused> {
-        if self.streams.contains_key(&number) {
-            return Err(Refused::Plan(PlanError::AlreadyOpen));
-        }
-        if self.streams.len() + opens > self.max_streams {
-            return Err(Refused::Full(self.streams.len()));
-        }
-        let loads = self.workers.iter().enumerate().map(|(index, one)| (one.streams(), index));
-        let (_, worker) = loads.min().ok_or(Refused::Stopped)?;
-        let slot = self.workers[worker].take_slot();
-        // The number is never used again, so its lower half tells the users of a slot apart.
-        let key = StreamKey::new(slot, number as u32);
-        match self.open_ports(&spec, worker, key, None) {
-            Ok(opened) => Ok(Staged { number, spec, worker, key, opened }),
-            Err(refused) => {
-                self.workers[worker].free_slots.push(slot);
-                Err(refused)
-            }
-        }
-    }
-
-    fn stage_update(&mut self, number: u64, spec: StreamSpec) -> Result<Staged, Refused> {
-        let stream = self.streams.get(&number).ok_or(Refused::Plan(PlanError::NotOpen))?;
-        let (worker, key, before) = (stream.worker, stream.key, stream.spec.locals());
-        let opened = self.open_ports(&spec, worker, key, Some(before))?;
-        Ok(Staged { number, spec, worker, key, opened })
-    }
-
-    /// Opens the sockets that a stream needs and has not got.
-    fn open_ports(
-        &mut self,
-        spec: &StreamSpec,
-        worker: usize,
-        key: StreamKey,
-        before: Option<[SocketAddr; 4]>,
-    ) -> Result<[Option<Opened>; 4], Refused> {
-        spec.plan.check().map_err(Refused::Plan)?;
-        let mut opened = [const { None }; 4];
-        for (index, local) in spec.locals().into_iter().enumerate() {
-            if before.is_some_and(|before| before[index] == local) {
-                continue;
-            }
-            let socket = socket::open(local, spec.dscp[index / 2]).map_err(Refused::Socket)?;
-            self.buffers.apply(&socket).map_err(Refused::Watch)?;
-            self.generation = self.generation.wrapping_add(GENERATION_STEP) & GENERATION_MASK;
-            let generation = self.generation;
-            if let Some(epoll) = &self.workers[worker].epoll {
-                epoll.watch(&socket, port_id(key, index), generation).map_err(Refused::Watch)?;
-            }
-            opened[index] = Some((Port::new(socket, generation), generation));
-        }
-        Ok(opened)
-    }
-
-    /// Gives back the slots of what will not be opened after all.
-    fn unstage(&mut self, steps: &[Step]) {
-        for step in steps {
-            if let Step::Open(staged) = step {
-                self.workers[staged.worker].free_slots.push(staged.key.slot);
-            }
-        }
-    }
-
     /// Does one step, which cannot fail but by the death of a worker; returns whom it touched.
     fn commit(&mut self, step: Step) -> Result<Option<usize>, Refused> {
         match step {
@@ -498,6 +422,3 @@ fn retire(state: &mut State, port: PortId, old: Port) {
         state.retire(port, old);
     }
 }
-
-#[cfg(test)]
-mod tests;
