@@ -3,7 +3,7 @@
 Everything here is plain data. The native engine mirrors these types one to one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
@@ -110,6 +110,16 @@ class SrtpKeys:
                 f"{self.suite.value} needs {self.suite.key_length} bytes of key and salt, "
                 f"got {len(self.key_and_salt)}"
             )
+
+    def is_same_key(self, other: "SrtpKeys | None") -> bool:
+        """Whether packets under both belong to one key stream, whatever is said of its lifetime.
+
+        What protected or opened under a key goes on: begun anew, its indices would be used twice
+        and replays taken (RFC 3711 §9.1). So a lifetime holds as it was first said.
+        """
+        return other is not None and replace(self, lifetime_packets=None) == replace(
+            other, lifetime_packets=None
+        )
 
 
 class LatchRank(IntEnum):

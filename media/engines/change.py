@@ -153,12 +153,12 @@ def _srtp(plan: MediaSide, before: Side | None) -> tuple[SrtpReceiver | None, Sr
     """The contexts of a side; one whose key stays goes on, with its rollover counter."""
     receiver = sender = None
     if plan.receive_keys is not None:
-        if before is not None and before.plan.receive_keys == plan.receive_keys:
+        if before is not None and plan.receive_keys.is_same_key(before.plan.receive_keys):
             receiver = before.receiver
         else:
             receiver = SrtpReceiver(plan.receive_keys)
     if plan.send_keys is not None:
-        if before is not None and before.plan.send_keys == plan.send_keys:
+        if before is not None and plan.send_keys.is_same_key(before.plan.send_keys):
             sender = before.sender
         else:
             sender = SrtpSender(plan.send_keys)

@@ -199,6 +199,20 @@ async def test_equal_keys_in_new_signalling_keep_the_rollover_counter(rig: Rig) 
     assert phone.into.unprotect(await call.b_says(rtp(4))) == rtp(4)
 
 
+async def test_another_lifetime_of_the_same_key_takes_no_replay(rig: Rig) -> None:
+    master = keys(seed=7)
+    call = await a_call(rig, a={"receive_keys": master, "send_keys": keys(seed=8)})
+    phone = protecting(master)
+    recorded = phone.protect(rtp(1))
+    assert await call.a_says(recorded) == rtp(1)
+    assert rig.stream is not None
+    again = replace(rig.stream.a, receive_keys=replace(master, lifetime_packets=1 << 20))
+    rig.update(a=again)
+    await call.a.send(recorded, call.at_a)
+    assert await call.a_says(phone.protect(rtp(2))) == rtp(2)
+    await rig.has_dropped(A, {DropReason.SRTP_REPLAY: 1})
+
+
 async def test_new_keys_take_over_and_packets_under_way_still_count(rig: Rig) -> None:
     call, before = await a_secure_call(rig)
     assert rig.stream is not None

@@ -139,7 +139,7 @@ fn restored<T>(
 ) -> Result<Option<T>, PlanError> {
     match (keys, state) {
         (None, None) => Ok(None),
-        (Some(keys), Some(state)) if *keys == state.keys => restore(state)
+        (Some(keys), Some(state)) if keys.is_same_key(&state.keys) => restore(state)
             .map(Some)
             .ok_or(PlanError::ForeignState("an SRTP context that no export makes")),
         _ => Err(PlanError::ForeignState("it ran under other keys")),

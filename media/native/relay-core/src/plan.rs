@@ -31,6 +31,15 @@ impl SrtpKeys {
         Self { suite, key_and_salt: key_and_salt.to_vec(), mki: Vec::new(), lifetime_packets: None }
     }
 
+    /// Whether packets under both belong to one key stream, whatever is said of its lifetime.
+    ///
+    /// What protected or opened under a key goes on: begun anew, its indices would be used twice
+    /// and replays taken (RFC 3711 §9.1). So a lifetime holds as it was first said.
+    pub(crate) fn is_same_key(&self, other: &Self) -> bool {
+        (self.suite, &self.key_and_salt, &self.mki)
+            == (other.suite, &other.key_and_salt, &other.mki)
+    }
+
     fn check(&self) -> Result<(), PlanError> {
         if self.key_and_salt.len() != self.suite.key_length() {
             let length = self.key_and_salt.len();

@@ -102,8 +102,10 @@ impl SideChange {
     /// Makes what a side needs that it has not got.
     pub(crate) fn prepare(plan: &SidePlan, before: Option<&Side>) -> Result<Self, PlanError> {
         let before = before.map(|side| &side.plan);
-        let receives_as_before = before.is_some_and(|old| old.receive_keys == plan.receive_keys);
-        let sends_as_before = before.is_some_and(|old| old.send_keys == plan.send_keys);
+        let receives_as_before = before
+            .is_some_and(|old| is_same(old.receive_keys.as_ref(), plan.receive_keys.as_ref()));
+        let sends_as_before =
+            before.is_some_and(|old| is_same(old.send_keys.as_ref(), plan.send_keys.as_ref()));
         Ok(Self {
             receiver: if receives_as_before {
                 Change::Keep
@@ -116,6 +118,14 @@ impl SideChange {
                 Change::to(plan.send_keys.as_ref(), Sender::new)?
             },
         })
+    }
+}
+
+/// Whether a context of the one serves the other.
+fn is_same(before: Option<&SrtpKeys>, now: Option<&SrtpKeys>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => before.is_same_key(now),
+        (before, now) => before.is_none() && now.is_none(),
     }
 }
 
