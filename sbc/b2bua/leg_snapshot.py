@@ -6,8 +6,8 @@ from media.types import SideName
 from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver
 from sbc.routing.model import MediaRules, SrtpMode
 from sbc.sdp.offer_answer import Negotiation
-from sbc.sip.dialog import Dialog, DialogData, FlowData
-from sbc.sip.flow import Address, Flow
+from sbc.sip.dialog import Dialog, DialogData
+from sbc.sip.flow import FlowData, flow_from_data, flow_to_data
 from sbc.sip.message import Message, Request, Response, serialize
 from sbc.sip.parser import parse_message_untrusted
 
@@ -112,23 +112,6 @@ def request_from_data(data: MessageData) -> Request:
     message = message_from_data(data)
     assert isinstance(message, Request)
     return message
-
-
-def flow_to_data(flow: Flow) -> FlowData:
-    """Export a flow."""
-    return {
-        "network": flow.network,
-        "transport": flow.transport,
-        "local": list(flow.local),
-        "remote": list(flow.remote),
-        "connection": flow.connection,
-    }
-
-
-def flow_from_data(data: FlowData) -> Flow:
-    """Restore a flow."""
-    local, remote = _address(data["local"]), _address(data["remote"])
-    return Flow(data["network"], data["transport"], local, remote, data["connection"])
 
 
 def rules_to_data(rules: MediaRules) -> RulesData:
@@ -286,8 +269,3 @@ def ack_wait_from_data(data: AckWaitData) -> AckWait:
         give_up_at=data["give_up_at"],
         late_ref=data["late_ref"],
     )
-
-
-def _address(pair: list[str | int]) -> Address:
-    host, port = pair
-    return str(host), int(port)

@@ -34,8 +34,6 @@ from sbc.b2bua.leg_snapshot import (
     ack_wait_to_data,
     exchange_from_data,
     exchange_to_data,
-    flow_from_data,
-    flow_to_data,
     leg_from_data,
     leg_to_data,
     message_to_data,
@@ -46,7 +44,7 @@ from sbc.b2bua.leg_snapshot import (
     rules_to_data,
 )
 from sbc.b2bua.table import State
-from sbc.sip.dialog import FlowData
+from sbc.sip.flow import FlowData, flow_from_data, flow_to_data
 from sbc.state.cdr import EndedBy
 
 PortData = tuple[int, str, str, str]

@@ -6,7 +6,7 @@ from sbc.config.networks import family_of, is_unspecified
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
-from sbc.routing.model import Limits, MediaRules, Network, Peer, Target
+from sbc.routing.model import DEFAULT_PORTS, Limits, MediaRules, Network, Peer, Target
 
 _WIDE = {4: 8, 6: 16}
 """Prefixes shorter than this hold whole regions of the Internet."""
@@ -144,12 +144,13 @@ class _PeerBuilder:
     def _check_target(self, path: Path, target: Target, network: Network) -> None:
         line = self._document.place(("networks", network.name), key=True).line
         transports = {listener.transport for listener in network.listeners}
-        if target.transport not in transports:
+        transport = target.transport or "udp"
+        if transport not in transports:
             self._document.report(
                 path,
-                f"network {network.name!r} (line {line}) has no {target.transport} listener to "
+                f"network {network.name!r} (line {line}) has no {transport} listener to "
                 "reach it from",
-                f"add {target.transport}/5060 to its listen, or remove transport=",
+                f"add {transport}/{DEFAULT_PORTS[transport]} to its listen, or change transport=",
             )
         if single_host(target.host) is None:
             return
@@ -165,16 +166,18 @@ class _PeerBuilder:
         self._check_not_ourselves(path, target)
 
     def _check_not_ourselves(self, path: Path, target: Target) -> None:
+        transport = target.transport or "udp"
+        port = target.port or DEFAULT_PORTS[transport]
         here = target.host in self._ours or target.host.startswith("127.")
         for network in self._networks.values():
             for listener in network.listeners:
-                if (listener.transport, listener.port) != (target.transport, target.port):
+                if (listener.transport, listener.port) != (transport, port):
                     continue
                 everywhere = is_unspecified(listener.bind) and here
                 if target.host in (listener.bind, listener.advertise) or everywhere:
                     self._document.report(
                         path,
-                        f"{target.host}:{target.port} is this SBC itself: network "
+                        f"{target.host}:{port} is this SBC itself: network "
                         f"{network.name!r} listens there",
                         "write the address of the peer, or move the listener to another port",
                     )

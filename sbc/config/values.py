@@ -6,13 +6,11 @@ Every parser here raises `BadValue` and nothing else, whatever it is given.
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal
 
 from sbc.document.schema import BadValue
-from sbc.routing.model import Target
+from sbc.routing.model import Target, TargetTransport
 from sbc.routing.patterns import parse_number_pattern
-
-Transport = Literal["udp", "tcp"]
+from sbc.sip.flow import Transport
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
 AGENT_PATTERN = r"^[\x20-\x7e]{0,128}$"
@@ -21,6 +19,11 @@ _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*\.?")
 _TARGET = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:;]+))(?::(?P<port>[^;:]+))?(?P<params>;.*)?"
 )
+_TARGET_PARAMETERS: dict[str, TargetTransport] = {
+    "transport=udp": "udp",
+    "transport=tcp": "tcp",
+    "transport=tls": "tls",
+}
 TARGET_EXAMPLE = (
     "for example: pbx.example.com, 192.0.2.10:5060 or [2001:db8::10]:5061;transport=tcp"
 )
@@ -88,7 +91,7 @@ def parse_port_range(value: object) -> PortRange:
 
 
 def parse_target(value: object) -> Target:
-    """``host[:port][;transport=udp|tcp]``, IPv6 in brackets."""
+    """``host[:port][;transport=udp|tcp|tls]``, IPv6 in brackets."""
     text = _text(value, TARGET_EXAMPLE)
     if text.count(":") > 1 and "[" not in text:
         raise BadValue(f"{text!r}: IPv6 is written in brackets", TARGET_EXAMPLE)
@@ -101,13 +104,13 @@ def parse_target(value: object) -> Target:
             raise BadValue(f"{host} in brackets is not IPv6", TARGET_EXAMPLE)
     else:
         host = parse_host(match["host"])
-    port = parse_port(match["port"], TARGET_EXAMPLE) if match["port"] is not None else 5060
-    parameters = (match["params"] or ";transport=udp")[1:]
-    if parameters == "transport=udp":
-        return Target(host, port, "udp")
-    if parameters == "transport=tcp":
-        return Target(host, port, "tcp")
-    raise BadValue(f"{parameters!r} is not understood", "one of: transport=udp, transport=tcp")
+    port = None if match["port"] is None else parse_port(match["port"], TARGET_EXAMPLE)
+    parameters = (match["params"] or "")[1:]
+    transport = _TARGET_PARAMETERS.get(parameters)
+    if parameters and transport is None:
+        wanted = ", ".join(_TARGET_PARAMETERS)
+        raise BadValue(f"{parameters!r} is not understood", f"one of: {wanted}")
+    return Target(host, port, transport)
 
 
 def parse_host(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from media.errors import MediaError
 from media.errors import MediaRefused as RelayRefused
@@ -12,14 +13,10 @@ from sbc.b2bua.call import Call, MediaCounters
 from sbc.driver.edges import Log, MediaRelay, Wire
 from sbc.driver.media_story import drops_story
 from sbc.driver.ports import NetworkPorts
-from sbc.registrar import commands as registrar_commands
 from sbc.sip.message import make_response
 from sbc.sip.transaction.events import Output, Transmit
 from sbc.sip.transaction.layer import TransactionLayer
-from sbc.sip.user import Abandon, Respond, SendAck, SendRequest
-
-REGISTRAR = "registrar"
-"""The owner of client transactions that no call owns."""
+from sbc.sip.user import Abandon, Ping, Respond, SendAck, SendRequest
 
 MANY_OWNED = 32
 """Client transactions of one call above which those that ran out are looked for."""
@@ -90,13 +87,10 @@ class Outbox:
             else:
                 self._speak(call, command, now)
 
-    def for_registrar(
-        self,
-        commands: Sequence[registrar_commands.Command],
-        now: float,
-        told: Callable[[registrar_commands.News], None],
+    def for_agent(
+        self, owner: str, commands: Sequence[Any], now: float, told: Callable[[Any], None]
     ) -> None:
-        """Carry out the registrar's commands.
+        """Carry out the commands of an agent, which owns its transactions by that name.
 
         Args:
             told: Takes what is nobody's to execute but everybody's to know.
@@ -105,8 +99,8 @@ class Outbox:
             if isinstance(command, Respond):
                 self.transmit(self._layer.respond(command.key, command.response, now))
             elif isinstance(command, SendRequest):
-                self.transmit(self._open(REGISTRAR, command, now))
-            elif isinstance(command, registrar_commands.Ping):
+                self.transmit(self._open(owner, command, now))
+            elif isinstance(command, Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
             else:
                 told(command)
@@ -155,6 +149,7 @@ class Outbox:
             self._transmit(call, sent, command.side)
         elif isinstance(command, SendRequest):
             self._transmit(call, self._open(call.name, command, now), command.side)
+            self._forget_ended(call.name)
         elif isinstance(command, SendAck):
             sent = self._layer.send_ack(command.request, command.flow)
             self._transmit(call, sent, command.side)
@@ -166,14 +161,14 @@ class Outbox:
         if command.request.method != "CANCEL":
             # A CANCEL shares the branch of its INVITE, and nobody waits for its answer.
             self._owners[key] = (owner, command.ref)
-            refs = self._refs.setdefault(owner, {})
-            refs[key] = command.ref
-            if len(refs) > MANY_OWNED and owner != REGISTRAR:
-                self._forget_ended(owner, refs)
+            self._refs.setdefault(owner, {})[key] = command.ref
         return outputs
 
-    def _forget_ended(self, owner: str, refs: dict[str, str]) -> None:
+    def _forget_ended(self, owner: str) -> None:
         """Forget a long call's transactions whose retransmissions nobody waits for any more."""
+        refs = self._refs.get(owner, {})
+        if len(refs) <= MANY_OWNED:
+            return
         for key in [key for key in refs if not self._layer.has(key)]:
             self.forget(owner, key)
 

@@ -19,8 +19,16 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
-from sbc.routing.facing import bracketed, family_of, listener_of
-from sbc.routing.model import MediaRules, Network, Peer, Settings, Target
+from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.model import (
+    DEFAULT_PORTS,
+    MediaRules,
+    Network,
+    Peer,
+    Place,
+    Settings,
+    Target,
+)
 from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
@@ -159,7 +167,9 @@ def upstream_for(
         for target in peer.targets:
             for target_flow in flows_to(force, peer, target):
                 host = peer.domain or target_flow.remote[0]
-                port = None if peer.domain or target.port == 5060 else target.port
+                port = target_flow.remote[1]
+                if peer.domain or port == DEFAULT_PORTS[target_flow.transport]:
+                    return Upstream(peer.name, target_flow, host, None)
                 return Upstream(peer.name, target_flow, host, port)
         missing.append(_why_unreachable(force, peer, to))
     said = "the registrar cannot be reached now"
@@ -167,15 +177,24 @@ def upstream_for(
 
 
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
-    """The flows to a target: one per numeric address that a listener of ours can reach."""
+    """The flows to a target: one per place that a listener of ours can reach."""
     network = force.networks[peer.network]
     found = []
-    for host in _hosts_of(force, target):
-        listener = network.listener(target.transport, family_of(host))
+    for place in places_of(force, target):
+        listener = network.listener(place.transport, family_of(place.host))
         if listener is not None:
             local = (listener.bind, listener.port)
-            found.append(Flow(peer.network, target.transport, local, (host, target.port)))
+            owner = peer.name if place.transport == "tls" else ""
+            remote = (place.host, place.port)
+            found.append(Flow(peer.network, place.transport, local, remote, peer=owner))
     return found
+
+
+def places_of(force: InForce, target: Target) -> list[Place]:
+    """The numeric addresses that a target stands for, best first; none while they are unknown."""
+    transport = target.transport or "udp"
+    port = target.port or DEFAULT_PORTS[transport]
+    return [Place(host, port, transport) for host in _hosts_of(force, target)]
 
 
 def number_of(uri: Uri) -> str:
@@ -227,9 +246,9 @@ def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
             network = force.networks[peer.network]
             listener = listener_of(network, flow)
             host = peer.domain or flow.remote[0]
-            port = "" if peer.domain or target.port == 5060 else f":{target.port}"
-            suffix = ";user=phone" if phone else ""
-            suffix += ";transport=tcp" if target.transport == "tcp" else ""
+            usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
+            port = "" if peer.domain or usual else f":{flow.remote[1]}"
+            suffix = (";user=phone" if phone else "") + transport_param(flow.transport)
             found.append(
                 Candidate(
                     peer=peer.name,
@@ -281,7 +300,8 @@ def _why_unreachable(force: InForce, peer: Peer, uri: Uri) -> str:
         else:
             families = "/".join(sorted({f"IPv{family_of(host)}" for host in hosts}))
             reasons.append(
-                f"network {peer.network!r} has no {target.transport} listener for {families}"
+                f"network {peer.network!r} has no {target.transport or 'udp'} listener"
+                f" for {families}"
             )
     return f"peer {peer.name!r}: " + (", ".join(reasons) or "it has no address")
 

@@ -11,6 +11,7 @@ from sbc.b2bua.context import Context, IdSource
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
+from sbc.driver.agents import Agents
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, told_of
 from sbc.driver.outbox import Outbox
@@ -49,6 +50,10 @@ _DRAINING = Refusal(503, "no new calls are taken now", "this border is draining"
 _BUSY = "there are too many calls at present"
 
 
+REGISTRAR = "registrar"
+"""The agent that owns what belongs to registrations."""
+
+
 class Reception:
     """Takes every request that belongs to nothing yet, and was let in."""
 
@@ -58,6 +63,8 @@ class Reception:
         *,
         layer: TransactionLayer,
         outbox: Outbox,
+        agents: Agents,
+        instance: str,
         calls: Calls,
         registrar: Registrar,
         admission: Admission,
@@ -70,6 +77,8 @@ class Reception:
     ) -> None:
         self._layer = layer
         self._outbox = outbox
+        self._agents = agents
+        self._instance = instance
         self._calls = calls
         self._registrar = registrar
         self._admission = admission
@@ -79,7 +88,6 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
-        self._instance = ids.token()[:8]
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -162,10 +170,6 @@ class Reception:
             nat=str(binding.nat),
         )
 
-    def branch(self) -> str:
-        """A fresh branch for a request that belongs to no call."""
-        return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
-
     def _objects(self, key: str, request: Request, flow: Flow, now: float) -> bool:
         """Inspect method, Request-URI and headers (RFC 3261 §8.2.1, §8.2.2); whether that ended it.
 
@@ -221,9 +225,9 @@ class Reception:
             self.refuse(key, request, flow, upstream, now)
             return
         commands = self._registrar.register(
-            key, request, flow, upstream, endpoints=caller.peer, ref=self.branch(), now=now
+            key, request, flow, upstream, endpoints=caller.peer, ref=self._agents.branch(), now=now
         )
-        self._outbox.for_registrar(commands, now, self.registrar_told)
+        self._agents.carry_out(REGISTRAR, commands, now)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)

@@ -6,7 +6,7 @@ out what the cores answer.
 Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import chain
 
@@ -24,20 +24,20 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
+from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
 from sbc.driver.media_story import media_story
-from sbc.driver.outbox import REGISTRAR, Outbox
+from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
-from sbc.driver.reception import Reception
+from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
-from sbc.registrar.commands import Command
 from sbc.registrar.registrar import Registrar
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
@@ -96,10 +96,14 @@ class Switchboard:
             secret=ids.key(32),
             tally=self.tally,
         )
+        self._instance = ids.token()[:8]
+        self.agents = Agents(self.outbox, iter(self._branch, ""))
         self.reception = Reception(
             force,
             layer=self.layer,
             outbox=self.outbox,
+            agents=self.agents,
+            instance=self._instance,
             calls=self.calls,
             registrar=self.registrar,
             admission=self.admission,
@@ -110,6 +114,7 @@ class Switchboard:
             wall=wall,
             tally=self.tally,
         )
+        self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -122,7 +127,8 @@ class Switchboard:
         """Let everything happen whose time has come."""
         self._contain(partial(self._wake_layer, now))
         self._contain(partial(self.calls.handle_timeout, now))
-        self._contain(partial(self._wake_registrar, now))
+        for name in self.agents:
+            self._contain(partial(self.agents.wake, name, now))
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is wanted next."""
@@ -131,7 +137,7 @@ class Switchboard:
             for at in (
                 self.layer.next_timeout(),
                 self.calls.next_timeout(),
-                self.registrar.next_timeout(),
+                self.agents.next_timeout(),
             )
             if at is not None
         ]
@@ -191,7 +197,7 @@ class Switchboard:
         Raises:
             ValueError: they are no such export.
         """
-        self._for_registrar(self.registrar.restore(bindings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""
@@ -334,10 +340,10 @@ class Switchboard:
             return
         name, ref = owner
         response = output.response
-        if name == REGISTRAR:
+        if self.agents.owns(name):
             if response.status >= 200:
-                self.outbox.forget(REGISTRAR, output.key)
-            self._for_registrar(self.registrar.reply(ref, response, now), now)
+                self.outbox.forget(name, output.key)
+            self.agents.reply(name, ref, response, now)
             return
         self.calls.tell_reply(name, ReplyReceived(ref, response, output.flow), now)
         # Only a 2xx to INVITE comes again and again, until its ACK arrives.
@@ -350,8 +356,8 @@ class Switchboard:
             return
         name, ref = owner
         self.outbox.forget(name, output.key)
-        if name == REGISTRAR:
-            self._for_registrar(self.registrar.failed(ref, output.why), now)
+        if self.agents.owns(name):
+            self.agents.failed(name, ref, output.why, now)
         else:
             self.calls.tell_named(name, RequestFailed(ref, output.why), now)
 
@@ -360,20 +366,15 @@ class Switchboard:
     def _wake_layer(self, now: float) -> None:
         self._dispatch(self.layer.handle_timeout(now), now)
 
+    def _branch(self) -> str:
+        """A fresh branch for a request that belongs to no call."""
+        return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
+
     def _fail_transactions(self, flow: Flow, now: float) -> None:
         self._dispatch(self.layer.transport_failed(flow, now), now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
-        self._for_registrar(self.registrar.flow_closed(flow), now)
-
-    def _wake_registrar(self, now: float) -> None:
-        due = self.registrar.next_timeout()
-        if due is not None and due <= now:
-            branches = iter(self.reception.branch, "")
-            self._for_registrar(self.registrar.handle_timeout(now, branches), now)
-
-    def _for_registrar(self, commands: Sequence[Command], now: float) -> None:
-        self.outbox.for_registrar(commands, now, self.reception.registrar_told)
+        self.agents.carry_out(REGISTRAR, self.registrar.flow_closed(flow), now)
 
     def _contain(self, work: Callable[[], None], **where: object) -> bool:
         """Do some work; false, after logging it, when an error of ours ended it."""
@@ -395,7 +396,7 @@ class Switchboard:
         self._judge_by(force)
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
-        self._for_registrar(self.registrar.configure(force.settings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
 
     def _resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         force = self.force

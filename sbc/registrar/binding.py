@@ -5,10 +5,10 @@ Spec: RFC 3261 §10, RFC 5853 §3.4, RFC 3581.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from sbc.routing.facing import is_unroutable
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Flow, FlowData, flow_from_data, flow_to_data
 from sbc.sip.message import Request
 from sbc.sip.transaction.response_path import DEFAULT_PORT, is_same_host
 
@@ -78,7 +78,7 @@ class Binding:
             "user": self.user,
             "host": self.host,
             "contact": self.contact,
-            "flow": [*self.flow[:2], list(self.flow.local), list(self.flow.remote), self.flow[4]],
+            "flow": flow_to_data(self.flow),
             "endpoints": self.endpoints,
             "registrar": self.registrar,
             "expires_in_s": self.expires_at - now,
@@ -96,7 +96,6 @@ class Binding:
             ValueError: the data is no such export.
         """
         try:
-            network, transport, local, remote, connection = _items(data["flow"], 5)
             contact_differs, private_contact, via_differs = _items(data["nat"], 3)
             return cls(
                 token=str(data["token"]),
@@ -104,13 +103,7 @@ class Binding:
                 user=str(data["user"]),
                 host=str(data["host"]),
                 contact=str(data["contact"]),
-                flow=Flow(
-                    str(network),
-                    str(transport),
-                    _address(local),
-                    _address(remote),
-                    int(str(connection)),
-                ),
+                flow=_flow(data["flow"]),
                 endpoints=str(data["endpoints"]),
                 registrar=str(data["registrar"]),
                 expires_at=now + float(str(data["expires_in_s"])),
@@ -152,6 +145,8 @@ def _items(value: object, count: int) -> list[object]:
     return value
 
 
-def _address(value: object) -> tuple[str, int]:
-    host, port = _items(value, 2)
-    return str(host), int(str(port))
+def _flow(value: object) -> Flow:
+    try:
+        return flow_from_data(cast("FlowData", value))
+    except TypeError as error:
+        raise ValueError(f"no flow: {error}") from error

@@ -6,13 +6,7 @@ from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
-from sbc.sip.user import Respond, SendRequest
-
-
-class Ping(NamedTuple):
-    """Send a bare CRLF keep-alive on a flow (RFC 5626 §3.5.1)."""
-
-    flow: Flow
+from sbc.sip.user import Ping, Respond, SendRequest
 
 
 class BindingChanged(NamedTuple):

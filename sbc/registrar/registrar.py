@@ -182,8 +182,9 @@ class Registrar:
         )
         return [*out, Respond(pending.key, answer)]
 
-    def failed(self, ref: str, why: str) -> list[Command]:
+    def failed(self, ref: str, why: str, now: float) -> list[Command]:
         """A relayed REGISTER (``"timeout"`` or ``"transport"``), or a ping, got no answer."""
+        del now
         missed = self._lives.failed(ref)
         if missed is not None:
             return missed

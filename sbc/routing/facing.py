@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from sbc.prefixes import PrefixMap
 from sbc.routing.model import Family, Listener, Network
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Flow, Transport
 
 _PRIVATE = PrefixMap(
     (ip_network(text), True)
@@ -56,8 +56,18 @@ def sent_by(listener: Listener) -> str:
 
 def contact_of(listener: Listener, user: str = "sbc") -> str:
     """Our Contact value on a listener: an address of ours and nothing else."""
-    transport = ";transport=tcp" if listener.transport == "tcp" else ""
-    return f"<sip:{user}@{sent_by(listener)}{transport}>"
+    return f"<sip:{user}@{sent_by(listener)}{transport_param(listener.transport)}>"
+
+
+def transport_param(transport: Transport) -> str:
+    """The URI parameter that names a transport; UDP needs none.
+
+    Secure WebSocket is ``ws`` too (RFC 7118 §5.2.2), and ``transport=tls`` is what everybody writes
+    though RFC 3261 §26.2.2 deprecates it.
+    """
+    if transport == "udp":
+        return ""
+    return ";transport=" + ("ws" if transport == "wss" else transport)
 
 
 def is_private(host: str) -> bool:

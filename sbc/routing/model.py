@@ -7,11 +7,14 @@ object that an operator wrote knows where (``"file:line"``).
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
 Family = Literal[4, 6]
-Transport = Literal["udp", "tcp"]
+TargetTransport = Literal["udp", "tcp", "tls"]
+"""What we can open a flow by: browsers come to us, never the other way (RFC 7118 §5)."""
 SrtpMode = Literal["off", "allow", "prefer", "require"]
 PeerKind = Literal["pbx", "trunk", "endpoints"]
 KeepaliveMethod = Literal["options", "crlf", "off"]
@@ -86,14 +89,31 @@ class Network:
         return None
 
 
+DEFAULT_PORTS: dict[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests to a peer are sent: a numeric host or a name that the edge resolves."""
+    """Where requests to a peer are sent: a numeric host or a name that the resolver locates."""
 
     host: str
     """Lower case; IPv6 without brackets."""
-    port: int = 5060
-    transport: Transport = "udp"
+    port: int | None = None
+    """None as long as nobody wrote one: SRV decides, or it is the transport's default."""
+    transport: TargetTransport | None = None
+    """None as long as nobody wrote one: NAPTR decides (RFC 3263 §4.1)."""
+
+
+class Place(NamedTuple):
+    """One numeric address that a target stands for, as RFC 3263 finds it."""
+
+    host: str
+    port: int
+    transport: TargetTransport
+    priority: int = 0
+    """Lower comes first (RFC 2782)."""
+    weight: int = 1
+    """Share among those of equal priority (RFC 2782)."""
 
 
 @dataclass(frozen=True, slots=True)

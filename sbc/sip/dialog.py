@@ -11,7 +11,7 @@ from sbc.sip.fields.name_addr import (
     parse_name_addr_untrusted,
     split_name_addr_untrusted,
 )
-from sbc.sip.flow import Address, Flow
+from sbc.sip.flow import Flow, FlowData, flow_from_data, flow_to_data
 from sbc.sip.grammar import join_params, split_commas, split_params
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Request, Response
@@ -22,16 +22,6 @@ MAX_FORWARDS: Final = 70
 
 DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag; a tag that an RFC 2543 peer left out is empty."""
-
-
-class FlowData(TypedDict):
-    """A `Flow` as JSON has it."""
-
-    network: str
-    transport: str
-    local: list[str | int]
-    remote: list[str | int]
-    connection: int
 
 
 class DialogData(TypedDict):
@@ -137,7 +127,6 @@ class Dialog:
     @classmethod
     def from_data(cls, data: DialogData) -> Self:
         """Restore what `to_data` exported."""
-        flow = data["flow"]
         return cls(
             call_id=data["call_id"],
             local_tag=data["local_tag"],
@@ -148,19 +137,12 @@ class Dialog:
             route_set=list(data["route_set"]),
             local_cseq=data["local_cseq"],
             remote_cseq=data["remote_cseq"],
-            flow=Flow(
-                flow["network"],
-                flow["transport"],
-                _address(flow["local"]),
-                _address(flow["remote"]),
-                flow["connection"],
-            ),
+            flow=flow_from_data(data["flow"]),
             is_uac=data["is_uac"],
         )
 
     def to_data(self) -> DialogData:
         """Export as what JSON can hold; `from_data` gives an equal dialog."""
-        flow = self.flow
         return {
             "call_id": self.call_id,
             "local_tag": self.local_tag,
@@ -171,13 +153,7 @@ class Dialog:
             "route_set": list(self.route_set),
             "local_cseq": self.local_cseq,
             "remote_cseq": self.remote_cseq,
-            "flow": {
-                "network": flow.network,
-                "transport": flow.transport,
-                "local": list(flow.local),
-                "remote": list(flow.remote),
-                "connection": flow.connection,
-            },
+            "flow": flow_to_data(self.flow),
             "is_uac": self.is_uac,
         }
 
@@ -325,8 +301,3 @@ def _without_tag(value: str) -> str:
 
 def _tagged(value: str, tag: str) -> str:
     return f"{value};tag={tag}" if tag else value
-
-
-def _address(pair: list[str | int]) -> Address:
-    host, port = pair
-    return str(host), int(port)

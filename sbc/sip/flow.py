@@ -3,7 +3,9 @@
 Spec: RFC 5626 §3.3 (a flow is more than an address), RFC 3261 §18.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypedDict
+
+Transport = Literal["udp", "tcp", "tls", "ws", "wss"]
 
 Address = tuple[str, int]
 """A numeric host (no brackets, IPv4-mapped IPv6 already made IPv4) and a port."""
@@ -19,8 +21,7 @@ class Flow(NamedTuple):
 
     network: str
     """The name of the network (configuration) that the socket belongs to."""
-    transport: str
-    """``"udp"`` or ``"tcp"``; lower case."""
+    transport: Transport
     local: Address
     """The address our socket is bound to, never the advertised one."""
     remote: Address
@@ -28,8 +29,50 @@ class Flow(NamedTuple):
     connection: int = 0
     """A stream's connection number, from 1; 0 for a datagram flow, and for a stream that is
     still to be opened (the transport reuses or opens one to `remote`)."""
+    peer: str = ""
+    """Of a TLS flow that we open: the configured peer whose certificate is demanded and whose
+    TLS rules hold, so that no other peer's messages share the connection; ``""`` for all others."""
 
     @property
     def reliable(self) -> bool:
         """Whether the transport retransmits by itself, so that timers A, E, G need not."""
         return self.transport != "udp"
+
+
+class FlowData(TypedDict):
+    """A `Flow` as JSON has it."""
+
+    network: str
+    transport: Transport
+    local: list[str | int]
+    remote: list[str | int]
+    connection: int
+    peer: str
+
+
+def flow_to_data(flow: Flow) -> FlowData:
+    """Export a flow."""
+    return {
+        "network": flow.network,
+        "transport": flow.transport,
+        "local": list(flow.local),
+        "remote": list(flow.remote),
+        "connection": flow.connection,
+        "peer": flow.peer,
+    }
+
+
+def flow_from_data(data: FlowData) -> Flow:
+    """Restore a flow.
+
+    Raises:
+        KeyError, ValueError, TypeError: the data is no such export.
+    """
+    local, remote = _address(data["local"]), _address(data["remote"])
+    network, connection = str(data["network"]), int(data["connection"])
+    return Flow(network, data["transport"], local, remote, connection, str(data["peer"]))
+
+
+def _address(pair: list[str | int]) -> Address:
+    host, port = pair
+    return str(host), int(port)

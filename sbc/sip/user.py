@@ -38,6 +38,12 @@ class SendAck(NamedTuple):
     side: str = ""
 
 
+class Ping(NamedTuple):
+    """Send a bare CRLF keep-alive on a flow (RFC 5626 §3.5.1)."""
+
+    flow: Flow
+
+
 class Abandon(NamedTuple):
     """Stop a client transaction that nobody waits for any more; nothing comes back."""
 

@@ -45,7 +45,7 @@ def test_a_good_file_becomes_what_the_cores_run_on() -> None:
     pbx, trunk, phones = settings.peers
     assert (pbx.kind, pbx.targets, pbx.sources_given) == (
         "pbx",
-        (Target("192.168.1.5", 5060, "udp"),),
+        (Target("192.168.1.5"),),
         False,
     )
     assert [str(source) for source in pbx.sources] == ["192.168.1.5/32"]

@@ -5,14 +5,14 @@ from itertools import count
 from typing import TypeVar
 
 from sbc.registrar.binding import Binding
-from sbc.registrar.commands import BindingChanged, Command, Ping
+from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.model import Keepalive, Listener, Network, NetworkAddress, Settings
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
-from sbc.sip.user import Respond, SendRequest
+from sbc.sip.user import Ping, Respond, SendRequest
 from tests.kit.switchboard import INSIDE, OUTSIDE, PBX, PBX_FLOW, PHONE_FLOW, a_register
 
 C = TypeVar("C", bound=Command)

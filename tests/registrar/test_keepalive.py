@@ -2,11 +2,10 @@
 
 import pytest
 
-from sbc.registrar.commands import Ping
 from sbc.registrar.keepalive import MISSED_LIMIT
 from sbc.registrar.lives import WORK_PER_TURN
 from sbc.routing.model import Keepalive
-from sbc.sip.user import SendRequest
+from sbc.sip.user import Ping, SendRequest
 from tests.kit.registrar import TCP_PHONE, Desk, changes, pings, settings
 from tests.kit.switchboard import PHONE_FLOW, a_register
 
@@ -120,9 +119,11 @@ class TestAnswers:
         desk = Desk(EVERY_10)
         desk.accept()
         for count in range(1, MISSED_LIMIT):
-            assert desk.registrar.failed(next_ping(desk).ref, "transport") == []
+            assert desk.registrar.failed(next_ping(desk).ref, "transport", 0.0) == []
             assert desk.binding.missed == count
-        assert changes(desk.registrar.failed(next_ping(desk).ref, "timeout")) == ["unreachable"]
+        assert changes(desk.registrar.failed(next_ping(desk).ref, "timeout", 0.0)) == [
+            "unreachable"
+        ]
 
     def test_an_answer_from_before_a_move_says_nothing_of_the_new_flow(self):
         desk = Desk(EVERY_10)
@@ -131,7 +132,7 @@ class TestAnswers:
         moved = PHONE_FLOW._replace(remote=("198.51.100.7", 40001))
         desk.accept(a_register(cseq=2), moved)
         for _ in range(MISSED_LIMIT):
-            assert desk.registrar.failed(old.ref, "timeout") == []
+            assert desk.registrar.failed(old.ref, "timeout", 0.0) == []
         assert desk.binding.missed == 0
 
     def test_a_refresh_makes_a_silent_phone_reachable(self):

@@ -222,7 +222,7 @@ class TestMoving:
         desk.reply(sent, status)
         assert desk.binding is before
         assert before.flow == PHONE_FLOW
-        desk.registrar.failed(desk.relayed(a_register(cseq=10), STRANGER).ref, "timeout")
+        desk.registrar.failed(desk.relayed(a_register(cseq=10), STRANGER).ref, "timeout", 0.0)
         assert desk.binding is before
 
     def test_lines_of_one_phone_share_its_flow(self):
@@ -264,7 +264,7 @@ class TestSilence:
     @pytest.mark.parametrize(("why", "status"), [("timeout", 504), ("transport", 503)])
     def test_the_phone_is_told_that_the_registrar_cannot_be_had(self, why, status):
         desk = Desk()
-        got = answer(desk.registrar.failed(desk.relayed().ref, why))
+        got = answer(desk.registrar.failed(desk.relayed().ref, why, 0.0))
         assert got.status == status
         assert "registrar" in got.headers.first("warning")
         assert (got.headers.first("retry-after") is not None) == (status == 503)
@@ -279,7 +279,7 @@ class TestSilence:
 
     def test_failures_and_answers_to_nothing_are_nothing(self):
         desk = Desk()
-        assert desk.registrar.failed("z9hG4bKunknown", "timeout") == []
+        assert desk.registrar.failed("z9hG4bKunknown", "timeout", 0.0) == []
 
 
 class TestTwins:
@@ -343,7 +343,7 @@ class TestBounds:
             elif end == "401":
                 desk.reply(sent, 401)
             elif end == "lose":
-                desk.registrar.failed(sent.ref, "transport")
+                desk.registrar.failed(sent.ref, "transport", 0.0)
             elif end == "close" and flow.reliable:
                 desk.registrar.flow_closed(flow)
             elif end == "wait":
@@ -394,7 +394,7 @@ class TestRestart:
         late = [{**data, "expires_in_s": -1} for data in exported]
         heir = Desk()
         assert heir.registrar.restore(late, heir.now) == []
-        elsewhere = [{**data, "flow": ["gone", *data["flow"][1:]]} for data in exported]
+        elsewhere = [{**data, "flow": {**data["flow"], "network": "gone"}} for data in exported]
         assert heir.registrar.restore(elsewhere, heir.now) == []
 
 
