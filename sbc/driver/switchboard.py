@@ -40,6 +40,7 @@ from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Logins
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -99,6 +100,7 @@ class Switchboard:
             tally=self.tally,
         )
         self._instance = ids.token()[:8]
+        self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
         self.reception = Reception(
             force,
@@ -110,6 +112,7 @@ class Switchboard:
             registrar=self.registrar,
             admission=self.admission,
             caps=caps,
+            logins=self.logins,
             ports=self.ports,
             log=log,
             ids=ids,
