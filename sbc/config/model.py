@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.config.authentication import AuthenticationSection
+from sbc.config.names import DnsSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -345,6 +346,7 @@ class SbcFile(Section):
     media: MediaEngineSection = Field(
         default=MediaEngineSection(), description="The engine that relays media."
     )
+    dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
         description="Directory for call records and the control socket, relative to this file. It "

@@ -168,6 +168,9 @@ class _PeerBuilder:
         line = self._document.place(("networks", network.name), key=True).line
         transports = {listener.transport for listener in network.listeners}
         transport = target.transport or "udp"
+        is_open = target.port is None and target.transport is None
+        if is_open and single_host(target.host) is None and transports & {"udp", "tcp", "tls"}:
+            return
         if transport not in transports:
             self._document.report(
                 path,

@@ -118,6 +118,7 @@ def _flat(configuration: Configuration) -> dict[str, object]:
         "routes": settings.routes,
         "timers": settings.timers,
         "user_agent": settings.server_header,
+        "dns": configuration.dns,
     }
 
 

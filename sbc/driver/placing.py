@@ -5,10 +5,8 @@ Everything here is a question about configuration, policy and bindings; the answ
 Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2s
-from ipaddress import ip_address
 from typing import Final
 
 from sbc.b2bua.call import Candidate
@@ -22,6 +20,14 @@ from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.accounts import Realm
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.location import (
+    UNKNOWN,
+    Destination,
+    Located,
+    Locations,
+    numeric_place,
+    reach_of,
+)
 from sbc.routing.model import (
     DEFAULT_PORTS,
     MediaRules,
@@ -48,8 +54,8 @@ class InForce:
     settings: Settings
     table: RoutingTable
     policy: PolicySet
-    addresses: Mapping[str, tuple[str, ...]]
-    """Numeric addresses of the host names of targets, as resolved last."""
+    locations: Locations
+    """What is known of the targets that are names."""
     networks: dict[str, Network] = field(default_factory=dict)
     by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
@@ -198,7 +204,7 @@ def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
     network = force.networks[peer.network]
     found = []
-    for place in places_of(force, target):
+    for place in places_of(force, peer, target):
         listener = network.listener(place.transport, family_of(place.host))
         if listener is not None:
             local = (listener.bind, listener.port)
@@ -208,11 +214,20 @@ def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     return found
 
 
-def places_of(force: InForce, target: Target) -> list[Place]:
-    """The numeric addresses that a target stands for, best first; none while they are unknown."""
-    transport = target.transport or "udp"
-    port = target.port or DEFAULT_PORTS[transport]
-    return [Place(host, port, transport) for host in _hosts_of(force, target)]
+def places_of(force: InForce, peer: Peer, target: Target) -> tuple[Place, ...]:
+    """The numeric addresses that a target of a peer stands for, best first.
+
+    None while they are not known; `located` says why.
+    """
+    return located(force, peer, target).places
+
+
+def located(force: InForce, peer: Peer, target: Target) -> Located:
+    """What is known now of where a target of a peer is; nobody waits for more."""
+    place = numeric_place(target, reach_of(force.networks[peer.network]))
+    if place is not None:
+        return Located((place,))
+    return force.locations.get(Destination(peer.network, target), UNKNOWN)
 
 
 def number_of(uri: Uri) -> str:
@@ -335,27 +350,11 @@ def _why_unreachable(force: InForce, peer: Peer, uri: Uri) -> str:
         return f"{user} has no reachable registration on network {peer.network!r}"
     reasons = []
     for target in peer.targets:
-        hosts = _hosts_of(force, target)
-        if not hosts:
-            reasons.append(f"{target.host} has no known address")
+        known = located(force, peer, target)
+        if not known.places:
+            reasons.append(f"{target.host} has no known address: {known.trouble}")
         else:
-            families = "/".join(sorted({f"IPv{family_of(host)}" for host in hosts}))
-            reasons.append(
-                f"network {peer.network!r} has no {target.transport or 'udp'} listener"
-                f" for {families}"
-            )
+            families = "/".join(sorted({f"IPv{family_of(one.host)}" for one in known.places}))
+            transport = known.places[0].transport
+            reasons.append(f"network {peer.network!r} has no {transport} listener for {families}")
     return f"peer {peer.name!r}: " + (", ".join(reasons) or "it has no address")
-
-
-def _hosts_of(force: InForce, target: Target) -> tuple[str, ...]:
-    if _is_numeric(target.host):
-        return (target.host,)
-    return force.addresses.get(target.host, ())
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

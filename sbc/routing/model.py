@@ -158,7 +158,7 @@ class Peer:
     """In order of preference; empty for `endpoints`, which are reached by their bindings."""
     sources: tuple[IpNetwork, ...] = ()
     """Which source addresses are this peer. The addresses behind the names in `targets` are added
-    by `RoutingTable.with_addresses` when `sources_given` is false."""
+    by `RoutingTable.with_locations` when `sources_given` is false."""
     sources_given: bool = False
     """Whether the operator wrote `sources`, so that target addresses are not added."""
     domain: str | None = None

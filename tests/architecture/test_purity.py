@@ -25,6 +25,9 @@ CORES = [
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.
+    "sbc.resolver.hosts",
+    "sbc.resolver.locate",
+    "sbc.resolver.records",
     "sbc.transport.addresses",
     "sbc.transport.keepalive",
     "sbc.transport.pool",
