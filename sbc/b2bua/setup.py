@@ -215,6 +215,8 @@ def _offer_and_invite(call: Call, invite: Request) -> None:
 
 def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     leg, candidate = call.b, call.candidate
+    if candidate.note:
+        call.note("decision", candidate.note, B)
     ref = branch(call)
     headers = Headers()
     rport = "" if leg.flow.reliable else ";rport"

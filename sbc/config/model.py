@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.numbers import NumbersSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -209,6 +210,9 @@ class PeerSection(Section):
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    numbers: NumbersSection = Field(
+        default=NumbersSection(), description="In which form it sends and wants numbers."
     )
 
 

@@ -3,6 +3,7 @@
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.numbers import build_numbers
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -79,6 +80,7 @@ class _PeerBuilder:
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
             ),
+            numbers=build_numbers(self._document, section.numbers, (*path, "numbers")),
             where=self._document.place(path, key=True).where,
         )
 

@@ -22,6 +22,7 @@ CORES = [
     "sbc.policy.admission",
     "sbc.policy.caps",
     "sbc.policy.model",
+    "sbc.policy.numbers",
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.
