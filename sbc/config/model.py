@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.identity import IdentitySection
 from sbc.config.numbers import NumbersSection
 from sbc.config.values import (
     AGENT_PATTERN,
@@ -213,6 +214,9 @@ class PeerSection(Section):
     )
     numbers: NumbersSection = Field(
         default=NumbersSection(), description="In which form it sends and wants numbers."
+    )
+    identity: IdentitySection = Field(
+        default=IdentitySection(), description="What it may know of who calls, and is believed of."
     )
 
 

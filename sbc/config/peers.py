@@ -1,5 +1,6 @@
 """Peers: where they are, who they are taken for, and what is too generous."""
 
+from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
@@ -81,6 +82,9 @@ class _PeerBuilder:
                 burst=section.limits.burst,
             ),
             numbers=build_numbers(self._document, section.numbers, (*path, "numbers")),
+            identity=build_identity(
+                self._document, section.identity, section.kind, network, (*path, "identity")
+            ),
             where=self._document.place(path, key=True).where,
         )
 

@@ -259,7 +259,7 @@ def _to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidat
                     our_host=peer.domain or listener.advertise,
                     their_host=host,
                     rules=peer.media,
-                    trusted=network.trusted,
+                    trusted=peer.is_trusted(network),
                     note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
                 )
             )
@@ -290,6 +290,7 @@ def _to_phones(
 
 def _to_binding(force: InForce, binding: Binding) -> Candidate:
     peer = force.table.endpoints(binding.flow.network, binding.host)
+    network = force.networks[binding.flow.network]
     return Candidate(
         peer=peer.name if peer is not None else "",
         flow=binding.flow,
@@ -297,7 +298,7 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
         our_host=binding.host,
         their_host=binding.host,
         rules=peer.media if peer is not None else _ANY_MEDIA,
-        trusted=force.networks[binding.flow.network].trusted,
+        trusted=network.trusted if peer is None else peer.is_trusted(network),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import Transport
 
@@ -166,7 +167,12 @@ class Peer:
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
     numbers: NumberRules = AS_WRITTEN
+    identity: IdentityRules = BY_NETWORK
     where: str = ""
+
+    def is_trusted(self, network: Network) -> bool:
+        """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""
+        return network.trusted if self.identity.trust is None else self.identity.trust
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ CORES = [
     "sbc.policy.access",
     "sbc.policy.admission",
     "sbc.policy.caps",
+    "sbc.policy.identity",
     "sbc.policy.model",
     "sbc.policy.numbers",
     "sbc.policy.topology",
