@@ -46,6 +46,7 @@ class LegData(TypedDict):
     local_tag: str
     call_id: str
     trusted: bool
+    registered: str
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
@@ -149,6 +150,7 @@ def leg_to_data(leg: Leg) -> LegData:
         "local_tag": leg.local_tag,
         "call_id": leg.call_id,
         "trusted": leg.trusted,
+        "registered": leg.registered,
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
@@ -172,6 +174,7 @@ def leg_from_data(data: LegData) -> Leg:
         local_tag=data["local_tag"],
         call_id=data["call_id"],
         trusted=data["trusted"],
+        registered=data["registered"],
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),

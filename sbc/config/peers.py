@@ -1,9 +1,11 @@
 """Peers: where they are, who they are taken for, and what is too generous."""
 
 from sbc.config.authentication import ReadText, build_authentication, check_realms
+from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.numbers import build_numbers
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -101,6 +103,10 @@ class _PeerBuilder:
             ),
             account=account,
             realm=realm,
+            numbers=build_numbers(self._document, section.numbers, (*path, "numbers")),
+            identity=build_identity(
+                self._document, section.identity, section.kind, network, (*path, "identity")
+            ),
             where=self._document.place(path, key=True).where,
         )
 

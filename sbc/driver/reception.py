@@ -107,6 +107,7 @@ class Reception:
             ports=self._ports,
             instance=self._instance,
             logins=self._logins,
+            plan=force.plan,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -301,6 +302,7 @@ class Reception:
         network = self._force.networks[flow.network]
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
+        peer = self._force.table.peer(caller.peer)
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -313,7 +315,8 @@ class Reception:
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
-            trusted=network.trusted,
+            trusted=network.trusted if peer is None else peer.is_trusted(network),
+            registered="" if caller.binding is None else caller.binding.user,
         )
         return Call(
             name=self._ids.token(),

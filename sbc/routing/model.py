@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
+from sbc.routing.identity import BY_NETWORK, IdentityRules
+from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -169,7 +171,13 @@ class Peer:
     """By which we answer its challenges; None to pass them through."""
     realm: Realm | None = None
     """What its requests are challenged for; None to let them pass."""
+    numbers: NumberRules = AS_WRITTEN
+    identity: IdentityRules = BY_NETWORK
     where: str = ""
+
+    def is_trusted(self, network: Network) -> bool:
+        """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""
+        return network.trusted if self.identity.trust is None else self.identity.trust
 
 
 @dataclass(frozen=True, slots=True)
