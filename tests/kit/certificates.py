@@ -7,6 +7,7 @@ every run.
 import base64
 import hashlib
 import ssl
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -242,8 +243,11 @@ def _versions(
 ) -> ssl.SSLContext:
     if newest < ssl.TLSVersion.TLSv1_2:
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    context.minimum_version = min(oldest, newest)
-    context.maximum_version = newest
+    with warnings.catch_warnings():
+        # To show that an old version is refused, somebody has to speak it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = min(oldest, newest)
+        context.maximum_version = newest
     if files is not None:
         context.load_cert_chain(*files)
     return context
