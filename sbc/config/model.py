@@ -8,6 +8,7 @@ from sbc.config.authentication import AuthenticationSection
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
+from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -41,7 +42,7 @@ Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$"),
+    _string("udp/5060", pattern=r"^(udp|tcp|tls)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
@@ -138,6 +139,9 @@ class NetworkSection(Section):
     keepalive: KeepaliveSection = Field(
         default=KeepaliveSection(), description="Keep-alives to registered phones behind NAT."
     )
+    tls: NetworkTlsSection = Field(
+        default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
+    )
 
 
 class MediaSection(Section):
@@ -222,6 +226,10 @@ class PeerSection(Section):
     )
     identity: IdentitySection = Field(
         default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
+    tls: PeerTlsSection = Field(
+        default=PeerTlsSection(),
+        description="Whose certificate it has, and what we show it. Not for `endpoints`.",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from sbc.routing.accounts import Account, Realm
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -75,6 +76,8 @@ class Network:
     media_dscp: int = 46
     signalling_dscp: int = 24
     keepalive: Keepalive = Keepalive()
+    tls: NetworkTls | None = None
+    """How its TLS listeners answer; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:
@@ -173,6 +176,8 @@ class Peer:
     """What its requests are challenged for; None to let them pass."""
     numbers: NumberRules = AS_WRITTEN
     identity: IdentityRules = BY_NETWORK
+    tls: PeerTls | None = None
+    """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
     where: str = ""
 
     def is_trusted(self, network: Network) -> bool:
