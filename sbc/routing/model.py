@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.failover import SILENT, FailoverRule
+from sbc.routing.hops import UNASKED, HealthRule
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -102,6 +105,10 @@ class Target:
     """None as long as nobody wrote one: SRV decides, or it is the transport's default."""
     transport: TargetTransport | None = None
     """None as long as nobody wrote one: NAPTR decides (RFC 3263 §4.1)."""
+    rank: Rank = UNRANKED
+    """Where it stands among the targets of its peer."""
+    drain: bool = False
+    """Whether it gets no new calls; those it has go on."""
 
 
 class Place(NamedTuple):
@@ -114,6 +121,9 @@ class Place(NamedTuple):
     """Lower comes first (RFC 2782)."""
     weight: int = 1
     """Share among those of equal priority (RFC 2782)."""
+    name: str = ""
+    """Whose address it is, of an SRV target: addresses of one name keep their order, and the
+    weight is the name's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,10 @@ class Peer:
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    balance: Balance = IN_ORDER
+    """How its targets share calls."""
+    failover: FailoverRule = SILENT
+    health: HealthRule = UNASKED
     where: str = ""
 
 
@@ -173,7 +187,7 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order."""
+    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -182,6 +196,11 @@ class Route:
     """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
     domains: tuple[str, ...] = ()
     """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    ranks: tuple[Rank, ...] = ()
+    """Of the peers in `to`, one each; empty where all stand alike."""
+    balance: Balance = IN_ORDER
+    """How its peers share calls."""
+    failover: FailoverRule = SILENT
     where: str = ""
 
 
