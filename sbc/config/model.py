@@ -5,6 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.config.authentication import AuthenticationSection
+from sbc.config.balancing import (
+    BalanceWord,
+    FailoverSection,
+    HashWord,
+    HealthSection,
+    ShareEntry,
+    TargetEntry,
+)
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
@@ -23,11 +31,10 @@ from sbc.config.values import (
     parse_listen,
     parse_number,
     parse_port_range,
-    parse_target,
 )
 from sbc.document.schema import OneOrMany, Section
 from sbc.policy.schema import Method, Prefix
-from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode, Target
+from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode
 
 
 def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
@@ -48,11 +55,6 @@ PortRangeText = Annotated[
     PortRange,
     PlainValidator(parse_port_range),
     _string("30000-39999", pattern="^[0-9]+-[0-9]+$"),
-]
-TargetText = Annotated[
-    Target,
-    PlainValidator(parse_target),
-    _string("192.0.2.10:5060", "pbx.example.com;transport=tcp"),
 ]
 AddressText = Annotated[str, PlainValidator(parse_address), _string("192.0.2.1", "0.0.0.0", "::")]
 HostText = Annotated[str, PlainValidator(parse_host), _string("auto", "203.0.113.5")]
@@ -196,10 +198,10 @@ class PeerSection(Section):
         description="`pbx` and `trunk` have addresses; `endpoints` are phones that register.",
     )
     network: str = Field(description="The network it is on.", examples=["outside"])
-    address: Annotated[tuple[TargetText, ...], *ANY_NUMBER] = Field(
+    address: Annotated[tuple[TargetEntry, ...], *ANY_NUMBER] = Field(
         default=(),
-        description="`host[:port][;transport=tcp]`, or several in order of preference. Not for "
-        "`endpoints`.",
+        description="`host[:port][;transport=tcp]`, or several in order of preference, each as a "
+        "text or a mapping. Not for `endpoints`.",
         examples=["192.0.2.10:5060"],
     )
     sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
@@ -230,6 +232,14 @@ class PeerSection(Section):
     tls: PeerTlsSection = Field(
         default=PeerTlsSection(),
         description="Whose certificate it has, and what we show it. Not for `endpoints`.",
+    )
+    balance: BalanceWord = "order"
+    hash_on: HashWord = "caller"
+    failover: FailoverSection = Field(
+        default=FailoverSection(), description="When the next target is tried."
+    )
+    health: HealthSection = Field(
+        default=HealthSection(), description="How its targets are watched. Not for `endpoints`."
     )
 
 
@@ -262,10 +272,15 @@ class RouteSection(Section):
         "it all.",
         examples=["example.com"],
     )
-    to: Annotated[tuple[str, ...], *ONE_OR_MORE] = Field(
-        description="Peers, tried in this order. A peer of kind `endpoints` means: the "
-        "registration of the called number.",
+    to: Annotated[tuple[ShareEntry, ...], *ONE_OR_MORE] = Field(
+        description="Peers, tried in this order, each as a name or a mapping. A peer of kind "
+        "`endpoints` means: the registration of the called number.",
         examples=["pbx"],
+    )
+    balance: BalanceWord = "order"
+    hash_on: HashWord = "caller"
+    failover: FailoverSection = Field(
+        default=FailoverSection(), description="When the next target or peer is tried."
     )
 
 

@@ -1,6 +1,7 @@
 """Peers: where they are, who they are taken for, and what is too generous."""
 
 from sbc.config.authentication import ReadText, build_authentication, check_realms
+from sbc.config.balancing import check_balance, check_health, sharing_of, targets_of
 from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
@@ -71,10 +72,13 @@ class _PeerBuilder:
                 f"there is no network {section.network!r}",
                 did_you_mean(section.network, self._networks, "networks"),
             )
+        targets = targets_of(section.address)
         if section.kind == "endpoints":
             self._check_endpoints(section, path)
         else:
-            self._check_addressed(section, path, network)
+            self._check_addressed(section, path, network, targets)
+        check_balance(self._document, path, section, [t.rank for t in targets], "address")
+        check_health(self._document, path, section.health)
         account, realm = build_authentication(
             self._document,
             (*path, "authentication"),
@@ -87,8 +91,8 @@ class _PeerBuilder:
             name=name,
             kind=section.kind,
             network=section.network,
-            targets=section.address,
-            sources=section.sources or _numeric_sources(section.address),
+            targets=targets,
+            sources=section.sources or _numeric_sources(targets),
             sources_given=bool(section.sources),
             domain=section.domain,
             media=MediaRules(
@@ -111,7 +115,10 @@ class _PeerBuilder:
             ),
             tls=None
             if section.kind == "endpoints"
-            else self._tls.peer(section.tls, path, network, section.domain, section.address),
+            else self._tls.peer(section.tls, path, network, section.domain, targets),
+            balance=sharing_of(section),
+            failover=section.failover.rule(),
+            health=section.health.rule(),
             where=self._document.place(path, key=True).where,
         )
 
@@ -133,7 +140,7 @@ class _PeerBuilder:
         return left
 
     def _check_endpoints(self, section: PeerSection, path: Path) -> None:
-        for key in ("address", "sources", "tls"):
+        for key in ("address", "sources", "tls", "balance", "health"):
             if key in section.model_fields_set:
                 self._document.report(
                     (*path, key),
@@ -142,7 +149,13 @@ class _PeerBuilder:
                     key=True,
                 )
 
-    def _check_addressed(self, section: PeerSection, path: Path, network: Network | None) -> None:
+    def _check_addressed(
+        self,
+        section: PeerSection,
+        path: Path,
+        network: Network | None,
+        targets: tuple[Target, ...],
+    ) -> None:
         proves_itself = (
             section.authentication.identify == "credentials"
             or section.tls.client_certificate == "required"
@@ -156,12 +169,20 @@ class _PeerBuilder:
             )
         for number, source in enumerate(section.sources):
             self._check_width(self._entry((*path, "sources"), number), source)
-        for number, target in enumerate(section.address):
+        for number, target in enumerate(targets):
             place = self._entry((*path, "address"), number)
             if is_unspecified(target.host):
                 self._document.report(place, f"{target.host} is the address of no machine")
             elif network is not None and network.listeners:
                 self._check_target(place, target, network)
+        if targets and all(target.drain for target in targets):
+            self._document.report(
+                (*path, "address"),
+                "every target is being drained, so no call goes there",
+                "remove drain from one of them",
+                key=True,
+                severity=Severity.WARNING,
+            )
 
     def _check_width(self, path: Path, source: IpNetwork) -> None:
         if source.prefixlen == 0:

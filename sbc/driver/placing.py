@@ -5,17 +5,20 @@ Everything here is a question about configuration, policy and bindings; the answ
 Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 from typing import Final
 
 from sbc.b2bua.call import Candidate
+from sbc.driver.present import IDLE, Present
+from sbc.driver.sharing import flows_in_order, peers_in_order
 from sbc.numbering import WorldPlan
 from sbc.policy.access import BUILT_IN, decide
 from sbc.policy.authentication import UNCHALLENGED, credentials_for
 from sbc.policy.model import Decision, Facts, PolicySet
 from sbc.policy.numbers import (
     NumberPlan,
+    Rewritten,
     dialled,
     is_global,
     is_phone,
@@ -29,6 +32,8 @@ from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.accounts import Realm
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.failover import settled
+from sbc.routing.hops import Hop, hop_of
 from sbc.routing.location import (
     UNKNOWN,
     Destination,
@@ -142,9 +147,16 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
 
 
 def candidates_for(
-    force: InForce, registrar: Registrar, caller: Caller, request: Request, flow: Flow
+    force: InForce,
+    registrar: Registrar,
+    caller: Caller,
+    request: Request,
+    flow: Flow,
+    present: Present = IDLE,
 ) -> tuple[str, list[Candidate]] | Refusal:
-    """Where an INVITE goes: the rule that says so, and the places in order.
+    """Where an INVITE goes: the rule that says so, and the places in the order to try them.
+
+    Whatever is down comes last: only when nothing else is left is it worth a try.
 
     Raises:
         ParseError: the Request-URI is malformed (400).
@@ -166,19 +178,20 @@ def candidates_for(
         return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    for peer in choice.peers:
+    for peer in peers_in_order(choice.route, choice.peers, request, flow, present):
         places = (
             _to_phones(force, registrar, peer, dial.number, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, uri, dial.number)
+            else _to_peer(force, peer, request, dial.number, flow, present)
         )
-        found += places
+        failover = settled(choice.route.failover, peer.failover)
+        found += [replace(place, failover=failover) for place in places]
         if not places:
             missing.append(_why_unreachable(force, peer, dial.number))
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
         return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
-    return why, found
+    return why, sorted(found, key=lambda one: not present.usable(one.hop))
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -214,8 +227,23 @@ def upstream_for(
     return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
 
 
+def hops_of(force: InForce) -> dict[Hop, Peer]:
+    """Every hop that calls to peers may go to, with whose it is."""
+    return {
+        hop_of(peer.name, flow): peer
+        for peer in force.settings.peers
+        for target in peer.targets
+        for flow in flows_to(force, peer, target)
+    }
+
+
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
+    return [flow for _, flow in _ways_to(force, peer, target)]
+
+
+def _ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
+    """The places of a target that a listener of ours can reach, each with the flow to it."""
     network = force.networks[peer.network]
     found = []
     for place in places_of(force, peer, target):
@@ -224,7 +252,8 @@ def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
             local = (listener.bind, listener.port)
             owner = peer.name if place.transport == "tls" else ""
             remote = (place.host, place.port)
-            found.append(Flow(peer.network, place.transport, local, remote, peer=owner))
+            flow = Flow(peer.network, place.transport, local, remote, peer=owner)
+            found.append((place, flow))
     return found
 
 
@@ -294,32 +323,35 @@ def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding |
     return bindings[-1]
 
 
-def _to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidate]:
-    """One candidate for each address of each target of a peer."""
+def _to_peer(
+    force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
+) -> list[Candidate]:
+    """One candidate for each place of each target of a peer that takes new calls."""
+    targets = [
+        (target, _ways_to(force, peer, target)) for target in peer.targets if not target.drain
+    ]
+    flows = flows_in_order(peer, targets, request, flow, present)
     told = sent(number, peer.numbers, "called", force.plan)
-    found = []
-    for target in peer.targets:
-        for flow in flows_to(force, peer, target):
-            network = force.networks[peer.network]
-            listener = listener_of(network, flow)
-            host = peer.domain or flow.remote[0]
-            usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
-            port = "" if peer.domain or usual else f":{flow.remote[1]}"
-            found.append(
-                Candidate(
-                    peer=peer.name,
-                    flow=flow,
-                    request_uri=_request_uri(
-                        uri, told.number, peer.numbers.uri, bracketed(host) + port, flow
-                    ),
-                    our_host=peer.domain or listener.advertise,
-                    their_host=host,
-                    rules=peer.media,
-                    trusted=peer.is_trusted(network),
-                    note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
-                )
-            )
-    return found
+    return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
+
+
+def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow) -> Candidate:
+    """A peer at the end of a flow, as whom a URI calls."""
+    network = force.networks[peer.network]
+    host = peer.domain or flow.remote[0]
+    usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
+    port = "" if peer.domain or usual else f":{flow.remote[1]}"
+    where = bracketed(host) + port
+    return Candidate(
+        peer=peer.name,
+        flow=flow,
+        request_uri=_request_uri(uri, told.number, peer.numbers.uri, where, flow),
+        our_host=peer.domain or listener_of(network, flow).advertise,
+        their_host=host,
+        rules=peer.media,
+        trusted=peer.is_trusted(network),
+        note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
+    )
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
@@ -366,7 +398,9 @@ def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     reasons = []
     for target in peer.targets:
         known = located(force, peer, target)
-        if not known.places:
+        if target.drain:
+            reasons.append(f"{target.host} is being drained")
+        elif not known.places:
             reasons.append(f"{target.host} has no known address: {known.trouble}")
         else:
             families = "/".join(sorted({f"IPv{family_of(one.host)}" for one in known.places}))

@@ -10,6 +10,9 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
+from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.failover import SILENT, FailoverRule
+from sbc.routing.hops import UNASKED, HealthRule
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.tls import NetworkTls, PeerTls
@@ -108,6 +111,10 @@ class Target:
     """None as long as nobody wrote one: SRV decides, or it is the transport's default."""
     transport: TargetTransport | None = None
     """None as long as nobody wrote one: NAPTR decides (RFC 3263 §4.1)."""
+    rank: Rank = UNRANKED
+    """Where it stands among the targets of its peer."""
+    drain: bool = False
+    """Whether it gets no new calls; those it has go on."""
 
 
 class Place(NamedTuple):
@@ -120,6 +127,9 @@ class Place(NamedTuple):
     """Lower comes first (RFC 2782)."""
     weight: int = 1
     """Share among those of equal priority (RFC 2782)."""
+    name: str = ""
+    """Whose address it is, of an SRV target: addresses of one name keep their order, and the
+    weight is the name's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,10 @@ class Peer:
     identity: IdentityRules = BY_NETWORK
     tls: PeerTls | None = None
     """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
+    balance: Balance = IN_ORDER
+    """How its targets share calls."""
+    failover: FailoverRule = SILENT
+    health: HealthRule = UNASKED
     where: str = ""
 
     def is_trusted(self, network: Network) -> bool:
@@ -191,7 +205,7 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order."""
+    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -200,6 +214,11 @@ class Route:
     """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
     domains: tuple[str, ...] = ()
     """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    ranks: tuple[Rank, ...] = ()
+    """Of the peers in `to`, one each; empty where all stand alike."""
+    balance: Balance = IN_ORDER
+    """How its peers share calls."""
+    failover: FailoverRule = SILENT
     where: str = ""
 
 
