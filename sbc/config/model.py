@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.authentication import AuthenticationSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -205,6 +206,9 @@ class PeerSection(Section):
         description="SIP domain of its users, put into requests to it; without it the host of "
         "`address`. For `endpoints`: the domain that tells several of them on one network apart.",
         examples=["pbx.example.com"],
+    )
+    authentication: AuthenticationSection = Field(
+        default=AuthenticationSection(), description="Who proves to whom who they are."
     )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(

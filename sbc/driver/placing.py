@@ -13,12 +13,14 @@ from typing import Final
 
 from sbc.b2bua.call import Candidate
 from sbc.policy.access import BUILT_IN, decide
+from sbc.policy.authentication import UNCHALLENGED, credentials_for
 from sbc.policy.model import Decision, Facts, PolicySet
 from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
+from sbc.routing.accounts import Realm
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
 from sbc.routing.model import (
     DEFAULT_PORTS,
@@ -49,9 +51,20 @@ class InForce:
     addresses: Mapping[str, tuple[str, ...]]
     """Numeric addresses of the host names of targets, as resolved last."""
     networks: dict[str, Network] = field(default_factory=dict)
+    by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
+    """By network: the realm that unknown sources may log in to, and the peers they then are."""
 
     def __post_init__(self) -> None:
         self.networks = {network.name: network for network in self.settings.networks}
+        for peer in self.settings.peers:
+            if peer.realm is not None and peer.realm.tells_peer:
+                named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
+                named[1].append(peer)
+
+    def realm_of(self, peer: str) -> Realm | None:
+        """What requests of a peer are challenged for; None where nothing is asked."""
+        found = self.table.peer(peer)
+        return None if found is None else found.realm
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,8 @@ class Caller:
     decision: Decision
     known: bool = True
     """Whether its address is a peer's, or its flow a registered phone's."""
+    user: str = ""
+    """Who proved to have sent it, where its peer is challenged."""
 
 
 PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
@@ -93,6 +108,9 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         user_agent=request.headers.first("user-agent"),
     )
     known = peer is not None or binding is not None
+    decision = decide(force.policy, facts)
+    if not known:
+        peer, decision = _by_credentials(force, request, facts, decision)
     if peer is None:
         if request.method == "REGISTER":
             peer = force.table.endpoints(flow.network, request.to.uri.host)
@@ -102,7 +120,7 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         peer=peer.name if peer is not None else "",
         rules=peer.media if peer is not None else _ANY_MEDIA,
         binding=binding,
-        decision=decide(force.policy, facts),
+        decision=decision,
         known=known,
     )
 
@@ -222,6 +240,29 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     if instance not in "".join(request.headers.all("via")):
         return False
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
+
+
+def _by_credentials(
+    force: InForce, request: Request, facts: Facts, decision: Decision
+) -> tuple[Peer | None, Decision]:
+    """The peer that an unknown source may be once it has logged in, and what then holds.
+
+    One is proposed where policy would let it in but no stranger, or where credentials come. That
+    there is such a peer is all that a challenge tells: a user name that is none is challenged too.
+    """
+    named = force.by_credentials.get(facts.network)
+    if named is None or request.method == "REGISTER" or request.method in UNCHALLENGED:
+        return None, decision
+    realm, peers = named
+    given = credentials_for(request, realm)
+    if given is None and decision.allowed:
+        return None, decision
+    user = "" if given is None else given.username
+    for peer in sorted(peers, key=lambda peer: peer.realm is None or user not in peer.realm.users):
+        as_peer = decide(force.policy, facts._replace(peer=peer.name))
+        if as_peer.allowed:
+            return peer, as_peer
+    return None, decision
 
 
 def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:

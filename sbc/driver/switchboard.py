@@ -36,6 +36,7 @@ from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
+from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
@@ -94,6 +95,7 @@ class Switchboard:
             wire=wire,
             log=log,
             secret=ids.key(32),
+            authenticator=Authenticator(ids.key(32)),
             tally=self.tally,
         )
         self._instance = ids.token()[:8]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.accounts import Account, Realm
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -164,6 +165,10 @@ class Peer:
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    account: Account | None = None
+    """By which we answer its challenges; None to pass them through."""
+    realm: Realm | None = None
+    """What its requests are challenged for; None to let them pass."""
     where: str = ""
 
 
