@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.config.authentication import AuthenticationSection
+from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -209,6 +210,11 @@ class PeerSection(Section):
     )
     authentication: AuthenticationSection = Field(
         default=AuthenticationSection(), description="Who proves to whom who they are."
+    )
+    register_: RegisterSection | None = Field(
+        default=None,
+        alias="register",
+        description="Of a trunk that wants us to register; without it we do not.",
     )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(

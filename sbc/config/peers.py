@@ -4,6 +4,7 @@ from sbc.config.authentication import ReadText, build_authentication, check_real
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -30,6 +31,7 @@ def build_peers(
     _check_sources_differ(document, peers)
     _check_endpoints_differ(document, peers)
     check_realms(document, peers)
+    check_contacts(document, peers)
     return peers
 
 
@@ -79,6 +81,17 @@ class _PeerBuilder:
             domain=section.domain,
             read=self._read,
         )
+        registering = None
+        if section.register_ is not None:
+            registering = build_registering(
+                self._document,
+                (*path, "register"),
+                section.register_,
+                kind=section.kind,
+                targets=section.address,
+                domain=section.domain,
+                account=account,
+            )
         return Peer(
             name=name,
             kind=section.kind,
@@ -86,7 +99,8 @@ class _PeerBuilder:
             targets=section.address,
             sources=section.sources or _numeric_sources(section.address),
             sources_given=bool(section.sources),
-            domain=section.domain,
+            # What we register as is who our callers are there, and whom they call.
+            domain=section.domain or (registering.domain if registering is not None else None),
             media=MediaRules(
                 srtp=section.media.srtp,
                 suites=self._suites(section, path),
@@ -101,6 +115,7 @@ class _PeerBuilder:
             ),
             account=account,
             realm=realm,
+            registering=registering,
             where=self._document.place(path, key=True).where,
         )
 

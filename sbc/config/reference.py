@@ -65,7 +65,7 @@ def _reference(field: dict[str, Any]) -> str | None:
     patterns = field.get("patternProperties", {})
     inner = field.get("additionalProperties") or next(iter(patterns.values()), None)
     either = inner.get("anyOf", ()) if isinstance(inner, dict) else ()
-    for candidate in (field, field.get("items"), inner, *either):
+    for candidate in (field, field.get("items"), inner, *either, *field.get("anyOf", ())):
         if isinstance(candidate, dict) and "$ref" in candidate:
             return str(candidate["$ref"]).rsplit("/", 1)[-1]
     return None

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
+from sbc.routing.registering import Registering
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -169,6 +170,8 @@ class Peer:
     """By which we answer its challenges; None to pass them through."""
     realm: Realm | None = None
     """What its requests are challenged for; None to let them pass."""
+    registering: Registering | None = None
+    """How we register with it; None where that is not wanted."""
     where: str = ""
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from sbc.routing.accounts import Account
 from sbc.routing.registering import Registering
 from sbc.sip.digest import Login
 from sbc.sip.flow import Flow
@@ -16,8 +15,6 @@ class Line:
     """What is wanted with one trunk: who we are there, and the ways to it that are known now."""
 
     registering: Registering
-    account: Account | None = None
-    """By which challenges are answered; None where none are expected."""
     flows: tuple[Flow, ...] = ()
     """One per address of each of its targets, in order of preference."""
 
@@ -47,6 +44,7 @@ class Registration:
     wanted: Line | None = None
     """What follows when this one has left; None for nothing."""
     login: Login | None = None
+    """By which challenges are answered; None where none are expected."""
     cseq: int = 0
     flow: Flow | None = None
     """The one being tried, or registered."""

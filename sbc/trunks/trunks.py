@@ -9,9 +9,9 @@ Spec: RFC 3261 §10.2, RFC 5626 §4.4 and §4.5, RFC 3608.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Listener, Network, Settings
-from sbc.sip.digest import Login
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import Deadlines
@@ -48,11 +48,17 @@ class Trunks:
     """Every registration of ours, by the peer it is with."""
 
     def __init__(
-        self, settings: Settings, *, fresh: Callable[[], str], branch: Callable[[], str]
+        self,
+        settings: Settings,
+        logins: Logins,
+        *,
+        fresh: Callable[[], str],
+        branch: Callable[[], str],
     ) -> None:
         """Begin without registrations; `configure` brings them.
 
         Args:
+            logins: Ours at each peer; told of a configuration before we are.
             fresh: Gives 16 hexadecimal digits that nobody can guess.
             branch: Gives a branch for a request that leaves.
         """
@@ -62,6 +68,7 @@ class Trunks:
         self.homes = Homes()
         """Those that carry calls."""
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
+        self._logins = logins
         self._fresh = fresh
         self._branch = branch
         self._use(settings)
@@ -144,7 +151,7 @@ class Trunks:
             call_id=self._fresh() + self._fresh(),
             tag=self._fresh(),
             since=now,
-            login=_login_of(line),
+            login=self._logins.of(peer),
             ask_s=line.registering.expires_s,
         )
         self._plan(registration, now + wait_s)
@@ -152,8 +159,9 @@ class Trunks:
     def _adapt(self, registration: Registration, line: Line, now: float) -> None:
         """Go on with the same binding; a password or time that is new is tried at once."""
         before, registration.line = registration.line, line
-        if (before.account, before.registering) != (line.account, line.registering):
-            registration.login = _login_of(line)
+        login = self._logins.of(registration.peer)
+        if login is not registration.login or before.registering != line.registering:
+            registration.login = login
             registration.ask_s = line.registering.expires_s
             registration.failures = 0
         elif registration.home in line.flows or before.flows == line.flows:
@@ -428,13 +436,6 @@ class Trunks:
 
     def _chance(self) -> float:
         return int(self._fresh(), 16) / _CHANCES
-
-
-def _login_of(line: Line) -> Login | None:
-    account = line.account
-    if account is None:
-        return None
-    return Login(account.username, account.password, account.realm)
 
 
 def _fits(registration: Registration, line: Line) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sbc.routing.accounts import Account
+from sbc.routing.accounts import Account, Logins
 from sbc.routing.model import Keepalive, Listener, Network, Settings
 from sbc.routing.registering import Registering
 from sbc.sip.flow import Flow
@@ -37,14 +37,13 @@ def a_line(
     user: str = "4930123",
     *,
     flows: tuple[Flow, ...] = (FIRST, SECOND),
-    account: Account | None = ACCOUNT,
     contact: str | None = None,
     expires_s: int = 600,
 ) -> Line:
     """What is wanted with a carrier that has two targets."""
     domain = "carrier.example"
     registering = Registering(user, domain, domain, contact or user, expires_s)
-    return Line(registering, account, flows)
+    return Line(registering, flows)
 
 
 class Office:
@@ -55,19 +54,26 @@ class Office:
         lines: Mapping[str, Line] | None = None,
         *,
         keepalive: Keepalive = OFF,
+        account: Account | None = ACCOUNT,
         chance: str | None = HALF,
     ) -> None:
         """Everything begins at once.
 
         Args:
+            account: The same with every carrier.
             chance: What all entropy is, so that waits can be computed; None for what counts.
         """
         self.now = 1000.0
         self.settings = settings(keepalive)
         ids = CountingIds()
         self._branches = 0
+        self._logins = Logins()
+        self.account = account
         self.trunks = Trunks(
-            self.settings, fresh=ids.token if chance is None else lambda: chance, branch=self.branch
+            self.settings,
+            self._logins,
+            fresh=ids.token if chance is None else lambda: chance,
+            branch=self.branch,
         )
         self.sent: list[SendRequest] = []
         self.news: list[TrunkChanged] = []
@@ -79,6 +85,7 @@ class Office:
         return f"z9hG4bK-{self._branches}"
 
     def configure(self, lines: Mapping[str, Line]) -> None:
+        self._logins.configure((peer, self.account) for peer in lines)
         self.take(self.trunks.configure(self.settings, lines, self.now))
 
     @property

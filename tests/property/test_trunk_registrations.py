@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sbc.routing.accounts import Account
 from sbc.routing.model import Keepalive
 from sbc.sip.user import Abandon, SendRequest
 from sbc.trunks.commands import TrunkChanged
@@ -34,7 +35,7 @@ LINES = (
     a_line(flows=(FIRST,)),
     a_line(flows=(STREAM,), expires_s=60),
     a_line("other", flows=(SECOND,)),
-    a_line(flows=(), account=None),
+    a_line(flows=()),
 )
 MOST_IN_A_ROUND = 2 * (1 + 3 + 1)
 """Per target: the attempt, three answers to challenges, one to a 423."""
@@ -112,12 +113,14 @@ class Registering(RuleBasedStateMachine):
         office = self.office
         self.note(office.take(office.trunks.doubt(flow, "silence", office.now)))
 
-    @rule(line=st.sampled_from([*LINES, None]))
-    def the_operator_reloads(self, line: object) -> None:
+    @rule(line=st.sampled_from([*LINES, None]), password=st.sampled_from(["one", "two"]))
+    def the_operator_reloads(self, line: object, password: str) -> None:
         office = self.office
+        office.account = Account("us", password)
         self.hurried = True
         lines = {} if line is None else {"carrier": line}
-        self.note(office.take(office.trunks.configure(office.settings, lines, office.now)))
+        office.configure(lines)
+        self.note([*office.news, *office.sent])
 
     @rule(flows=st.sampled_from([(), (FIRST,), (SECOND, FIRST)]))
     def names_are_resolved(self, flows: tuple[object, ...]) -> None:

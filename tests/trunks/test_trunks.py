@@ -208,7 +208,7 @@ class TestChallenges:
         assert other.carrier.due == other.now + 3
 
     def test_a_challenge_without_an_account_says_what_to_configure(self):
-        office = Office({"carrier": a_line(account=None)})
+        office = Office(account=None)
         office.reply(office.until_sent(), 401, CHALLENGED)
         assert "there are none (key `authentication`)" in office.carrier.cause
 
@@ -216,7 +216,8 @@ class TestChallenges:
         office = Office()
         office.reply(office.until_sent(), 401, CHALLENGED)
         office.reply(office.last, 403)
-        office.configure({"carrier": a_line(account=Account("us", "better"))})
+        office.account = Account("us", "better")
+        office.configure({"carrier": a_line()})
         office.wait(0)
         assert office.state == "registering"
         assert credentials(office.last) is None
