@@ -17,6 +17,7 @@ from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
+from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -218,6 +219,11 @@ class PeerSection(Section):
     )
     authentication: AuthenticationSection = Field(
         default=AuthenticationSection(), description="Who proves to whom who they are."
+    )
+    register_: RegisterSection | None = Field(
+        default=None,
+        alias="register",
+        description="Of a trunk that wants us to register; without it we do not.",
     )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(

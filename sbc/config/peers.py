@@ -8,6 +8,7 @@ from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
 from sbc.config.numbers import build_numbers
 from sbc.config.tls import TlsBuilder
+from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -34,6 +35,7 @@ def build_peers(
     _check_sources_differ(document, peers)
     _check_endpoints_differ(document, peers)
     check_realms(document, peers)
+    check_contacts(document, peers)
     return peers
 
 
@@ -87,6 +89,17 @@ class _PeerBuilder:
             domain=section.domain,
             read=self._read,
         )
+        registering = None
+        if section.register_ is not None:
+            registering = build_registering(
+                self._document,
+                (*path, "register"),
+                section.register_,
+                kind=section.kind,
+                targets=targets,
+                domain=section.domain,
+                account=account,
+            )
         return Peer(
             name=name,
             kind=section.kind,
@@ -94,7 +107,8 @@ class _PeerBuilder:
             targets=targets,
             sources=section.sources or _numeric_sources(targets),
             sources_given=bool(section.sources),
-            domain=section.domain,
+            # What we register as is who our callers are there, and whom they call.
+            domain=section.domain or (registering.domain if registering is not None else None),
             media=MediaRules(
                 srtp=section.media.srtp,
                 suites=self._suites(section, path),
@@ -119,6 +133,7 @@ class _PeerBuilder:
             balance=sharing_of(section),
             failover=section.failover.rule(),
             health=section.health.rule(),
+            registering=registering,
             where=self._document.place(path, key=True).where,
         )
 

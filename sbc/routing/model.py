@@ -15,6 +15,7 @@ from sbc.routing.failover import SILENT, FailoverRule
 from sbc.routing.hops import UNASKED, HealthRule
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.routing.registering import Registering
 from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.sip.flow import Transport
 
@@ -192,6 +193,8 @@ class Peer:
     """How its targets share calls."""
     failover: FailoverRule = SILENT
     health: HealthRule = UNASKED
+    registering: Registering | None = None
+    """How we register with it; None where that is not wanted."""
     where: str = ""
 
     def is_trusted(self, network: Network) -> bool:
