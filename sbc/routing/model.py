@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -72,6 +73,8 @@ class Network:
     media_dscp: int = 46
     signalling_dscp: int = 24
     keepalive: Keepalive = Keepalive()
+    websocket: WebSocketRules | None = None
+    """Where there are WebSocket listeners."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:

@@ -10,6 +10,7 @@ from sbc.routing.model import Listener, Network
 from sbc.sip.flow import Address, Flow
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
+from sbc.transport.tls_pipe import NO_CONTEXTS, Contexts
 from sbc.transport.transports import Transports
 from tests.kit.patience import PATIENCE_S
 
@@ -45,6 +46,8 @@ class Edge:
     batches: list[int] = field(default_factory=list)
     failures: list[tuple[Flow, str]] = field(default_factory=list)
     closed: list[Flow] = field(default_factory=list)
+    troubles: list[tuple[Flow, str, int]] = field(default_factory=list)
+    contexts: Contexts = NO_CONTEXTS
     echo: bool = False
     message_limits: Limits = DEFAULT
 
@@ -55,6 +58,8 @@ class Edge:
             on_messages=self._messages,
             on_failure=self._failure,
             on_connection_closed=self._closed,
+            on_trouble=self._trouble,
+            contexts=self.contexts,
             limits=self.limits,
             message_limits=self.message_limits,
         )
@@ -91,6 +96,10 @@ class Edge:
 
     def _failure(self, flow: Flow, why: str) -> None:
         self.failures.append((flow, why))
+        self._told.set()
+
+    def _trouble(self, flow: Flow, why: str, untold: int) -> None:
+        self.troubles.append((flow, why, untold))
         self._told.set()
 
     def _closed(self, flow: Flow) -> None:

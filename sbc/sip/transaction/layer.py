@@ -202,7 +202,7 @@ class TransactionLayer:
             if transaction is None:
                 continue
             theirs = transaction.flow
-            if theirs == flow or (theirs.reliable and theirs.connection == 0):
+            if theirs == flow or (theirs.reliable and theirs == flow._replace(connection=0)):
                 self._step(transaction, Event.TRANSPORT_ERROR, now, outputs)
         return outputs
 
