@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
@@ -73,8 +74,10 @@ class Network:
     media_dscp: int = 46
     signalling_dscp: int = 24
     keepalive: Keepalive = Keepalive()
+    tls: NetworkTls | None = None
+    """How its TLS listeners answer; None without any."""
     websocket: WebSocketRules | None = None
-    """Where there are WebSocket listeners."""
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:
@@ -167,6 +170,8 @@ class Peer:
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    tls: PeerTls | None = None
+    """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
     where: str = ""
 
 

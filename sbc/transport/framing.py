@@ -24,6 +24,7 @@ class Framing(Protocol):
 
     unfinished: bool
     """Whether whole messages wait: feed it nothing for more."""
+
     @property
     def failure(self) -> ParseError | StreamFault | None:
         """Why nothing more comes; set even when `feed` still had messages to return."""

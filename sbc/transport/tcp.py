@@ -27,7 +27,8 @@ from sbc.transport.proof import shows_acceptance
 from sbc.transport.reading import READ_BYTES, Inflow
 from sbc.transport.sources import BYTES_PER_UNIT, MALFORMED_UNITS, Source
 from sbc.transport.stack import Stack
-from sbc.transport.tls_pipe import Contexts, TlsPipe
+from sbc.transport.tls.contexts import TlsContexts
+from sbc.transport.tls_pipe import TlsPipe
 from sbc.transport.writing import Outflow
 
 MESSAGES_PER_TURN = 8
@@ -68,7 +69,7 @@ class Surroundings:
     statistics: TransportStatistics
     events: ConnectionEvents
     handshakes: Handshakes
-    contexts: Contexts
+    contexts: TlsContexts
 
 
 class Connection:

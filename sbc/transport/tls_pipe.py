@@ -8,7 +8,6 @@ Spec: RFC 8446 §5.1 (records), RFC 5246; RFC 3261 §26.3.1.
 
 import ssl
 from collections.abc import Callable
-from typing import Protocol
 
 from sbc.transport.endings import End, StreamFault
 from sbc.transport.framing import strange_beginning
@@ -29,50 +28,6 @@ _LONGEST_RECORD = 16_384 + 2048
 _READ_BYTES = 65_536
 
 
-class Contexts(Protocol):
-    """Whose certificates are shown and whose are believed; see `sbc.transport.tls`."""
-
-    def accept(
-        self, network: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, /
-    ) -> ssl.SSLObject:
-        """The server's side of a connection to a network."""
-
-    def connect(
-        self, peer: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, /
-    ) -> ssl.SSLObject:
-        """The client's side of a connection to a peer."""
-
-    def refusal(self, peer: str, tls: ssl.SSLObject, /) -> str | None:
-        """Why the certificate that a server showed is not this peer's; None if it is."""
-
-    def names(self, tls: ssl.SSLObject, /) -> tuple[str, ...]:
-        """What a client's certificate proves; nothing without one."""
-
-
-class _NoContexts:
-    """Where no TLS is configured: then nothing listens for it and nobody connects."""
-
-    def accept(
-        self, network: str, _incoming: ssl.MemoryBIO, _outgoing: ssl.MemoryBIO
-    ) -> ssl.SSLObject:
-        raise StreamFault(End.HANDSHAKE, f"network {network!r} has no certificate")
-
-    def connect(
-        self, peer: str, _incoming: ssl.MemoryBIO, _outgoing: ssl.MemoryBIO
-    ) -> ssl.SSLObject:
-        raise StreamFault(End.HANDSHAKE, f"peer {peer!r} has no rules for TLS")
-
-    def refusal(self, _peer: str, _tls: ssl.SSLObject) -> str | None:
-        return None
-
-    def names(self, _tls: ssl.SSLObject) -> tuple[str, ...]:
-        return ()
-
-
-NO_CONTEXTS: Contexts = _NoContexts()
-"""Where no TLS is configured."""
-
-
 class TlsPipe:
     """One connection's TLS.
 
@@ -86,7 +41,8 @@ class TlsPipe:
         """Nothing is made yet.
 
         Args:
-            make: Makes the object for two buffers, incoming and outgoing.
+            make: Makes the object for two buffers, incoming and outgoing; a KeyError of it says
+                that there are no rules for that.
             server: Whether the peer speaks first.
         """
         self._make = make
@@ -124,7 +80,11 @@ class TlsPipe:
         if not whole and (self._server or self._tls is not None):
             return False
         if self._tls is None:
-            self._tls = self._make(self._incoming, self._outgoing)
+            try:
+                self._tls = self._make(self._incoming, self._outgoing)
+            except KeyError:
+                text = "the configuration in force has no TLS for it any more"
+                raise StreamFault(End.HANDSHAKE, text) from None
         self._incoming.write(bytes(raw[:whole]))
         del raw[:whole]
         return True

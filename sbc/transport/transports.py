@@ -32,7 +32,8 @@ from sbc.transport.sockets import (
     tune_stream,
 )
 from sbc.transport.tcp import Connection, Surroundings
-from sbc.transport.tls_pipe import NO_CONTEXTS, Contexts, TlsPipe
+from sbc.transport.tls.contexts import TlsContexts
+from sbc.transport.tls_pipe import TlsPipe
 from sbc.transport.troubles import Troubles
 from sbc.transport.udp import Batch, UdpSocket
 
@@ -59,7 +60,7 @@ class Transports:
         on_failure: Callable[[Flow, str], None],
         on_connection_closed: Callable[[Flow], None],
         on_trouble: Callable[[Flow, str, int], None],
-        contexts: Contexts = NO_CONTEXTS,
+        contexts: TlsContexts | None = None,
         limits: TransportLimits | None = None,
         message_limits: Limits = DEFAULT,
     ) -> None:
@@ -85,7 +86,7 @@ class Transports:
             self.statistics,
             self,
             Handshakes(limits, self.statistics),
-            contexts,
+            contexts if contexts is not None else TlsContexts(),
         )
         self.warnings: list[str] = []
         """What an operator should know after `open`, one line each."""

@@ -10,7 +10,7 @@ from sbc.routing.model import Listener, Network
 from sbc.sip.flow import Address, Flow
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
-from sbc.transport.tls_pipe import NO_CONTEXTS, Contexts
+from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
 from tests.kit.patience import PATIENCE_S
 
@@ -47,7 +47,7 @@ class Edge:
     failures: list[tuple[Flow, str]] = field(default_factory=list)
     closed: list[Flow] = field(default_factory=list)
     troubles: list[tuple[Flow, str, int]] = field(default_factory=list)
-    contexts: Contexts = NO_CONTEXTS
+    contexts: TlsContexts | None = None
     echo: bool = False
     message_limits: Limits = DEFAULT
 
