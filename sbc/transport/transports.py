@@ -46,8 +46,9 @@ class Transports:
     The callbacks are plain functions called from the transports' tasks, never from inside `send`:
     `on_messages` gets what one socket brought in one turn (at most `udp.DATAGRAMS_PER_TURN`
     datagrams or `tcp.MESSAGES_PER_TURN` messages), `on_failure` a flow by which something could
-    not be sent and why, `on_connection_closed` a stream's flow that no longer is. `on_trouble` gets
-    what an operator may have to mend: a flow, why it failed, and how many before it were not told.
+    not be sent and why, `on_connection_closed` a stream's flow that no longer is, and why.
+    `on_trouble` gets what an operator may have to mend: a flow, why it failed, and how many before
+    it were not told.
 
     Keep-alives (STUN, CRLF) are answered here and not passed on.
     """
@@ -58,7 +59,7 @@ class Transports:
         *,
         on_messages: Callable[[Batch], None],
         on_failure: Callable[[Flow, str], None],
-        on_connection_closed: Callable[[Flow], None],
+        on_connection_closed: Callable[[Flow, str], None],
         on_trouble: Callable[[Flow, str, int], None],
         contexts: TlsContexts | None = None,
         limits: TransportLimits | None = None,
@@ -185,7 +186,7 @@ class Transports:
     def connection_ended(self, connection: Connection, why: str) -> None:
         """For connections: forget one, and tell everybody who may wait for it."""
         self._pool.remove(connection)
-        self._on_connection_closed(connection.flow)
+        self._on_connection_closed(connection.flow, why)
         if connection.troubled:
             self._troubles.add(connection.flow, why, trio.current_time())
         if connection.used_unnumbered:

@@ -7,7 +7,9 @@ from typing import Literal
 import trio
 
 from sbc.routing.model import Listener, Network
-from sbc.sip.flow import Address, Flow
+from sbc.routing.tls import NetworkTls
+from sbc.routing.websocket import WebSocketRules
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
 from sbc.transport.tls.contexts import TlsContexts
@@ -24,16 +26,28 @@ OPTIONS = (
 
 def network(
     name: str = "public",
-    transport: Literal["udp", "tcp"] = "udp",
+    transport: Transport = "udp",
     host: str = "127.0.0.1",
     port: int = 0,
     dscp: int = 24,
     trusted: bool = False,
+    *,
+    beside: tuple[Transport, ...] = (),
+    tls: NetworkTls | None = None,
+    websocket: WebSocketRules | None = None,
 ) -> Network:
-    """A network with one listener on a free port."""
+    """A network with one listener on a free port, which the transports `beside` it share."""
     family: Literal[4, 6] = 6 if ":" in host else 4
-    listener = Listener(transport, family, host, port, host)
-    return Network(name, (listener,), (), (20000, 20010), trusted, signalling_dscp=dscp)
+    return Network(
+        name,
+        tuple(Listener(one, family, host, port, host) for one in (transport, *beside)),
+        (),
+        (20000, 20010),
+        trusted,
+        signalling_dscp=dscp,
+        tls=tls,
+        websocket=websocket,
+    )
 
 
 @dataclass
@@ -102,7 +116,7 @@ class Edge:
         self.troubles.append((flow, why, untold))
         self._told.set()
 
-    def _closed(self, flow: Flow) -> None:
+    def _closed(self, flow: Flow, why: str) -> None:
         self.closed.append(flow)
         self._told.set()
 
