@@ -70,6 +70,11 @@ class Browser:
             head += bytes([0x80 | 127]) + length.to_bytes(8, "big")
         return head + bytes(4) + payload
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has answered with 101."""
+        return self._websocket is not None
+
     def hears(self, data: bytes) -> list[Event]:
         """What the server says after its 101, as events; before that nothing."""
         if self._websocket is None:
