@@ -201,14 +201,20 @@ class App:
 class _Wire:
     """The transports, which are made after what they report to."""
 
-    __slots__ = ("send",)
+    __slots__ = ("names", "send")
 
     def __init__(self) -> None:
         self.send: Callable[[Flow, bytes], None] = _nowhere
+        self.names: Callable[[Flow], tuple[str, ...]] = _nothing
 
 
 def _nowhere(flow: Flow, data: bytes) -> None:
     """Before the transports are there nothing can be sent, and nothing is."""
+
+
+def _nothing(_: Flow) -> tuple[str, ...]:
+    """Before the transports are there nobody proves anything."""
+    return ()
 
 
 def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:

@@ -18,6 +18,9 @@ class Wire(Protocol):
     def send(self, flow: Flow, data: bytes) -> None:
         """Send without waiting; failures come back through `Switchboard.flow_failed`."""
 
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """What the client's certificate of a connection proves (RFC 5922 §7.1); () without one."""
+
 
 class MediaRelay(Protocol):
     """The relay, as far as calls command it."""

@@ -60,6 +60,9 @@ class _Wire:
             if flow.remote == address:
                 self.posts.append((name, data))
 
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        return ()
+
 
 class Border:
     """A switchboard as an endpoint of the terrible network."""

@@ -92,6 +92,11 @@ class FakeWire:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.proven: dict[Flow, tuple[str, ...]] = {}
+        """What the certificates of clients prove."""
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        return self.proven.get(flow, ())
 
     def send(self, flow: Flow, data: bytes) -> None:
         self.sent.append(Sent(flow, data))
