@@ -18,8 +18,14 @@ class Wire(Protocol):
     def send(self, flow: Flow, data: bytes) -> None:
         """Send without waiting; failures come back through `Switchboard.flow_failed`."""
 
+    def prove(self, flow: Flow) -> None:
+        """Let a stream live on: something that came over it was accepted."""
+
     def names(self, flow: Flow) -> tuple[str, ...]:
-        """What the client's certificate of a connection proves (RFC 5922 §7.1); () without one."""
+        """What the TLS certificate of a flow's client proves, in lower case; often nothing.
+
+        Spec: RFC 5922 §7.1.
+        """
 
 
 class MediaRelay(Protocol):

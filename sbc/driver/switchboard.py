@@ -45,6 +45,7 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
+from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
@@ -147,11 +148,11 @@ class Switchboard:
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
-        self._contain(partial(self._fail_transactions, flow, now))
+        self._contain(partial(self._fail_transactions, flow, why, now))
 
-    def flow_closed(self, flow: Flow, now: float) -> None:
+    def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
-        self._contain(partial(self._fail_transactions, flow, now))
+        self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
@@ -284,6 +285,7 @@ class Switchboard:
                 well = self._in_dialog(output, now)
             else:
                 self.reception.receive(key, request, flow, caller, now)
+                self._prove(key, flow)
                 return
         except ParseError as error:
             refusal = Refusal(error.status, error.reason)
@@ -293,6 +295,11 @@ class Switchboard:
             # The call broke over it and is gone; what it may have said stands.
             self._answer_for_fault(output, now)
 
+    def _prove(self, key: TransactionKey, flow: Flow) -> None:
+        """Let the stream of a call live on, though nothing but 100 may leave by it for long."""
+        if flow.reliable and self.calls.by_invite(key) is not None:
+            self._wire.prove(flow)
+
     def _in_dialog(self, output: tx.RequestArrived, now: float) -> bool:
         key, request, flow = output.key, output.request, output.flow
         found = self.calls.by_dialog(request)
@@ -300,6 +307,8 @@ class Switchboard:
             self.reception.refuse(key, request, flow, Refusal(481, "no such dialog"), now)
             return True
         call, side = found
+        if flow.reliable:
+            self._wire.prove(flow)
         call.journal.note(now, "sip", "", side.value, "in", request.raw)
         return self.calls.tell(call, RequestReceived(side, key, request, flow), now)
 
@@ -361,7 +370,7 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
-            self.calls.tell_named(name, RequestFailed(ref, output.why), now)
+            self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -372,8 +381,8 @@ class Switchboard:
         """A fresh branch for a request that belongs to no call."""
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
-    def _fail_transactions(self, flow: Flow, now: float) -> None:
-        self._dispatch(self.layer.transport_failed(flow, now), now)
+    def _fail_transactions(self, flow: Flow, why: str, now: float) -> None:
+        self._dispatch(self.layer.transport_failed(flow, now, why), now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
         self.agents.carry_out(REGISTRAR, self.registrar.flow_closed(flow), now)

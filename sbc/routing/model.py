@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.tls import NetworkTls, PeerTls
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -75,6 +76,8 @@ class Network:
     keepalive: Keepalive = Keepalive()
     tls: NetworkTls | None = None
     """How its TLS listeners answer; None without any."""
+    websocket: WebSocketRules | None = None
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:

@@ -48,7 +48,7 @@ def configuration(tmp_path: Path) -> Configuration:
 
 
 def invite(board: Board, flow: Flow, *proven: str, call: int = 1) -> list[Sent]:
-    board.wire.proven[flow] = proven
+    board.wire.certificates[flow] = proven
     return board.give(
         flow,
         a_message(
@@ -113,7 +113,7 @@ def test_the_messages_of_a_peer_are_counted_as_its_own_wherever_they_come_from(
 
 def test_a_refusal_of_a_proven_peer_is_told_each_time(configuration: Configuration) -> None:
     board = Board(configuration)
-    board.wire.proven[ANYWHERE] = ("sip.carrier.example",)
+    board.wire.certificates[ANYWHERE] = ("sip.carrier.example",)
     for number in range(3):
         bye = a_message("BYE", transport="TLS", to_tag="gone", branch=f"z9hG4bK-{number}")
         assert titles(board.give(ANYWHERE, bye)) == ["481 BYE"]
