@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -37,7 +38,7 @@ Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$"),
+    _string("udp/5060", pattern=r"^(udp|tcp|tls)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
@@ -134,6 +135,9 @@ class NetworkSection(Section):
     keepalive: KeepaliveSection = Field(
         default=KeepaliveSection(), description="Keep-alives to registered phones behind NAT."
     )
+    tls: NetworkTlsSection = Field(
+        default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
+    )
 
 
 class MediaSection(Section):
@@ -209,6 +213,10 @@ class PeerSection(Section):
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    tls: PeerTlsSection = Field(
+        default=PeerTlsSection(),
+        description="Whose certificate it has, and what we show it. Not for `endpoints`.",
     )
 
 

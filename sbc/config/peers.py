@@ -3,6 +3,7 @@
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.tls import TlsBuilder
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -24,7 +25,7 @@ def build_peers(
 
 
 class _PeerBuilder:
-    __slots__ = ("_document", "_model", "_networks", "_ours", "_srtp")
+    __slots__ = ("_document", "_model", "_networks", "_ours", "_srtp", "_tls")
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class _PeerBuilder:
         self._networks = {network.name: network for network in networks}
         self._srtp = machine.srtp(model.media.engine == "native")
         self._ours = {host for hosts in machine.interfaces().values() for host in hosts}
+        self._tls = TlsBuilder(document, machine.clock())
 
     def peer(self, name: str, section: PeerSection) -> Peer:
         path: Path = ("peers", name)
@@ -79,6 +81,9 @@ class _PeerBuilder:
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
             ),
+            tls=None
+            if section.kind == "endpoints"
+            else self._tls.peer(section.tls, path, network, section.domain, section.address),
             where=self._document.place(path, key=True).where,
         )
 
@@ -100,7 +105,7 @@ class _PeerBuilder:
         return left
 
     def _check_endpoints(self, section: PeerSection, path: Path) -> None:
-        for key in ("address", "sources"):
+        for key in ("address", "sources", "tls"):
             if key in section.model_fields_set:
                 self._document.report(
                     (*path, key),
@@ -110,7 +115,8 @@ class _PeerBuilder:
                 )
 
     def _check_addressed(self, section: PeerSection, path: Path, network: Network | None) -> None:
-        if not section.address and not section.sources:
+        proves_itself = section.tls.client_certificate == "required"
+        if not section.address and not section.sources and not proves_itself:
             self._document.report(
                 (*path, "address"),
                 f"a {section.kind} needs an address",

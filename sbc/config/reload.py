@@ -188,6 +188,8 @@ def _shown(value: object) -> str:
         if any(is_dataclass(item) for item in value):
             return f"{len(value)} entries"
         return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if is_dataclass(value):
+        return "there"
     if isinstance(value, Path):
         return str(value)
     return "nothing" if value is None else str(value)

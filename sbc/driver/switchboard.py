@@ -24,6 +24,7 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
+from sbc.driver import placing
 from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
@@ -218,7 +219,8 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        if not self.admission.admit(flow.network, flow.remote[0], now).admitted:
+        source = placing.counted_as(self.force, flow, self._wire.names(flow))
+        if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
         message: Request | Response | None = None
@@ -420,8 +422,7 @@ class Switchboard:
         self.reception.configure(force)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        peer = self.force.table.classify(network, host)
-        return peer.name if peer is not None else None
+        return placing.known_peer(self.force, network, host)
 
 
 def _trust(force: InForce) -> dict[str, bool]:

@@ -98,8 +98,8 @@ def test_an_old_style_key_is_read_too(tmp_path: Path) -> None:
             "server",
             [
                 (
-                    "certificate: it is not valid before 2089-01-01 (use an older one until then, or "
-                    "set this machine's clock)"
+                    "certificate: it is not valid before 2089-01-01 (use an older one until "
+                    "then, or set this machine's clock)"
                 )
             ],
         ),
@@ -136,9 +136,9 @@ def test_an_old_style_key_is_read_too(tmp_path: Path) -> None:
             "client",
             [
                 (
-                    "warning: certificate: its extended key usage does not let it be a client's, so "
-                    "most servers refuse it (let it be issued for clientAuth, or ask the peer whether "
-                    "it looks)"
+                    "warning: certificate: its extended key usage does not let it be a client's, "
+                    "so most servers refuse it (let it be issued for clientAuth, or ask the peer "
+                    "whether it looks)"
                 )
             ],
         ),
@@ -205,8 +205,8 @@ def test_files_that_are_no_pem_are_told(tmp_path: Path) -> None:
         (
             der(CA.certificate),
             (
-                "holds no certificate in PEM (it looks like DER: openssl x509 -inform der -in sbc.pem "
-                "-out sbc.pem.pem)"
+                "holds no certificate in PEM (it looks like DER: openssl x509 -inform der -in "
+                "sbc.pem -out sbc.pem.pem)"
             ),
         ),
         (b" " * (MAX_PEM_BYTES + 1), f"longer than {MAX_PEM_BYTES} bytes"),
@@ -332,9 +332,9 @@ def test_a_chain_that_lacks_what_is_between_is_told(tmp_path: Path) -> None:
     files = Identity(identity.key, certificate).write(tmp_path)
     assert complaints(files) == [
         (
-            "warning: certificate: the file holds the certificate alone, without those between it and "
-            "its root (append them (often called chain.pem, or use fullchain.pem): most peers need "
-            "them)"
+            "warning: certificate: the file holds the certificate alone, without those between it "
+            "and its root (append them (often called chain.pem, or use fullchain.pem): most peers "
+            "need them)"
         )
     ]
 

@@ -48,6 +48,9 @@ ANSWER = (
 class OneMachine:
     """The machine of the tests: one address outside, one inside."""
 
+    def clock(self) -> float:
+        return 1.7e9
+
     def interfaces(self) -> dict[str, tuple[str, ...]]:
         return {"lo": ("127.0.0.1",), "eth0": (OUTSIDE,), "eth1": (INSIDE,)}
 
