@@ -17,6 +17,7 @@ from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.registering import Registering
 from sbc.routing.tls import NetworkTls, PeerTls
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -82,6 +83,8 @@ class Network:
     keepalive: Keepalive = Keepalive()
     tls: NetworkTls | None = None
     """How its TLS listeners answer; None without any."""
+    websocket: WebSocketRules | None = None
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:
