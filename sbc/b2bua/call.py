@@ -55,6 +55,8 @@ class Candidate:
     their_host: str
     rules: MediaRules
     trusted: bool
+    note: str = ""
+    """What was done to the called number for it; empty for nothing."""
 
 
 @dataclass(slots=True)

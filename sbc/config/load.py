@@ -1,11 +1,12 @@
 """sbc.yaml to what the process runs on; every complaint names file, line, column and key path."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sbc.config.authentication import ReadText
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
@@ -26,8 +27,6 @@ from sbc.transport.limits import TransportLimits
 
 MAX_FILE_BYTES = 4_194_304
 """Longest file that is read: far more than anybody writes, far less than hurts."""
-
-ReadText = Callable[[Path], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +146,14 @@ def load_text(
 
     Args:
         file: its name, for problems and for paths relative to it.
-        read: how policy files are read; raises OSError or ValueError.
+        read: how policy files and files of users are read; raises OSError or ValueError.
     """
     document = read_document(text, file, environment)
     model = validate(document, SbcFile)
     if model is None:
         return _result(None, document.problems)
     networks = build_networks(document, model, machine)
-    peers = build_peers(document, model, networks, machine)
+    peers = build_peers(document, model, networks, machine, read)
     routes = build_routes(document, model, peers)
     policies = _policies(document, model, read)
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]

@@ -4,7 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.authentication import AuthenticationSection
+from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
+from sbc.config.numbers import NumbersSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -207,9 +210,18 @@ class PeerSection(Section):
         "`address`. For `endpoints`: the domain that tells several of them on one network apart.",
         examples=["pbx.example.com"],
     )
+    authentication: AuthenticationSection = Field(
+        default=AuthenticationSection(), description="Who proves to whom who they are."
+    )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    numbers: NumbersSection = Field(
+        default=NumbersSection(), description="In which form it sends and wants numbers."
+    )
+    identity: IdentitySection = Field(
+        default=IdentitySection(), description="What it may know of who calls, and is believed of."
     )
 
 

@@ -1,8 +1,11 @@
 """Peers: where they are, who they are taken for, and what is too generous."""
 
+from sbc.config.authentication import ReadText, build_authentication, check_realms
+from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.numbers import build_numbers
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -13,18 +16,27 @@ _WIDE = {4: 8, 6: 16}
 
 
 def build_peers(
-    document: Document, model: SbcFile, networks: tuple[Network, ...], machine: Machine
+    document: Document,
+    model: SbcFile,
+    networks: tuple[Network, ...],
+    machine: Machine,
+    read: ReadText,
 ) -> tuple[Peer, ...]:
-    """The peers; what is wrong with them is reported in the document."""
-    builder = _PeerBuilder(document, model, networks, machine)
+    """The peers; what is wrong with them is reported in the document.
+
+    Args:
+        read: reads a file of users; raises OSError or ValueError.
+    """
+    builder = _PeerBuilder(document, model, networks, machine, read)
     peers = tuple(builder.peer(name, section) for name, section in model.peers.items())
     _check_sources_differ(document, peers)
     _check_endpoints_differ(document, peers)
+    check_realms(document, peers)
     return peers
 
 
 class _PeerBuilder:
-    __slots__ = ("_document", "_model", "_networks", "_ours", "_srtp")
+    __slots__ = ("_document", "_model", "_networks", "_ours", "_read", "_srtp")
 
     def __init__(
         self,
@@ -32,8 +44,10 @@ class _PeerBuilder:
         model: SbcFile,
         networks: tuple[Network, ...],
         machine: Machine,
+        read: ReadText,
     ) -> None:
         self._document = document
+        self._read = read
         self._model = model
         self._networks = {network.name: network for network in networks}
         self._srtp = machine.srtp(model.media.engine == "native")
@@ -59,6 +73,14 @@ class _PeerBuilder:
             self._check_endpoints(section, path)
         else:
             self._check_addressed(section, path, network)
+        account, realm = build_authentication(
+            self._document,
+            (*path, "authentication"),
+            section.authentication,
+            kind=section.kind,
+            domain=section.domain,
+            read=self._read,
+        )
         return Peer(
             name=name,
             kind=section.kind,
@@ -78,6 +100,12 @@ class _PeerBuilder:
                 max_calls=section.limits.max_calls,
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
+            ),
+            account=account,
+            realm=realm,
+            numbers=build_numbers(self._document, section.numbers, (*path, "numbers")),
+            identity=build_identity(
+                self._document, section.identity, section.kind, network, (*path, "identity")
             ),
             where=self._document.place(path, key=True).where,
         )
@@ -110,7 +138,8 @@ class _PeerBuilder:
                 )
 
     def _check_addressed(self, section: PeerSection, path: Path, network: Network | None) -> None:
-        if not section.address and not section.sources:
+        by_credentials = section.authentication.identify == "credentials"
+        if not section.address and not section.sources and not by_credentials:
             self._document.report(
                 (*path, "address"),
                 f"a {section.kind} needs an address",

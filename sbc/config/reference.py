@@ -64,7 +64,8 @@ def _reference(field: dict[str, Any]) -> str | None:
     """The definition that a field's value, entries or members have."""
     patterns = field.get("patternProperties", {})
     inner = field.get("additionalProperties") or next(iter(patterns.values()), None)
-    for candidate in (field, field.get("items"), inner):
+    either = inner.get("anyOf", ()) if isinstance(inner, dict) else ()
+    for candidate in (field, field.get("items"), inner, *either):
         if isinstance(candidate, dict) and "$ref" in candidate:
             return str(candidate["$ref"]).rsplit("/", 1)[-1]
     return None

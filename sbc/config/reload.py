@@ -147,14 +147,15 @@ def _differences(path: str, old: object, new: object) -> list[Difference]:
     if isinstance(old, dict) and isinstance(new, dict):
         return _between_mappings(path, old, new)
     if is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
-        return [
-            difference
-            for one in fields(old)
-            if one.name != "where" and one.compare
-            for difference in _differences(
-                f"{path}.{one.name}", getattr(old, one.name), getattr(new, one.name)
-            )
-        ]
+        found: list[Difference] = []
+        for one in fields(old):
+            before, after = getattr(old, one.name), getattr(new, one.name)
+            here = f"{path}.{one.name}"
+            if one.name == "where" or not one.compare or before == after:
+                continue
+            # What its repr hides is secret.
+            found += _differences(here, before, after) if one.repr else [_hidden(here)]
+        return found
     if isinstance(old, tuple) and isinstance(new, tuple) and _are_records(old, new):
         return [
             difference
@@ -162,6 +163,10 @@ def _differences(path: str, old: object, new: object) -> list[Difference]:
             for difference in _differences(f"{path}[{number}]", before, after)
         ]
     return [Difference(path, _shown(old), _shown(new))]
+
+
+def _hidden(path: str) -> Difference:
+    return Difference(path, "one", "another (not shown)")
 
 
 def _between_mappings(

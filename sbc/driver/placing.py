@@ -10,13 +10,24 @@ from hashlib import blake2s
 from typing import Final
 
 from sbc.b2bua.call import Candidate
+from sbc.numbering import WorldPlan
 from sbc.policy.access import BUILT_IN, decide
+from sbc.policy.authentication import UNCHALLENGED, credentials_for
 from sbc.policy.model import Decision, Facts, PolicySet
+from sbc.policy.numbers import (
+    NumberPlan,
+    dialled,
+    is_global,
+    is_phone,
+    sent,
+    user_calling,
+)
 from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
+from sbc.routing.accounts import Realm
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
 from sbc.routing.location import (
     UNKNOWN,
@@ -35,14 +46,14 @@ from sbc.routing.model import (
     Settings,
     Target,
 )
+from sbc.routing.numbers import AS_WRITTEN, UriForm
 from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
-_VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
-"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only."""
+_WORLD = WorldPlan()
 
 
 @dataclass(slots=True)
@@ -55,9 +66,21 @@ class InForce:
     locations: Locations
     """What is known of the targets that are names."""
     networks: dict[str, Network] = field(default_factory=dict)
+    by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
+    """By network: the realm that unknown sources may log in to, and the peers they then are."""
+    plan: NumberPlan = _WORLD
 
     def __post_init__(self) -> None:
         self.networks = {network.name: network for network in self.settings.networks}
+        for peer in self.settings.peers:
+            if peer.realm is not None and peer.realm.tells_peer:
+                named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
+                named[1].append(peer)
+
+    def realm_of(self, peer: str) -> Realm | None:
+        """What requests of a peer are challenged for; None where nothing is asked."""
+        found = self.table.peer(peer)
+        return None if found is None else found.realm
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +94,8 @@ class Caller:
     decision: Decision
     known: bool = True
     """Whether its address is a peer's, or its flow a registered phone's."""
+    user: str = ""
+    """Who proved to have sent it, where its peer is challenged."""
 
 
 PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
@@ -99,6 +124,9 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         user_agent=request.headers.first("user-agent"),
     )
     known = peer is not None or binding is not None
+    decision = decide(force.policy, facts)
+    if not known:
+        peer, decision = _by_credentials(force, request, facts, decision)
     if peer is None:
         if request.method == "REGISTER":
             peer = force.table.endpoints(flow.network, request.to.uri.host)
@@ -108,7 +136,7 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         peer=peer.name if peer is not None else "",
         rules=peer.media if peer is not None else _ANY_MEDIA,
         binding=binding,
-        decision=decide(force.policy, facts),
+        decision=decision,
         known=known,
     )
 
@@ -130,23 +158,27 @@ def candidates_for(
             if not called.reachable:
                 return unreachable(called)
             return f"binding of {called.aor}", [_to_binding(force, called)]
-    choice = force.table.choose(caller.peer or None, flow.network, number_of(uri), uri.host)
+    who = force.table.peer(caller.peer)
+    rules = AS_WRITTEN if who is None else who.numbers
+    dial = dialled(uri, rules, force.plan)
+    choice = force.table.choose(caller.peer or None, flow.network, dial.number, uri.host)
     if choice.route is None:
         return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
     for peer in choice.peers:
         places = (
-            _to_phones(force, registrar, peer, uri, flow)
+            _to_phones(force, registrar, peer, dial.number, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, uri)
+            else _to_peer(force, peer, uri, dial.number)
         )
         found += places
         if not places:
-            missing.append(_why_unreachable(force, peer, uri))
+            missing.append(_why_unreachable(force, peer, dial.number))
+    why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
-        return Refusal(480, UNREACHABLE, f"{choice.why}: {'; '.join(missing)}")
-    return choice.why, found
+        return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
+    return why, found
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -177,7 +209,7 @@ def upstream_for(
                 if peer.domain or port == DEFAULT_PORTS[target_flow.transport]:
                     return Upstream(peer.name, target_flow, host, None)
                 return Upstream(peer.name, target_flow, host, port)
-        missing.append(_why_unreachable(force, peer, to))
+        missing.append(_why_unreachable(force, peer, user_of(to)))
     said = "the registrar cannot be reached now"
     return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
 
@@ -212,18 +244,6 @@ def located(force: InForce, peer: Peer, target: Target) -> Located:
     return force.locations.get(Destination(peer.network, target), UNKNOWN)
 
 
-def number_of(uri: Uri) -> str:
-    """What routes compare: the user part without escapes.
-
-    Of a telephone number its parameters and visual separators are left out too, so that no way
-    of writing a number leads around a route (RFC 3966 §5.1.1, RFC 3261 §19.1.6).
-    """
-    user = user_of(uri)
-    if uri.scheme == "tel" or uri.param("user") == "phone":
-        return user.partition(";")[0].translate(_VISUAL_SEPARATORS)
-    return user
-
-
 def loop_mark(request: Request, flow: Flow) -> str:
     """What makes an INVITE the same one when it comes again (RFC 5393 §4.2)."""
     # From and Call-ID change at every passage through a B2BUA; where it came in and what it asks
@@ -239,6 +259,29 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
+def _by_credentials(
+    force: InForce, request: Request, facts: Facts, decision: Decision
+) -> tuple[Peer | None, Decision]:
+    """The peer that an unknown source may be once it has logged in, and what then holds.
+
+    One is proposed where policy would let it in but no stranger, or where credentials come. That
+    there is such a peer is all that a challenge tells: a user name that is none is challenged too.
+    """
+    named = force.by_credentials.get(facts.network)
+    if named is None or request.method == "REGISTER" or request.method in UNCHALLENGED:
+        return None, decision
+    realm, peers = named
+    given = credentials_for(request, realm)
+    if given is None and decision.allowed:
+        return None, decision
+    user = "" if given is None else given.username
+    for peer in sorted(peers, key=lambda peer: peer.realm is None or user not in peer.realm.users):
+        as_peer = decide(force.policy, facts._replace(peer=peer.name))
+        if as_peer.allowed:
+            return peer, as_peer
+    return None, decision
+
+
 def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
     """The binding that a request comes from; of the lines of one phone that of its From."""
     bindings = registrar.by_flow(flow)
@@ -251,10 +294,9 @@ def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding |
     return bindings[-1]
 
 
-def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
+def _to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidate]:
     """One candidate for each address of each target of a peer."""
-    person = f"{uri.user}@" if uri.user else ""
-    phone = uri.scheme == "tel" or uri.param("user") == "phone"
+    told = sent(number, peer.numbers, "called", force.plan)
     found = []
     for target in peer.targets:
         for flow in flows_to(force, peer, target):
@@ -263,34 +305,48 @@ def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
             host = peer.domain or flow.remote[0]
             usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
             port = "" if peer.domain or usual else f":{flow.remote[1]}"
-            suffix = (";user=phone" if phone else "") + transport_param(flow.transport)
             found.append(
                 Candidate(
                     peer=peer.name,
                     flow=flow,
-                    request_uri=f"sip:{person}{bracketed(host)}{port}{suffix}",
+                    request_uri=_request_uri(
+                        uri, told.number, peer.numbers.uri, bracketed(host) + port, flow
+                    ),
                     our_host=peer.domain or listener.advertise,
                     their_host=host,
                     rules=peer.media,
-                    trusted=network.trusted,
+                    trusted=peer.is_trusted(network),
+                    note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
                 )
             )
     return found
 
 
+def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
+    """The Request-URI for a number at a host and port, made of the one that was called."""
+    if form == "tel" and is_global(number):
+        return f"tel:{number}"
+    user = user_calling(uri, number)
+    phone = form in ("phone", "tel") or (form == "keep" and is_phone(uri))
+    person = f"{user}@" if user else ""
+    suffix = ";user=phone" if phone and user else ""
+    return f"sip:{person}{where}{suffix}{transport_param(flow.transport)}"
+
+
 def _to_phones(
-    force: InForce, registrar: Registrar, peer: Peer, uri: Uri, flow: Flow
+    force: InForce, registrar: Registrar, peer: Peer, number: str, flow: Flow
 ) -> list[Candidate]:
     """The phones of the called user, newest registration first; never the phone that calls."""
     return [
         _to_binding(force, binding)
-        for binding in registrar.by_user(user_of(uri), peer.network)
+        for binding in registrar.by_user(number, peer.network)
         if binding.flow != flow and force.table.endpoints(peer.network, binding.host) is peer
     ]
 
 
 def _to_binding(force: InForce, binding: Binding) -> Candidate:
     peer = force.table.endpoints(binding.flow.network, binding.host)
+    network = force.networks[binding.flow.network]
     return Candidate(
         peer=peer.name if peer is not None else "",
         flow=binding.flow,
@@ -298,14 +354,14 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
         our_host=binding.host,
         their_host=binding.host,
         rules=peer.media if peer is not None else _ANY_MEDIA,
-        trusted=force.networks[binding.flow.network].trusted,
+        trusted=network.trusted if peer is None else peer.is_trusted(network),
     )
 
 
-def _why_unreachable(force: InForce, peer: Peer, uri: Uri) -> str:
+def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     """Why there is no way to a peer, in words that an operator can act on."""
     if peer.kind == "endpoints":
-        user = user_of(uri) or "nobody"
+        user = number or "nobody"
         return f"{user} has no reachable registration on network {peer.network!r}"
     reasons = []
     for target in peer.targets:

@@ -35,9 +35,11 @@ from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
+from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
@@ -94,9 +96,11 @@ class Switchboard:
             wire=wire,
             log=log,
             secret=ids.key(32),
+            authenticator=Authenticator(ids.key(32)),
             tally=self.tally,
         )
         self._instance = ids.token()[:8]
+        self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
         self.reception = Reception(
             force,
@@ -108,6 +112,7 @@ class Switchboard:
             registrar=self.registrar,
             admission=self.admission,
             caps=caps,
+            logins=self.logins,
             ports=self.ports,
             log=log,
             ids=ids,

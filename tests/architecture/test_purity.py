@@ -21,7 +21,9 @@ CORES = [
     "sbc.policy.access",
     "sbc.policy.admission",
     "sbc.policy.caps",
+    "sbc.policy.identity",
     "sbc.policy.model",
+    "sbc.policy.numbers",
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.
