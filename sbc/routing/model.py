@@ -117,6 +117,9 @@ class Place(NamedTuple):
     """Lower comes first (RFC 2782)."""
     weight: int = 1
     """Share among those of equal priority (RFC 2782)."""
+    name: str = ""
+    """Whose address it is, of an SRV target: addresses of one name keep their order, and the
+    weight is the name's."""
 
 
 @dataclass(frozen=True, slots=True)

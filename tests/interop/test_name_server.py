@@ -75,7 +75,7 @@ def test_a_call_fails_over_from_a_dead_first_srv_target(stage: Scene, names: Hos
         f"dead 60 A {PBX}\nalive 60 A {PBX}\n",
     )
     stage.start_sbc(pbx_address=f"pbx.{ZONE};transport=udp", more=DNS)
-    expect_in_log(stage, f"udp/{PBX}:5099 (0, 1)")
+    expect_in_log(stage, f"udp/{PBX}:5099 (dead.{ZONE}, priority 10, weight 0)")
     call(stage)
     stage.no_call_is_left(made=1)
     stage.stop_sbc()
