@@ -91,7 +91,7 @@ class App:
             Answers(self._dns.ask).ask,
             on_change=self._located,
             on_trouble=lambda destination, why: log.warning(
-                "name lookup", name=destination, trouble=why or "over"
+                "name lookup", name=str(destination), trouble=why or "over"
             ),
             time_of_day=_time_of_day,
         )
@@ -225,7 +225,7 @@ class App:
             before = self.switchboard.force.locations.get(destination)
             if before is None or before.places != known.places:
                 places = [place_text(place) for place in known.places]
-                self.log.info("name resolved", name=destination, places=places)
+                self.log.info("name resolved", name=str(destination), places=places)
         self.switchboard.located(locations)
 
 
