@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.dids import DidsSection
 from sbc.config.identity import IdentitySection
 from sbc.config.numbers import NumbersSection
 from sbc.config.values import (
@@ -249,9 +250,17 @@ class RouteSection(Section):
         "it all.",
         examples=["example.com"],
     )
+    dids: str | None = Field(
+        default=None,
+        description="A table under `dids`: only numbers that it holds match, and it says where "
+        "they go.",
+        examples=["main"],
+    )
     to: Annotated[tuple[str, ...], *ONE_OR_MORE] = Field(
+        default=(),
         description="Peers, tried in this order. A peer of kind `endpoints` means: the "
-        "registration of the called number.",
+        "registration of the called number. With `dids` only for numbers whose row names no peer; "
+        "else required.",
         examples=["pbx"],
     )
 
@@ -335,6 +344,9 @@ class SbcFile(Section):
     )
     routes: tuple[RouteSection, ...] = Field(
         default=(), description="Where requests go; the first that matches is taken."
+    )
+    dids: dict[Name, DidsSection] = Field(
+        default={}, description="Tables of numbers and where each goes, for routes."
     )
     policies: Annotated[tuple[str, ...], *ANY_NUMBER] = Field(
         default=(),

@@ -142,15 +142,16 @@ def candidates_for(
         return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    for peer in choice.peers:
+    users = choice.users or (dial.number,) * len(choice.peers)
+    for peer, user in zip(choice.peers, users, strict=True):
         places = (
-            _to_phones(force, registrar, peer, dial.number, flow)
+            _to_phones(force, registrar, peer, user, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, uri, dial.number)
+            else _to_peer(force, peer, uri, user)
         )
         found += places
         if not places:
-            missing.append(_why_unreachable(force, peer, dial.number))
+            missing.append(_why_unreachable(force, peer, user))
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
         return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.did import DidTable
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import Transport
@@ -181,7 +182,7 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order."""
+    """Names of peers, tried in this order; with `dids`, those of rows that name none."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -190,6 +191,8 @@ class Route:
     """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
     domains: tuple[str, ...] = ()
     """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    dids: str = ""
+    """The DID table that must hold the number and says where it goes; empty for none."""
     where: str = ""
 
 
@@ -216,6 +219,7 @@ class Settings:
     timers: Timers = Timers()
     server_header: str | None = "sbc"
     """What User-Agent and Server say of us; None to leave both out."""
+    dids: tuple[DidTable, ...] = ()
 
     def network(self, name: str) -> Network:
         """The network of that name.
