@@ -55,6 +55,10 @@ class Candidate:
     their_host: str
     rules: MediaRules
     trusted: bool
+    contact_user: str = "sbc"
+    """User part of our Contact toward it."""
+    service_route: tuple[str, ...] = ()
+    """Route values of the first request (RFC 3608 §5)."""
 
 
 @dataclass(slots=True)

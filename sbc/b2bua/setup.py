@@ -120,7 +120,7 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener),
+        contact=contact_of(listener, candidate.contact_user),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,
@@ -219,6 +219,8 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     headers = Headers()
     rport = "" if leg.flow.reliable else ";rport"
     headers.append("Via", f"SIP/2.0/{leg.flow.transport.upper()} {leg.sent_by};branch={ref}{rport}")
+    for value in candidate.service_route:
+        headers.append("Route", value)
     headers.append("Max-Forwards", str(call.max_forwards))
     headers.append(
         "From", identity(invite.headers.first("from") or "", leg.our_host, leg.local_tag)

@@ -61,6 +61,8 @@ class CandidateData(TypedDict):
     their_host: str
     rules: RulesData
     trusted: bool
+    contact_user: str
+    service_route: list[str]
 
 
 class EndingData(TypedDict):
@@ -210,6 +212,8 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "their_host": candidate.their_host,
         "rules": rules_to_data(candidate.rules),
         "trusted": candidate.trusted,
+        "contact_user": candidate.contact_user,
+        "service_route": list(candidate.service_route),
     }
 
 
@@ -222,6 +226,8 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         their_host=data["their_host"],
         rules=rules_from_data(data["rules"]),
         trusted=data["trusted"],
+        contact_user=data["contact_user"],
+        service_route=tuple(data["service_route"]),
     )
 
 

@@ -6,7 +6,7 @@ Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 from ipaddress import ip_address
 from typing import Final
@@ -31,10 +31,12 @@ from sbc.routing.model import (
     Settings,
     Target,
 )
+from sbc.routing.registering import Registering
 from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
+from sbc.trunks.registrations import Registrations
 
 _ANY_MEDIA = MediaRules()
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
@@ -53,6 +55,8 @@ class InForce:
     networks: dict[str, Network] = field(default_factory=dict)
     by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
+    registrations: Registrations = field(default_factory=Registrations)
+    """Ours with trunks, which outlive every configuration."""
 
     def __post_init__(self) -> None:
         self.networks = {network.name: network for network in self.settings.networks}
@@ -96,7 +100,8 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         ParseError: a header that says who sends it is malformed (400).
     """
     network = force.networks[flow.network]
-    peer = force.table.classify(flow.network, flow.remote[0])
+    trunk = force.registrations.peer_of(request, flow)
+    peer = force.table.peer(trunk or "") or force.table.classify(flow.network, flow.remote[0])
     binding = _registered(registrar, request, flow)
     facts = Facts(
         network=flow.network,
@@ -158,7 +163,7 @@ def candidates_for(
             missing.append(_why_unreachable(force, peer, uri))
     if not found:
         return Refusal(480, UNREACHABLE, f"{choice.why}: {'; '.join(missing)}")
-    return choice.why, found
+    return "; ".join([choice.why, *missing]), found
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -279,29 +284,45 @@ def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding |
 
 def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
     """One candidate for each address of each target of a peer."""
+    if peer.registering is not None:
+        return _by_registration(force, peer, peer.registering, uri)
+    return [
+        _candidate(force, peer, uri, flow)
+        for target in peer.targets
+        for flow in flows_to(force, peer, target)
+    ]
+
+
+def _by_registration(
+    force: InForce, peer: Peer, registering: Registering, uri: Uri
+) -> list[Candidate]:
+    """The flow that registered with a trunk, and no other: nobody knows us there."""
+    registration = force.registrations.of_peer(peer.name)
+    if registration is None or registration.home is None:
+        return []
+    route = registration.grant.service_route if registration.grant is not None else ()
+    candidate = _candidate(force, peer, uri, registration.home)
+    return [replace(candidate, contact_user=registering.contact, service_route=route)]
+
+
+def _candidate(force: InForce, peer: Peer, uri: Uri, flow: Flow) -> Candidate:
+    """A peer at the end of a flow, as whom a URI calls."""
     person = f"{uri.user}@" if uri.user else ""
     phone = uri.scheme == "tel" or uri.param("user") == "phone"
-    found = []
-    for target in peer.targets:
-        for flow in flows_to(force, peer, target):
-            network = force.networks[peer.network]
-            listener = listener_of(network, flow)
-            host = peer.domain or flow.remote[0]
-            usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
-            port = "" if peer.domain or usual else f":{flow.remote[1]}"
-            suffix = (";user=phone" if phone else "") + transport_param(flow.transport)
-            found.append(
-                Candidate(
-                    peer=peer.name,
-                    flow=flow,
-                    request_uri=f"sip:{person}{bracketed(host)}{port}{suffix}",
-                    our_host=peer.domain or listener.advertise,
-                    their_host=host,
-                    rules=peer.media,
-                    trusted=network.trusted,
-                )
-            )
-    return found
+    network = force.networks[peer.network]
+    host = peer.domain or flow.remote[0]
+    usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
+    port = "" if peer.domain or usual else f":{flow.remote[1]}"
+    suffix = (";user=phone" if phone else "") + transport_param(flow.transport)
+    return Candidate(
+        peer=peer.name,
+        flow=flow,
+        request_uri=f"sip:{person}{bracketed(host)}{port}{suffix}",
+        our_host=peer.domain or listener_of(network, flow).advertise,
+        their_host=host,
+        rules=peer.media,
+        trusted=network.trusted,
+    )
 
 
 def _to_phones(
@@ -333,6 +354,8 @@ def _why_unreachable(force: InForce, peer: Peer, uri: Uri) -> str:
     if peer.kind == "endpoints":
         user = user_of(uri) or "nobody"
         return f"{user} has no reachable registration on network {peer.network!r}"
+    if peer.registering is not None:
+        return force.registrations.trouble_with(peer.name)
     reasons = []
     for target in peer.targets:
         hosts = _hosts_of(force, target)
