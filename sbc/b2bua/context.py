@@ -1,8 +1,9 @@
 """What a call is handed: configuration in force, entropy and ports. Never part of its data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Listener, Network, Settings
 from sbc.sip.flow import Flow
@@ -42,6 +43,8 @@ class Context:
     ports: PortSource
     instance: str
     """Marks the branches of this process, so that a request that comes back is recognised."""
+    logins: Logins = field(default_factory=Logins)
+    """Our accounts at peers: one object for all configurations, so that a new password holds."""
 
     def listener(self, flow: Flow) -> Listener:
         """The socket of ours that a flow runs over: what Via and Contact must name."""

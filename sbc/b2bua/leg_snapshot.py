@@ -49,6 +49,7 @@ class LegData(TypedDict):
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
+    proofs: list[list[str]]
 
 
 class ExchangeData(TypedDict):
@@ -64,6 +65,7 @@ class ExchangeData(TypedDict):
     """Offers, late, provisional, final, cancel wanted, cancel sent."""
     cancel_reason: str | None
     sent: MessageData | None
+    answered: int
 
 
 class PassedOverData(TypedDict):
@@ -150,6 +152,7 @@ def leg_to_data(leg: Leg) -> LegData:
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
+        "proofs": [[name, value] for name, value in leg.proofs],
     }
 
 
@@ -172,6 +175,7 @@ def leg_from_data(data: LegData) -> Leg:
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),
+        proofs=tuple((name, value) for name, value in data["proofs"]),
     )
 
 
@@ -195,6 +199,7 @@ def exchange_to_data(exchange: Exchange) -> ExchangeData:
         ],
         "cancel_reason": exchange.cancel_reason,
         "sent": None if sent is None else message_to_data(sent),
+        "answered": exchange.answered,
     }
 
 
@@ -216,6 +221,7 @@ def exchange_from_data(data: ExchangeData) -> Exchange:
         cancel_sent=cancel_sent,
         cancel_reason=data["cancel_reason"],
         sent=None if data["sent"] is None else request_from_data(data["sent"]),
+        answered=data["answered"],
     )
 
 

@@ -5,6 +5,7 @@ Spec: RFC 3261 §16.7 (mapping of failures), §21.5.4 (503), RFC 3326 (Reason).
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
+from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
 from sbc.b2bua.leg import LegState
@@ -20,6 +21,11 @@ def relay_refusal(call: Call, event: Event) -> State:
     if isinstance(event, ReplyReceived):
         response = event.response
         learn_uuid(call, call.b, response)
+        refused = refused_text(call, call.b, response)
+        if refused:
+            said = "the next hop does not take this call"
+            final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
+            return finish(call)
         status, text = _mapped(response)
         ending = Ending(status, q850_of(status), EndedBy.CALLEE, text)
         final_to_caller(call, ending, response if status == response.status else None)

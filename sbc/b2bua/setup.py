@@ -10,6 +10,7 @@ from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
 from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of
 from sbc.b2bua.context import Context
+from sbc.b2bua.credentials import branch, via
 from sbc.b2bua.ending import WORD, cancel, finish, release_media, stop_timers
 from sbc.b2bua.events import (
     CancelReceived,
@@ -23,7 +24,6 @@ from sbc.b2bua.leg import Exchange, Leg
 from sbc.b2bua.messages import (
     answer,
     body_kind,
-    branch,
     dress,
     has_sdp,
     learn_uuid,
@@ -217,8 +217,7 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     leg, candidate = call.b, call.candidate
     ref = branch(call)
     headers = Headers()
-    rport = "" if leg.flow.reliable else ";rport"
-    headers.append("Via", f"SIP/2.0/{leg.flow.transport.upper()} {leg.sent_by};branch={ref}{rport}")
+    headers.append("Via", via(leg, ref))
     for value in candidate.service_route:
         headers.append("Route", value)
     headers.append("Max-Forwards", str(call.max_forwards))

@@ -3,7 +3,6 @@
 from sbc.driver.agents import Agents
 from sbc.driver.edges import Log
 from sbc.driver.placing import InForce, flows_to
-from sbc.routing.accounts import Logins
 from sbc.routing.facing import host_port
 from sbc.routing.model import Peer
 from sbc.sip.flow import Flow
@@ -20,16 +19,11 @@ TRUNKS = "trunks"
 class Carriers:
     """Tells the core what the process knows, and the log what the core did."""
 
-    __slots__ = ("_agents", "_core", "_log", "_logins")
+    __slots__ = ("_agents", "_core", "_log")
 
-    def __init__(self, core: Trunks, logins: Logins, *, agents: Agents, log: Log) -> None:
-        """Nothing is registered before `configure`.
-
-        Args:
-            logins: Those of `core`.
-        """
+    def __init__(self, core: Trunks, *, agents: Agents, log: Log) -> None:
+        """Nothing is registered before `configure`."""
         self._core = core
-        self._logins = logins
         self._agents = agents
         self._log = log
         agents.add(TRUNKS, core, self._told)
@@ -41,7 +35,6 @@ class Carriers:
 
     def configure(self, force: InForce, now: float) -> None:
         """Register what a configuration says, and withdraw what it says no more."""
-        self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         lines = {
             peer.name: Line(peer.registering, ways_to(force, peer))
             for peer in force.settings.peers

@@ -25,6 +25,7 @@ from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import BindingChanged, News
 from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -69,6 +70,7 @@ class Reception:
         registrar: Registrar,
         admission: Admission,
         caps: PeerCaps,
+        logins: Logins,
         ports: NetworkPorts,
         log: Log,
         ids: IdSource,
@@ -83,6 +85,7 @@ class Reception:
         self._registrar = registrar
         self._admission = admission
         self._caps = caps
+        self._logins = logins
         self._ports = ports
         self._log = log
         self._ids = ids
@@ -96,12 +99,14 @@ class Reception:
         """Judge by another configuration from now on."""
         self._force = force
         self._caps.apply(call_limits(force))
+        self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
             networks=force.networks,
             ids=self._ids,
             ports=self._ports,
             instance=self._instance,
+            logins=self._logins,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:

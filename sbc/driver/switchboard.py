@@ -102,6 +102,7 @@ class Switchboard:
             tally=self.tally,
         )
         self._instance = ids.token()[:8]
+        self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
         self.reception = Reception(
             force,
@@ -113,6 +114,7 @@ class Switchboard:
             registrar=self.registrar,
             admission=self.admission,
             caps=caps,
+            logins=self.logins,
             ports=self.ports,
             log=log,
             ids=ids,
@@ -120,9 +122,8 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
-        logins = Logins()
-        trunks = Trunks(force.settings, logins, fresh=ids.token, branch=self.agents.branch)
-        self.carriers = Carriers(trunks, logins, agents=self.agents, log=log)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
         force.registrations = self.carriers.registrations
 
     # -- inputs -----------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """How the process ends: calls get a while to end by themselves, then they are hung up.
 
-Last of all our registrations with trunks are withdrawn. Whoever asks again can only bring the end nearer: a stop during a drain hangs up at once, and a
+Last of all our registrations with trunks are withdrawn.
+
+Whoever asks again can only bring the end nearer: a stop during a drain hangs up at once, and a
 stop while calls are being hung up waits no longer for the answers to their BYEs.
 """
 
@@ -82,6 +84,8 @@ class Stopping:
     async def _leave_trunks(self) -> None:
         """Withdraw what we registered; nobody waits long for answers to that."""
         registrations = self._switchboard.carriers.registrations
+        if not registrations:
+            return
         self._switchboard.leave(trio.current_time())
         self._rearm()
         answered_by = trio.current_time() + HANG_UP_S

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sbc.sip.digest import Login
+from sbc.config.load import Configuration
+from sbc.sip.digest import Challenge, Login, ha1_of, parse_credentials_untrusted
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import parse_message_untrusted
 from tests.kit.switchboard import (
@@ -256,3 +257,75 @@ def test_a_new_password_holds_at_once_and_the_old_one_no_more() -> None:
     assert titles(log_in(board)) == ["401 REGISTER"]
     board.wait(2)
     assert titles(log_in(board, password="another")) == ["REGISTER"]
+
+
+# -- our account at a trunk -----------------------------------------------------------------------
+
+TRUNK = """\
+networks:
+  outside: {bind: 203.0.113.10, listen: udp/5060}
+  inside: {trust: trusted, bind: 192.168.1.2, listen: udp/5062, media_ports: 20000-29999}
+peers:
+  pbx: {kind: pbx, network: inside, address: 192.168.1.5}
+  carrier:
+    kind: trunk
+    network: outside
+    address: 192.0.2.10
+    authentication: {mode: answer, username: acme, password: "${PW}"}
+routes:
+  - {from: pbx, to: carrier}
+policies: ../policies/edge-default.yaml
+"""
+
+
+def a_trunk_configuration(password: str) -> Configuration:
+    return a_configuration(TRUNK, environment={"PW": password})
+
+
+def call_out(board: Board, number: int) -> Sent:
+    """The PBX calls; what the carrier gets."""
+    call_id, branch = f"out-{number}", f"z9hG4bK-o{number}"
+    uri = "sip:4930123@192.168.1.2:5062"
+    invite = a_message("INVITE", uri=uri, call_id=call_id, branch=branch, body=OFFER)
+    return board.give(PBX_FLOW, invite)[-1]
+
+
+def logged_in(sent: Sent, password: str) -> bool:
+    value = sent.message.headers.first("proxy-authorization")
+    if value is None:
+        return False
+    ha1 = ha1_of("MD5", "acme", "carrier.example", password)
+    return parse_credentials_untrusted(value).proves(ha1, "INVITE", sent.message.body)
+
+
+CHALLENGE = f"Proxy-Authenticate: {Challenge('carrier.example', 'n1')}"
+
+
+def test_a_carrier_is_answered_with_our_account() -> None:
+    board = Board(a_trunk_configuration("0ne"))
+    first = call_out(board, 1)
+    assert not first.message.headers.has("proxy-authorization")
+    ack, again = board.reply(first, 407, headers=(CHALLENGE,))
+    assert (ack.title, again.title) == ("ACK", "INVITE")
+    assert logged_in(again, "0ne")
+    assert logged_in(call_out(board, 2), "0ne")
+    assert "0ne" not in str(board.log.lines)
+
+
+def test_a_new_password_of_ours_is_said_at_once() -> None:
+    board = Board(a_trunk_configuration("0ne"))
+    board.reply(call_out(board, 1), 407, headers=(CHALLENGE,))
+    board.switchboard.configure(in_force(a_trunk_configuration("tw0")), board.now)
+    first = call_out(board, 2)
+    assert not first.message.headers.has("proxy-authorization")
+    assert logged_in(board.reply(first, 407, headers=(CHALLENGE,))[-1], "tw0")
+
+
+def test_nothing_is_left_of_a_call_that_was_challenged() -> None:
+    board = Board(a_trunk_configuration("0ne"))
+    again = board.reply(call_out(board, 1), 407, headers=(CHALLENGE,))[-1]
+    (_, refused) = board.reply(again, 486)
+    assert refused.title == "486 INVITE"
+    assert refused.flow == PBX_FLOW
+    board.wait(64)
+    assert board.leftovers() == {}
