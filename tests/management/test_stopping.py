@@ -199,7 +199,7 @@ class Registered:
             self.board.switchboard, rearm=lambda: None, log=Log(lambda _: None)
         )
         self.board.switchboard.begin(self.board.now)
-        (sent,) = self.board.wait(1)
+        (sent,) = self.board.wait(0.2)
         self.board.reply(sent, 200)
 
 
