@@ -343,9 +343,10 @@ class SbcFile(Section):
     )
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records and the control socket, relative to this file. It "
-        "is made if it is missing; the user that runs the SBC must be able to write there. Records "
-        "are kept for 365 days and up to 1 000 000 calls, the oldest go first.",
+        description="Directory for call records, registrations (which survive a restart) and the "
+        "control socket, relative to this file. It is made if it is missing; the user that runs "
+        "the SBC must be able to write there. Records are kept for 365 days and up to 1 000 000 "
+        "calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(

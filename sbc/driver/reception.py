@@ -13,7 +13,7 @@ from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.agents import Agents
 from sbc.driver.calls import Calls
-from sbc.driver.edges import Log, told_of
+from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
@@ -23,7 +23,7 @@ from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
-from sbc.registrar.commands import BindingChanged, News
+from sbc.registrar.commands import GONE, BindingChanged, News
 from sbc.registrar.registrar import Registrar
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
@@ -67,6 +67,7 @@ class Reception:
         instance: str,
         calls: Calls,
         registrar: Registrar,
+        bindings: BindingRecords,
         admission: Admission,
         caps: PeerCaps,
         ports: NetworkPorts,
@@ -81,6 +82,7 @@ class Reception:
         self._instance = instance
         self._calls = calls
         self._registrar = registrar
+        self._bindings = bindings
         self._admission = admission
         self._caps = caps
         self._ports = ports
@@ -154,15 +156,16 @@ class Reception:
     def _binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
+        self._bindings.binding_changed(change)
         network, host = binding.flow.network, binding.flow.remote[0]
         if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(network, host)
-        elif change.what not in ("reachable", "unreachable"):
+        elif change.what in GONE:
             previous = binding.flow
         if previous is not None and not self._registrar.has_source(previous):
             self._admission.withdraw(previous.network, previous.remote[0])
         self._log(
-            "debug" if change.what == "refreshed" else "info",
+            "debug" if change.what in ("refreshed", "restored") else "info",
             f"phone {change.what}",
             aor=binding.aor,
             source=binding.flow.remote,

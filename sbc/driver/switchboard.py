@@ -28,7 +28,7 @@ from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
 from sbc.driver.door import Door
-from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce
@@ -60,6 +60,7 @@ class Switchboard:
         wire: Wire,
         relay: MediaRelay,
         records: Records,
+        bindings: BindingRecords,
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
@@ -106,6 +107,7 @@ class Switchboard:
             instance=self._instance,
             calls=self.calls,
             registrar=self.registrar,
+            bindings=bindings,
             admission=self.admission,
             caps=caps,
             ports=self.ports,
@@ -191,13 +193,18 @@ class Switchboard:
         """Use newly resolved addresses of the peers' host names."""
         self._contain(partial(self._resolved, addresses))
 
-    def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
+    def restore(
+        self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
+    ) -> None:
         """Take over bindings that `registrar.export` gave.
+
+        Args:
+            origin: What the spans in them count from, on this clock; `now` when None.
 
         Raises:
             ValueError: they are no such export.
         """
-        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now, origin), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""

@@ -8,6 +8,9 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.user import Ping, Respond, SendRequest
 
+GONE = frozenset({"unregistered", "expired", "replaced", "homeless"})
+"""What `BindingChanged` says of a binding that is no more."""
+
 
 class BindingChanged(NamedTuple):
     """Something to log: a phone registered, refreshed, moved, vanished or went away."""

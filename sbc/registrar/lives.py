@@ -73,19 +73,31 @@ class Lives:
         self._deadlines.cancel(("ping", token))
         return [BindingChanged(what, binding)]
 
-    def restore(self, exported: Iterable[Mapping[str, object]], now: float) -> list[Command]:
+    def restore(
+        self, exported: Iterable[Mapping[str, object]], now: float, origin: float
+    ) -> list[Command]:
         """Take over exported bindings; see `Registrar.restore`."""
         out: list[Command] = []
         for data in exported:
-            binding = Binding.from_data(data, now)
-            has_place = binding.flow.network in self._networks and len(self.bindings) < MAX_BINDINGS
+            binding = Binding.from_data(data, origin)
+            has_place = self._has_socket(binding.flow) and len(self.bindings) < MAX_BINDINGS
             if binding.expires_at <= now or not has_place:
                 continue
             if binding.flow.reliable:
                 binding.reachable = False
-            self._add(binding, now)
+            # Nobody has pinged it for as long as no process was there: it is half due already.
+            pause_s = self._networks[binding.flow.network].keepalive.interval_s / 2
+            self._add(binding, now - pause_s)
             out.append(BindingChanged("restored", binding))
         return out
+
+    def _has_socket(self, flow: Flow) -> bool:
+        """Whether a flow leaves by a socket that is still there: its pinhole knows no other."""
+        network = self._networks.get(flow.network)
+        return network is not None and any(
+            (one.transport, (one.bind, one.port)) == (flow.transport, flow.local)
+            for one in network.listeners
+        )
 
     def _add(self, binding: Binding, now: float) -> None:
         self._keepalives.forget(binding.token)

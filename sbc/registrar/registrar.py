@@ -89,17 +89,26 @@ class Registrar:
         """Every binding as plain data."""
         return [binding.to_data(now) for binding in self._bindings]
 
-    def restore(self, exported: Iterable[Mapping[str, object]], now: float) -> list[Command]:
+    def use_secret(self, secret: bytes) -> None:
+        """Make tokens with the key of the process before this one, so that they stay the same."""
+        self._names.use(secret)
+
+    def restore(
+        self, exported: Iterable[Mapping[str, object]], now: float, origin: float | None = None
+    ) -> list[Command]:
         """Take over exported bindings, for example those of the process before this one.
 
         Those that expired meanwhile, and those on networks that are no more, are left out. A
         connection does not outlive its process, so phones on one are unreachable until they
         register again.
 
+        Args:
+            origin: What the spans in the data count from, on this clock; `now` when None.
+
         Raises:
             ValueError: the data is no such export; what came before the fault is taken over.
         """
-        return self._lives.restore(exported, now)
+        return self._lives.restore(exported, now, now if origin is None else origin)
 
     # -- REGISTER ---------------------------------------------------------------------------
 

@@ -64,6 +64,10 @@ class Pseudonyms:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
+    def use(self, secret: bytes) -> None:
+        """Go on with another secret: names that were made before stay as they are."""
+        self._secret = secret
+
     def of(self, *parts: str) -> str:
         """16 hexadecimal digits that depend on all parts."""
         text = "\0".join(parts).encode("utf-8", "surrogateescape")
