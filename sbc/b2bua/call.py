@@ -55,6 +55,8 @@ class Candidate:
     their_host: str
     rules: MediaRules
     trusted: bool
+    routes: tuple[str, ...] = ()
+    """Route of the INVITE, the nearest hop first (RFC 3327 §5.2, RFC 3608 §6)."""
 
 
 @dataclass(slots=True)

@@ -226,6 +226,8 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     headers.append("To", identity(invite.headers.first("to") or "", leg.their_host, None))
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
+    for route in candidate.routes:
+        headers.append("Route", route)
     request = Request("INVITE", candidate.request_uri, headers)
     dress(call, leg, request, invite, sdp)
     call.setup = Exchange(

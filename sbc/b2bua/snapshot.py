@@ -61,6 +61,7 @@ class CandidateData(TypedDict):
     their_host: str
     rules: RulesData
     trusted: bool
+    routes: list[str]
 
 
 class EndingData(TypedDict):
@@ -210,6 +211,7 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "their_host": candidate.their_host,
         "rules": rules_to_data(candidate.rules),
         "trusted": candidate.trusted,
+        "routes": list(candidate.routes),
     }
 
 
@@ -222,6 +224,7 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         their_host=data["their_host"],
         rules=rules_from_data(data["rules"]),
         trusted=data["trusted"],
+        routes=tuple(data["routes"]),
     )
 
 

@@ -6,10 +6,11 @@ Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 from ipaddress import ip_address
 from typing import Final
+from urllib.parse import unquote
 
 from sbc.b2bua.call import Candidate
 from sbc.policy.access import BUILT_IN, decide
@@ -123,7 +124,8 @@ def candidates_for(
         if called is not None:
             if not called.reachable:
                 return unreachable(called)
-            return f"binding of {called.aor}", [_to_binding(force, called)]
+            flows = [one for one in registrar.flows_of(uri.user) if one.reachable]
+            return f"binding of {called.aor}", [_to_binding(force, one) for one in flows]
     choice = force.table.choose(caller.peer or None, flow.network, number_of(uri), uri.host)
     if choice.route is None:
         return Refusal(404, "no calls are taken for this destination", choice.why)
@@ -143,15 +145,28 @@ def candidates_for(
     return choice.why, found
 
 
+def by_service_route(binding: Binding | None, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates, those at the caller's registrar by the way that it wants (RFC 3608).
+
+    The way is the registrar's own business: it is never shown to the phone.
+    """
+    if binding is None or not binding.service_route:
+        return candidates
+    way = binding.service_route
+    return [
+        replace(one, routes=way) if one.peer == binding.registrar else one for one in candidates
+    ]
+
+
 def unreachable(called: Binding) -> Refusal:
     """Why a phone that registered is not called."""
     return Refusal(480, UNREACHABLE, f"the phone of {called.aor} does not answer keep-alives")
 
 
-def upstream_for(
+def upstreams_for(
     force: InForce, caller: Caller, request: Request, flow: Flow
-) -> Upstream | Refusal:
-    """The registrar that a REGISTER goes to.
+) -> list[Upstream] | Refusal:
+    """The registrars that a REGISTER goes to, the next one where the one before is silent.
 
     Raises:
         ParseError: To is malformed (400).
@@ -162,18 +177,25 @@ def upstream_for(
     )
     if choice.route is None:
         return Refusal(404, "no registrations are taken for this address", choice.why)
-    missing: list[str] = []
-    for peer in choice.peers:
-        for target in peer.targets:
-            for target_flow in flows_to(force, peer, target):
-                host = peer.domain or target_flow.remote[0]
-                port = target_flow.remote[1]
-                if peer.domain or port == DEFAULT_PORTS[target_flow.transport]:
-                    return Upstream(peer.name, target_flow, host, None)
-                return Upstream(peer.name, target_flow, host, port)
-        missing.append(_why_unreachable(force, peer, to))
-    said = "the registrar cannot be reached now"
-    return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
+    found = [
+        _upstream(peer, target_flow)
+        for peer in choice.peers
+        for target in peer.targets
+        for target_flow in flows_to(force, peer, target)
+    ]
+    if found:
+        return found
+    missing = "; ".join(_why_unreachable(force, peer, to) for peer in choice.peers)
+    return Refusal(503, "the registrar cannot be reached now", f"{choice.why}: {missing}")
+
+
+def _upstream(peer: Peer, flow: Flow) -> Upstream:
+    """A registrar over one flow: its domain, or the address if it has none."""
+    host, port = flow.remote
+    usual = port == DEFAULT_PORTS[flow.transport]
+    if peer.domain or usual:
+        return Upstream(peer.name, flow, peer.domain or host, None)
+    return Upstream(peer.name, flow, host, port)
 
 
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
@@ -249,6 +271,10 @@ def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
             usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
             port = "" if peer.domain or usual else f":{flow.remote[1]}"
             suffix = (";user=phone" if phone else "") + transport_param(flow.transport)
+            if uri.has_param("gr"):
+                # One phone of a user, or an anonymous name: only whoever made it can tell.
+                value = uri.param("gr")
+                suffix += ";gr" if value is None else f";gr={value}"
             found.append(
                 Candidate(
                     peer=peer.name,
@@ -267,11 +293,20 @@ def _to_phones(
     force: InForce, registrar: Registrar, peer: Peer, uri: Uri, flow: Flow
 ) -> list[Candidate]:
     """The phones of the called user, newest registration first; never the phone that calls."""
+    wanted = _instance_of(uri)
     return [
         _to_binding(force, binding)
         for binding in registrar.by_user(user_of(uri), peer.network)
-        if binding.flow != flow and force.table.endpoints(peer.network, binding.host) is peer
+        if binding.flow != flow
+        and force.table.endpoints(peer.network, binding.host) is peer
+        and wanted in (None, binding.instance)
     ]
+
+
+def _instance_of(uri: Uri) -> str | None:
+    """The one phone of a user that a GRUU means; None for all of them (RFC 5627 §3.2)."""
+    instance = uri.param("gr")
+    return unquote(instance) if instance else None
 
 
 def _to_binding(force: InForce, binding: Binding) -> Candidate:
@@ -284,6 +319,7 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
         their_host=binding.host,
         rules=peer.media if peer is not None else _ANY_MEDIA,
         trusted=force.networks[binding.flow.network].trusted,
+        routes=binding.path,
     )
 
 

@@ -23,8 +23,9 @@ from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
-from sbc.registrar.commands import GONE, BindingChanged, News
+from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
 from sbc.registrar.registrar import Registrar
+from sbc.registrar.relaying import Upstream
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -42,6 +43,9 @@ _SCHEMES = {
     "REGISTER": frozenset({"sip", "sips"}),
 }
 """The methods served outside calls, and the Request-URIs that each is served for."""
+
+REGISTRATION_OPTIONS = frozenset({"path", "outbound", "gruu"})
+"""What a REGISTER may require (RFC 3327, RFC 5626, RFC 5627)."""
 
 _IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
 """Methods that only a dialog, or a subscription, gives a meaning."""
@@ -140,6 +144,14 @@ class Reception:
         """Take note of what the registrar did."""
         if isinstance(news, BindingChanged):
             self._binding_changed(news)
+        elif isinstance(news, AnsweredInNeed):
+            self._log(
+                "warning",
+                "registrar silent",
+                registrar=news.registrar,
+                aor=news.binding.aor,
+                why="the phone was answered from what the registrar granted before",
+            )
         else:
             self._note_refusal(news.request, news.flow, news.refusal)
 
@@ -199,6 +211,8 @@ class Reception:
             self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
             return True
         unmet = [] if method == "INVITE" else unsupported_requirements(request)
+        if method == "REGISTER":
+            unmet = [option for option in unmet if option.lower() not in REGISTRATION_OPTIONS]
         if unmet:
             options = ", ".join(unmet)
             said = f"{options} is required, but not supported here"
@@ -223,12 +237,14 @@ class Reception:
             refusal = Refusal(482, "this REGISTER passed here before")
             self.refuse(key, request, flow, refusal, now)
             return
-        upstream = placing.upstream_for(self._force, caller, request, flow)
-        if isinstance(upstream, Refusal):
-            self.refuse(key, request, flow, upstream, now)
+        upstreams: list[Upstream] | Refusal = []
+        if not self._registrar.decides(caller.peer):
+            upstreams = placing.upstreams_for(self._force, caller, request, flow)
+        if isinstance(upstreams, Refusal):
+            self.refuse(key, request, flow, upstreams, now)
             return
         commands = self._registrar.register(
-            key, request, flow, upstream, endpoints=caller.peer, ref=self._agents.branch(), now=now
+            key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
         )
         self._agents.carry_out(REGISTRAR, commands, now)
 
@@ -263,7 +279,11 @@ class Reception:
             return Refusal(482, "this INVITE came another way already")
         if placing.is_loop(request, self._instance, mark):
             return Refusal(482, "this INVITE passed here before")
-        return placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        placed = placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        if isinstance(placed, Refusal):
+            return placed
+        route, candidates = placed
+        return route, placing.by_service_route(caller.binding, candidates)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], now: float

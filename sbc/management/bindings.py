@@ -36,13 +36,13 @@ class BindingRecords:
         """Keep what a binding is now, or that it is no more."""
         binding = change.binding
         if change.what in GONE:
-            self._forget(binding.token)
+            self._forget(binding.key)
             return
         if change.what == "restored":
             return
         epoch = self.epoch
         kept = json.dumps(binding.to_data(epoch), separators=(",", ":"))
-        self._put(binding.token, binding.expires_at - epoch, kept)
+        self._put(binding.key, binding.expires_at - epoch, kept)
 
 
 def read_kept(

@@ -31,7 +31,14 @@ class RegisterRefused(NamedTuple):
     refusal: Refusal
 
 
-News = BindingChanged | RegisterRefused
+class AnsweredInNeed(NamedTuple):
+    """Something to log: a phone was answered from what its silent registrar granted before."""
+
+    binding: Binding
+    registrar: str
+
+
+News = BindingChanged | RegisterRefused | AnsweredInNeed
 """What is nobody's to execute but worth a line in the log."""
 
 Command = Respond | SendRequest | Ping | News

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.registration import RELAYED, Registration
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -164,6 +165,8 @@ class Peer:
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    registration: Registration = RELAYED
+    """How phones register; only for `endpoints`."""
     where: str = ""
 
 
