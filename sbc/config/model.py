@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.registration import RegistrationSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -209,6 +210,10 @@ class PeerSection(Section):
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    registration: RegistrationSection = Field(
+        default=RegistrationSection(),
+        description="How its phones register. Only for `endpoints`.",
     )
 
 

@@ -3,6 +3,7 @@
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.registration import build_registration
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -78,6 +79,13 @@ class _PeerBuilder:
                 max_calls=section.limits.max_calls,
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
+            ),
+            registration=build_registration(
+                self._document,
+                (*path, "registration"),
+                section.registration,
+                kind=section.kind,
+                challenged=False,
             ),
             where=self._document.place(path, key=True).where,
         )

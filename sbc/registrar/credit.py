@@ -83,6 +83,9 @@ class Credit:
     told: Params
     """The registrar's parameters for it that the phone is told, besides expires."""
     proofs: tuple[Proof, ...]
+    doubtful: bool = False
+    """Whether the registrar may have changed its mind, since something said to it of this user
+    was never answered: then it is asked, if it can be."""
 
     def covers(self, request: Request, contact: NameAddr, now: float) -> bool:
         """Whether a REGISTER says the same again, within the life that was granted."""
@@ -94,7 +97,7 @@ class Credit:
 
     def has_enough(self, now: float) -> bool:
         """Whether so much is left that the registrar need not be asked."""
-        return self.until - now > self.granted_s * ENOUGH
+        return not self.doubtful and self.until - now > self.granted_s * ENOUGH
 
     def use(self, request: Request) -> None:
         """A REGISTER that is covered was answered: only later ones are, from now on."""
@@ -118,6 +121,7 @@ class Credit:
             "asked": self.asked,
             "told": [list(one) for one in self.told],
             "proofs": [list(proof) for proof in self.proofs],
+            "doubtful": self.doubtful,
         }
 
     @classmethod
@@ -137,6 +141,7 @@ class Credit:
             asked=str(data["asked"]),
             told=tuple((str(name), value) for name, value in told),
             proofs=tuple(Proof(*proof) for proof in proofs),
+            doubtful=bool(data["doubtful"]),
         )
 
 

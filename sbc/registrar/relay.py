@@ -256,6 +256,8 @@ class RegisterRelay:
 
     def _ask_next(self, pending: Pending, now: float) -> list[Command] | None:
         """Ask the next registrar, or answer in need; None when there is neither."""
+        if not pending.in_need:
+            self._doubt(pending, now)
         if pending.has_next:
             pending.position += 1
             return self._ask(pending, now)
@@ -268,6 +270,19 @@ class RegisterRelay:
             *self._absorb(pending, binding, now),
             AnsweredInNeed(binding, pending.upstream.peer),
         ]
+
+    def _doubt(self, pending: Pending, now: float) -> None:
+        """Rely less on what was granted to a user when something said of him is not answered.
+
+        What the phone itself said, a goodbye perhaps, may well have been done. What somebody else
+        said may be a stranger's, who shall not take away what helps while the registrar is silent.
+        """
+        to = pending.request.to.uri
+        for binding in self._bindings.of_user(user_of(to)):
+            if binding.aor == to.address_of_record and binding.credit is not None:
+                binding.credit.doubtful = True
+                if binding.flow == pending.flow:
+                    binding.credit.until = min(binding.credit.until, now)
 
     def _later(self, response: Response) -> int:
         """When phones may try again that an overloaded registrar turned away: not all at once."""

@@ -10,7 +10,8 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
-from sbc.routing.model import Keepalive, Listener, Network, NetworkAddress, Settings
+from sbc.routing.model import Keepalive, Listener, Network, NetworkAddress, Peer, Settings
+from sbc.routing.registration import RELAYED, Registration
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
@@ -35,12 +36,13 @@ def a_network(name: str, advertise: str, port: int, **rest: object) -> Network:
     return replace(network, **rest)  # type: ignore[arg-type]  # what the test says
 
 
-def settings(keepalive: Keepalive | None = None) -> Settings:
+def settings(keepalive: Keepalive | None = None, registration: Registration = RELAYED) -> Settings:
     networks = (
         a_network("outside", OUTSIDE, 5060, keepalive=keepalive or Keepalive()),
         a_network("inside", INSIDE, 5062, trusted=True),
     )
-    return Settings(networks, (), ())
+    phones = Peer("phones", "endpoints", "outside", registration=registration)
+    return Settings(networks, (phones,), ())
 
 
 class Desk:
