@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sbc.routing.registration import Registration
@@ -54,6 +54,9 @@ STEPS = st.tuples(
 )
 
 
+STAY = ("refresh", "phone", "first", "answered", 10.0, False)
+
+
 def a_message(kind: str, who: str, shown: str, cseq: int) -> bytes:
     name = "nobody" if shown == "none" else shown
     nonce, password = ("n2", "first") if shown == "fresh nonce" else ("n1", name)
@@ -77,6 +80,8 @@ def a_message(kind: str, who: str, shown: str, cseq: int) -> bytes:
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(STEPS, max_size=30))
+@example([STAY, ("goodbye", "phone", "first", "lost", 0.0, False), STAY])
+@example([STAY, ("all", "other", "first", "answered", 0.0, False), STAY])
 def test_a_cache_says_only_what_the_registrar_believes(steps):
     desk, core = Desk(configured(registration=CACHE)), Core()
     flows = {
