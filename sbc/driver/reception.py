@@ -17,6 +17,7 @@ from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
+from sbc.driver.present import Present
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
@@ -26,6 +27,7 @@ from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -74,6 +76,7 @@ class Reception:
         bindings: BindingRecords,
         admission: Admission,
         caps: PeerCaps,
+        logins: Logins,
         ports: NetworkPorts,
         log: Log,
         ids: IdSource,
@@ -89,6 +92,7 @@ class Reception:
         self._bindings = bindings
         self._admission = admission
         self._caps = caps
+        self._logins = logins
         self._ports = ports
         self._log = log
         self._ids = ids
@@ -102,12 +106,15 @@ class Reception:
         """Judge by another configuration from now on."""
         self._force = force
         self._caps.apply(call_limits(force))
+        self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
             networks=force.networks,
             ids=self._ids,
             ports=self._ports,
             instance=self._instance,
+            logins=self._logins,
+            plan=force.plan,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -267,6 +274,8 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        if caller.user:
+            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         self._calls.begin(call, now)
 
     def _placed(
@@ -279,7 +288,14 @@ class Reception:
             return Refusal(482, "this INVITE came another way already")
         if placing.is_loop(request, self._instance, mark):
             return Refusal(482, "this INVITE passed here before")
-        placed = placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        present = Present(
+            key=self._ids.token().encode(),
+            calls_with=self._caps.calls,
+            calls_at=self._calls.at,
+        )
+        placed = placing.candidates_for(
+            self._force, self._registrar, caller, request, flow, present
+        )
         if isinstance(placed, Refusal):
             return placed
         route, candidates = placed
@@ -317,6 +333,7 @@ class Reception:
         network = self._force.networks[flow.network]
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
+        peer = self._force.table.peer(caller.peer)
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -329,7 +346,8 @@ class Reception:
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
-            trusted=network.trusted,
+            trusted=network.trusted if peer is None else peer.is_trusted(network),
+            registered="" if caller.binding is None else caller.binding.user,
         )
         return Call(
             name=self._ids.token(),
