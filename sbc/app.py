@@ -114,6 +114,7 @@ class App:
             relay,
             self.transports,
             self.store,
+            self.bindings,
             self._locator,
             log,
             time.time,

@@ -14,6 +14,7 @@ from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
+from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
 
@@ -27,6 +28,7 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
+        bindings: BindingStore,
         locator: Locator,
         log: Log,
         wall: Callable[[], float],
@@ -35,6 +37,7 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
+        self._bindings = bindings
         self._locator = locator
         self._log = log
         self._wall = wall
@@ -71,6 +74,11 @@ class Views:
             "calls": len(board.calls),
             "calls_total": board.calls.total,
             "registrations": len(board.registrar.bindings),
+            "registers": {
+                "waiting": board.registrar.pending,
+                "absorbed": board.registrar.absorbed,
+                **asdict(self._bindings.statistics),
+            },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
             "owned_transactions": board.outbox.owned,

@@ -9,6 +9,7 @@ from typing import Self, cast
 
 from sbc.registrar.credit import Credit
 from sbc.routing.facing import is_unroutable
+from sbc.routing.registration import RegistrationMode
 from sbc.sip.flow import Flow, FlowData, flow_from_data, flow_to_data
 from sbc.sip.message import Request
 from sbc.sip.transaction.response_path import DEFAULT_PORT, is_same_host
@@ -62,7 +63,7 @@ class Binding:
     endpoints: str
     """Configured peer (kind endpoints) that the phone belongs to; ``""`` for none."""
     registrar: str
-    """Configured peer that accepted the registration."""
+    """Configured peer that accepted the registration; ``""`` where we did."""
     expires_at: float
     nat: NatEvidence
     user_agent: str = ""
@@ -91,6 +92,13 @@ class Binding:
     def key(self) -> str:
         """What makes it this one: its token, and the flow if the phone keeps several."""
         return f"{self.token}.{self.reg_id}" if self.reg_id else self.token
+
+    @property
+    def mode(self) -> RegistrationMode:
+        """Who decided on it."""
+        if not self.registrar:
+            return "local"
+        return "relay" if self.credit is None else "cache"
 
     @property
     def kept_until(self) -> float:
