@@ -60,6 +60,8 @@ from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
 _WORLD = WorldPlan()
+_PEER = "peer "
+"""What no address begins with."""
 
 
 @dataclass(slots=True)
@@ -111,14 +113,23 @@ UNREACHABLE: Final = "the called party cannot be reached now"
 """What is said of anybody who cannot be called, whatever the reason is."""
 
 
-def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow) -> Caller:
+def identify(
+    force: InForce,
+    registrar: Registrar,
+    request: Request,
+    flow: Flow,
+    proven: tuple[str, ...] = (),
+) -> Caller:
     """Classify the source of a request outside any dialog, and decide on it.
+
+    Args:
+        proven: what the client's certificate of the connection proves.
 
     Raises:
         ParseError: a header that says who sends it is malformed (400).
     """
     network = force.networks[flow.network]
-    peer = force.table.classify(flow.network, flow.remote[0])
+    peer = force.table.sender(flow, proven)
     binding = _registered(registrar, request, flow)
     facts = Facts(
         network=flow.network,
@@ -145,6 +156,28 @@ def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow)
         decision=decision,
         known=known,
     )
+
+
+def counted_as(force: InForce, flow: Flow, proven: tuple[str, ...]) -> str:
+    """What the rate of messages on a flow is counted by.
+
+    Returns:
+        The peer that the connection proves, wherever it comes from, or the address.
+    """
+    if proven or flow.peer:
+        peer = force.table.sender(flow, proven)
+        if peer is not None:
+            return _PEER + peer.name
+    return flow.remote[0]
+
+
+def known_peer(force: InForce, network: str, counted: str) -> str | None:
+    """The peer that something `counted_as` belongs to."""
+    if counted.startswith(_PEER):
+        peer = force.table.peer(counted.removeprefix(_PEER))
+    else:
+        peer = force.table.classify(network, counted)
+    return peer.name if peer is not None else None
 
 
 def candidates_for(

@@ -18,6 +18,7 @@ from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.registering import Registering
 from sbc.routing.registration import RELAYED, Registration
 from sbc.routing.tls import NetworkTls, PeerTls
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -83,6 +84,8 @@ class Network:
     keepalive: Keepalive = Keepalive()
     tls: NetworkTls | None = None
     """How its TLS listeners answer; None without any."""
+    websocket: WebSocketRules | None = None
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:

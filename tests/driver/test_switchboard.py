@@ -265,5 +265,5 @@ def test_a_phone_on_a_connection_is_pinged_on_it():
     register(board, flow=flow)
     (ping,) = board.wait(25)
     assert (ping.title, ping.flow, ping.data) == ("ping", flow, b"\r\n\r\n")
-    board.switchboard.flow_closed(flow, board.now)
+    board.switchboard.flow_closed(flow, "closed by the peer", board.now)
     assert board.wait(100) == []

@@ -95,9 +95,18 @@ class FakeWire:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.proven: list[Flow] = []
+        self.certificates: dict[Flow, tuple[str, ...]] = {}
+        """What the client of a flow has proven by its certificate."""
 
     def send(self, flow: Flow, data: bytes) -> None:
         self.sent.append(Sent(flow, data))
+
+    def prove(self, flow: Flow) -> None:
+        self.proven.append(flow)
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        return self.certificates.get(flow, ())
 
     def take(self) -> list[Sent]:
         sent, self.sent = self.sent, []
