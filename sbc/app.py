@@ -66,6 +66,7 @@ class App:
             ids=SystemEntropy(),
             wall=time.time,
             message_limits=configuration.message_limits,
+            now=trio.current_time(),
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
@@ -195,7 +196,8 @@ class App:
 
     def _resolved(self, name: str, addresses: Addresses) -> None:
         self.log.info("name resolved", name=name, addresses=list(addresses))
-        self.switchboard.resolved(self._addresses.known)
+        self.switchboard.resolved(self._addresses.known, trio.current_time())
+        self.loop.changed()
 
 
 class _Wire:

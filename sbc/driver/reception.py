@@ -19,6 +19,7 @@ from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.tally import Tally
+from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
@@ -70,6 +71,7 @@ class Reception:
         registrar: Registrar,
         admission: Admission,
         caps: PeerCaps,
+        health: Health,
         ports: NetworkPorts,
         log: Log,
         ids: IdSource,
@@ -84,6 +86,7 @@ class Reception:
         self._registrar = registrar
         self._admission = admission
         self._caps = caps
+        self._health = health
         self._ports = ports
         self._log = log
         self._ids = ids
@@ -232,7 +235,7 @@ class Reception:
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark)
+        placed = self._placed(request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, placed, now)
             return
@@ -252,7 +255,7 @@ class Reception:
         self._calls.begin(call, now)
 
     def _placed(
-        self, request: Request, flow: Flow, caller: Caller, mark: str
+        self, request: Request, flow: Flow, caller: Caller, mark: str, now: float
     ) -> tuple[str, list[Candidate]] | Refusal:
         """Where an INVITE goes and why there, unless it is none to be placed."""
         if self.draining:
@@ -263,6 +266,7 @@ class Reception:
             return Refusal(482, "this INVITE passed here before")
         present = Present(
             key=self._ids.token().encode(),
+            usable=lambda hop: self._health.admits(hop, now),
             calls_with=self._caps.calls,
             calls_at=self._calls.at,
         )

@@ -29,6 +29,7 @@ from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.hop_watch import HopWatch
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce
@@ -64,12 +65,14 @@ class Switchboard:
         ids: IdSource,
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
+        now: float = 0.0,
     ) -> None:
         """Start without calls.
 
         Args:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
+            now: Monotonic seconds of the start, from which on hops are watched.
         """
         self.force = force
         self.tally = Tally()
@@ -98,6 +101,7 @@ class Switchboard:
         )
         self._instance = ids.token()[:8]
         self.agents = Agents(self.outbox, iter(self._branch, ""))
+        self.hops = HopWatch(self.agents, log, seed & 0x7FFFFFFF)
         self.reception = Reception(
             force,
             layer=self.layer,
@@ -108,6 +112,7 @@ class Switchboard:
             registrar=self.registrar,
             admission=self.admission,
             caps=caps,
+            health=self.hops.health,
             ports=self.ports,
             log=log,
             ids=ids,
@@ -115,6 +120,8 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
+        self.calls.hop_seen = self.hops.seen
+        self.hops.configure(force, now)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -146,6 +153,7 @@ class Switchboard:
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
+        self.hops.health.flow_failed(flow, why)
         self._contain(partial(self._fail_transactions, flow, now))
 
     def flow_closed(self, flow: Flow, now: float) -> None:
@@ -187,9 +195,9 @@ class Switchboard:
         self._contain(partial(self._configure, before, now))
         return False
 
-    def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+    def resolved(self, addresses: Mapping[str, tuple[str, ...]], now: float) -> None:
         """Use newly resolved addresses of the peers' host names."""
-        self._contain(partial(self._resolved, addresses))
+        self._contain(partial(self._resolved, addresses, now))
 
     def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
         """Take over bindings that `registrar.export` gave.
@@ -393,22 +401,23 @@ class Switchboard:
         self.layer.abandon(output.key, now)
 
     def _configure(self, force: InForce, now: float) -> None:
-        self._judge_by(force)
+        self._judge_by(force, now)
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
 
-    def _resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+    def _resolved(self, addresses: Mapping[str, tuple[str, ...]], now: float) -> None:
         force = self.force
         table = force.table.with_addresses(addresses)
-        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
+        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)), now)
         moved = set(chain(*force.addresses.values())) ^ set(chain(*addresses.values()))
         self.admission.peers_moved(self._known_peer, moved)
 
-    def _judge_by(self, force: InForce) -> None:
+    def _judge_by(self, force: InForce, now: float) -> None:
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
+        self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         peer = self.force.table.classify(network, host)

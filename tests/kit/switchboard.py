@@ -208,6 +208,7 @@ class Board:
             log=self.log,
             ids=self.ids,
             wall=lambda: 1.7e9,
+            now=self.now,
         )
 
     def give(self, flow: Flow, message: Message | bytes | str) -> list[Sent]:
