@@ -104,6 +104,7 @@ class App:
                 "calls": lambda _: self._views.calls(),
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
+                "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,

@@ -82,6 +82,7 @@ class _PeerBuilder:
                 max_calls=section.limits.max_calls,
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
+                max_kbps=section.limits.max_kbps,
             ),
             balance=sharing_of(section),
             failover=section.failover.rule(),

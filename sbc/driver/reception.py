@@ -12,6 +12,7 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.agents import Agents
+from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, told_of
 from sbc.driver.outbox import Outbox
@@ -241,7 +242,8 @@ class Reception:
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
-        allowed = self._within_caps(call.name, caller.peer, candidates, now)
+        kbps = offered_kbps(request) if self._caps.weighs else 0
+        allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
             self.refuse(key, request, flow, refusal, now)
@@ -273,18 +275,18 @@ class Reception:
         return placing.candidates_for(self._force, self._registrar, caller, request, flow, present)
 
     def _within_caps(
-        self, name: str, caller: str, candidates: list[Candidate], now: float
+        self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
     ) -> list[Candidate] | Decision:
         """Count a call for its peers: the candidates from the first on that has room for it."""
         if caller:
-            decision = self._caps.begin(caller, name, now)
+            decision = self._caps.begin(caller, name, now, kbps)
             if not decision.allowed:
                 return decision
         refusal: Decision | None = None
         for number, candidate in enumerate(candidates):
             if not candidate.peer:
                 return candidates[number:]
-            decision = self._caps.begin(candidate.peer, name, now)
+            decision = self._caps.begin(candidate.peer, name, now, kbps)
             if decision.allowed:
                 return candidates[number:]
             refusal = refusal or decision
@@ -343,7 +345,11 @@ def call_limits(force: InForce) -> dict[str, CallLimits]:
     """The caps of every peer."""
     return {
         peer.name: CallLimits(
-            peer.limits.max_calls, peer.limits.calls_per_second, peer.limits.burst, peer.where
+            peer.limits.max_calls,
+            peer.limits.calls_per_second,
+            peer.limits.burst,
+            peer.where,
+            peer.limits.max_kbps,
         )
         for peer in force.settings.peers
     }

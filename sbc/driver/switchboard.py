@@ -84,8 +84,8 @@ class Switchboard:
         self.ports = NetworkPorts(force.settings.networks, seed)
         self.layer = TransactionLayer()
         self.outbox = Outbox(self.layer, wire, relay, self.ports, log)
-        caps = PeerCaps({})
-        self.calls = Calls(self.outbox, caps, self.ports, records, log, self.tally)
+        self.caps = PeerCaps({})
+        self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(force.policy, _trust(force), self._known_peer)
         self.door = Door(
@@ -111,7 +111,7 @@ class Switchboard:
             calls=self.calls,
             registrar=self.registrar,
             admission=self.admission,
-            caps=caps,
+            caps=self.caps,
             health=self.hops.health,
             ports=self.ports,
             log=log,

@@ -11,6 +11,7 @@ from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
 from sbc.management.log import Log
+from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
 from sbc.resolver.addresses import PeerAddresses
 from sbc.routing.facing import bracketed
@@ -54,6 +55,10 @@ class Views:
     def registrations(self) -> list[Row]:
         """Every binding."""
         return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
+
+    def peers(self) -> list[Row]:
+        """Every place that a target of a peer stands for."""
+        return peers_listing(self._switchboard, trio.current_time())
 
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
