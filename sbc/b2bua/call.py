@@ -59,6 +59,8 @@ class Candidate:
     their_host: str
     rules: MediaRules
     trusted: bool
+    note: str = ""
+    """What was done to the called number for it; empty for nothing."""
     failover: Failover = DEFAULT_FAILOVER
     """When the next candidate is tried in place of this one."""
 

@@ -50,6 +50,11 @@ def start_timers(call: Call) -> None:
     call.timers.setdefault(Timer.NO_ANSWER, call.now + timers.no_answer_s)
 
 
+def asked_again(call: Call) -> None:
+    """The INVITE left once more, with credentials: it may be as silent as the first."""
+    call.timers[Timer.TRY] = call.now + call.candidate.failover.timeout_s
+
+
 def heard(call: Call, response: Response) -> None:
     """The candidate being tried answered something: note what that says of its hop.
 

@@ -46,9 +46,11 @@ class LegData(TypedDict):
     local_tag: str
     call_id: str
     trusted: bool
+    registered: str
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
+    proofs: list[list[str]]
 
 
 class ExchangeData(TypedDict):
@@ -64,6 +66,7 @@ class ExchangeData(TypedDict):
     """Offers, late, provisional, final, cancel wanted, cancel sent."""
     cancel_reason: str | None
     sent: MessageData | None
+    answered: int
 
 
 class PassedOverData(TypedDict):
@@ -154,9 +157,11 @@ def leg_to_data(leg: Leg) -> LegData:
         "local_tag": leg.local_tag,
         "call_id": leg.call_id,
         "trusted": leg.trusted,
+        "registered": leg.registered,
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
+        "proofs": [[name, value] for name, value in leg.proofs],
     }
 
 
@@ -176,9 +181,11 @@ def leg_from_data(data: LegData) -> Leg:
         local_tag=data["local_tag"],
         call_id=data["call_id"],
         trusted=data["trusted"],
+        registered=data["registered"],
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),
+        proofs=tuple((name, value) for name, value in data["proofs"]),
     )
 
 
@@ -202,6 +209,7 @@ def exchange_to_data(exchange: Exchange) -> ExchangeData:
         ],
         "cancel_reason": exchange.cancel_reason,
         "sent": None if sent is None else message_to_data(sent),
+        "answered": exchange.answered,
     }
 
 
@@ -223,6 +231,7 @@ def exchange_from_data(data: ExchangeData) -> Exchange:
         cancel_sent=cancel_sent,
         cancel_reason=data["cancel_reason"],
         sent=None if data["sent"] is None else request_from_data(data["sent"]),
+        answered=data["answered"],
     )
 
 

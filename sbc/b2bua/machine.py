@@ -8,7 +8,17 @@ raises for what the network did.
 
 from collections.abc import Callable
 
-from sbc.b2bua import answering, ending, hunting, inside, passing, refusing, replies, setup
+from sbc.b2bua import (
+    answering,
+    credentials,
+    ending,
+    hunting,
+    inside,
+    passing,
+    refusing,
+    replies,
+    setup,
+)
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NO_ANSWER, RECOVERY_ON_TIMER_EXPIRY, TEMPORARY_FAILURE, Ending
 from sbc.b2bua.commands import Command
@@ -24,8 +34,9 @@ from sbc.b2bua.events import (
     RequestFailed,
     RequestReceived,
 )
-from sbc.b2bua.leg import LegState
+from sbc.b2bua.leg import Exchange, LegState
 from sbc.b2bua.table import Action, Happening, State, next_of
+from sbc.sip.message import Response
 from sbc.sip.timers import T2
 from sbc.sip.user import Respond
 from sbc.state.cdr import EndedBy
@@ -112,6 +123,8 @@ def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
     status = event.response.status
     exchange = call.exchanges.get(event.ref)
     if exchange is not None:
+        if credentials.answer_challenge(call, exchange, event.response):
+            return Happening.NOTE
         if exchange.method == "BYE" and status >= 200:
             return _leg_done(call, event.ref)
         return Happening.REPLY
@@ -124,12 +137,21 @@ def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
         if status in _NOT_TOLD and call.state is not State.CANCELLING:
             return Happening.NOTE
         return Happening.PROGRESS
-    call.setup.final = True
-    if status < 300:
+    return _weigh_final(call, call.setup, event.response)
+
+
+def _weigh_final(call: Call, invite: Exchange, response: Response) -> Happening:
+    if credentials.answer_challenge(call, invite, response):
+        hunting.asked_again(call)
+        return Happening.NOTE
+    invite.final = True
+    if response.status < 300:
         return Happening.ANSWER
-    if setup.wants_plain(call, status):
+    if setup.wants_plain(call, response.status):
         return Happening.RETRY
-    if hunting.leads_on(call, status) and hunting.goes_on(call):
+    # That a peer refuses our account says nothing of the callee.
+    of_the_way = bool(credentials.refused_text(call, call.b, response))
+    if (of_the_way or hunting.leads_on(call, response.status)) and hunting.goes_on(call):
         return Happening.RETRY
     return Happening.REFUSED
 

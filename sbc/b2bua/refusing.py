@@ -5,6 +5,7 @@ Spec: RFC 3261 §16.7 (mapping of failures), §21.5.4 (503), RFC 3326 (Reason).
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
+from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
 from sbc.b2bua.hunting import best, concerns_callee
@@ -21,6 +22,11 @@ def relay_refusal(call: Call, event: Event) -> State:
     response = call.refused
     if isinstance(event, ReplyReceived):
         learn_uuid(call, call.b, event.response)
+        refused = refused_text(call, call.b, event.response)
+        if refused:
+            said = "the next hop does not take this call"
+            final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
+            return finish(call)
         response = best(response, event.response)
     elif response is not None and not concerns_callee(response.status):
         response = None
@@ -69,7 +75,7 @@ def failure_text(call: Call, event: Event) -> str:
     if isinstance(event, GaveUp):
         return f"{place}: {event.ending.text}"
     assert isinstance(event, RequestFailed)
-    return f"{place}: {event.why}"
+    return f"{place}: {event.why}" + (f" ({event.detail})" if event.detail else "")
 
 
 def _mapped(response: Response) -> tuple[int, str]:
@@ -88,5 +94,6 @@ def _failure_ending(event: Event) -> Ending:
     assert isinstance(event, RequestFailed)
     if event.why == "timeout":
         return Ending(504, q850_of(504), EndedBy.TIMEOUT, "the next hop did not answer the INVITE")
-    text = "the INVITE could not be sent to the next hop"
-    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text)
+    said = "the INVITE could not be sent to the next hop"
+    text = f"{said}: {event.detail}" if event.detail else said
+    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text, said)

@@ -10,6 +10,7 @@ from sbc.b2bua import hunting, negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
 from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of
 from sbc.b2bua.context import Context
+from sbc.b2bua.credentials import branch, via
 from sbc.b2bua.ending import WORD, cancel, finish, release_media, stop_timers
 from sbc.b2bua.events import (
     CancelReceived,
@@ -23,17 +24,18 @@ from sbc.b2bua.leg import Exchange, Leg
 from sbc.b2bua.messages import (
     answer,
     body_kind,
-    branch,
     dress,
     has_sdp,
     learn_uuid,
+    passage,
     reason_given,
 )
 from sbc.b2bua.negotiate import Unacceptable
 from sbc.b2bua.passing import pass_over
 from sbc.b2bua.refusing import failure_text, final_to_caller, policy_ending, refuse
 from sbc.b2bua.table import State
-from sbc.policy.topology import NIL_UUID, identity, unsupported_requirements
+from sbc.policy.identity import callee_shown, caller_shown
+from sbc.policy.topology import NIL_UUID, unsupported_requirements
 from sbc.routing.facing import contact_of, sent_by
 from sbc.sdp.offer_answer import NegotiationState
 from sbc.sip.dialog import Dialog
@@ -214,15 +216,20 @@ def _offer_and_invite(call: Call, invite: Request) -> None:
 
 def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     leg, candidate = call.b, call.candidate
+    if candidate.note:
+        call.note("decision", candidate.note, B)
     ref = branch(call)
     headers = Headers()
-    rport = "" if leg.flow.reliable else ";rport"
-    headers.append("Via", f"SIP/2.0/{leg.flow.transport.upper()} {leg.sent_by};branch={ref}{rport}")
+    headers.append("Via", via(leg, ref))
     headers.append("Max-Forwards", str(call.max_forwards))
-    headers.append(
-        "From", identity(invite.headers.first("from") or "", leg.our_host, leg.local_tag)
-    )
-    headers.append("To", identity(invite.headers.first("to") or "", leg.their_host, None))
+    way = passage(call, call.a, leg)
+    for name, shown in (
+        ("From", caller_shown(invite, way, leg.local_tag)),
+        ("To", callee_shown(invite, way, leg.their_host)),
+    ):
+        headers.append(name, shown.value)
+        if shown.why:
+            call.note("decision", shown.why, B)
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
     request = Request("INVITE", candidate.request_uri, headers)

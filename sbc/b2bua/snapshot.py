@@ -63,6 +63,7 @@ class CandidateData(TypedDict):
     their_host: str
     rules: RulesData
     trusted: bool
+    note: str
     failover: tuple[list[int], float, float]
     """Codes, seconds until a try counts as silent, seconds of all tries."""
 
@@ -218,6 +219,7 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "their_host": candidate.their_host,
         "rules": rules_to_data(candidate.rules),
         "trusted": candidate.trusted,
+        "note": candidate.note,
         "failover": (sorted(failover.codes), failover.timeout_s, failover.budget_s),
     }
 
@@ -232,6 +234,7 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         their_host=data["their_host"],
         rules=rules_from_data(data["rules"]),
         trusted=data["trusted"],
+        note=data["note"],
         failover=Failover(frozenset(codes), timeout_s, budget_s),
     )
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.authentication import AuthenticationSection
 from sbc.config.balancing import (
     BalanceWord,
     FailoverSection,
@@ -12,6 +13,11 @@ from sbc.config.balancing import (
     ShareEntry,
     TargetEntry,
 )
+from sbc.config.identity import IdentitySection
+from sbc.config.names import DnsSection
+from sbc.config.numbers import NumbersSection
+from sbc.config.tls import NetworkTlsSection, PeerTlsSection
+from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -44,7 +50,7 @@ Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$"),
+    _string("udp/5060", pattern=r"^(udp|tcp|tls)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
@@ -136,6 +142,9 @@ class NetworkSection(Section):
     keepalive: KeepaliveSection = Field(
         default=KeepaliveSection(), description="Keep-alives to registered phones behind NAT."
     )
+    tls: NetworkTlsSection = Field(
+        default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
+    )
 
 
 class MediaSection(Section):
@@ -216,9 +225,27 @@ class PeerSection(Section):
         "`address`. For `endpoints`: the domain that tells several of them on one network apart.",
         examples=["pbx.example.com"],
     )
+    authentication: AuthenticationSection = Field(
+        default=AuthenticationSection(), description="Who proves to whom who they are."
+    )
+    register_: RegisterSection | None = Field(
+        default=None,
+        alias="register",
+        description="Of a trunk that wants us to register; without it we do not.",
+    )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    numbers: NumbersSection = Field(
+        default=NumbersSection(), description="In which form it sends and wants numbers."
+    )
+    identity: IdentitySection = Field(
+        default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
+    tls: PeerTlsSection = Field(
+        default=PeerTlsSection(),
+        description="Whose certificate it has, and what we show it. Not for `endpoints`.",
     )
     balance: BalanceWord = "order"
     hash_on: HashWord = "caller"
@@ -364,6 +391,7 @@ class SbcFile(Section):
     media: MediaEngineSection = Field(
         default=MediaEngineSection(), description="The engine that relays media."
     )
+    dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
         description="Directory for call records and the control socket, relative to this file. It "

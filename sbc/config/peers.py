@@ -1,9 +1,14 @@
 """Peers: where they are, who they are taken for, and what is too generous."""
 
+from sbc.config.authentication import ReadText, build_authentication, check_realms
 from sbc.config.balancing import check_balance, check_health, sharing_of, targets_of
+from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.numbers import build_numbers
+from sbc.config.tls import TlsBuilder
+from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -14,18 +19,28 @@ _WIDE = {4: 8, 6: 16}
 
 
 def build_peers(
-    document: Document, model: SbcFile, networks: tuple[Network, ...], machine: Machine
+    document: Document,
+    model: SbcFile,
+    networks: tuple[Network, ...],
+    machine: Machine,
+    read: ReadText,
 ) -> tuple[Peer, ...]:
-    """The peers; what is wrong with them is reported in the document."""
-    builder = _PeerBuilder(document, model, networks, machine)
+    """The peers; what is wrong with them is reported in the document.
+
+    Args:
+        read: reads a file of users; raises OSError or ValueError.
+    """
+    builder = _PeerBuilder(document, model, networks, machine, read)
     peers = tuple(builder.peer(name, section) for name, section in model.peers.items())
     _check_sources_differ(document, peers)
     _check_endpoints_differ(document, peers)
+    check_realms(document, peers)
+    check_contacts(document, peers)
     return peers
 
 
 class _PeerBuilder:
-    __slots__ = ("_document", "_model", "_networks", "_ours", "_srtp")
+    __slots__ = ("_document", "_model", "_networks", "_ours", "_read", "_srtp", "_tls")
 
     def __init__(
         self,
@@ -33,12 +48,15 @@ class _PeerBuilder:
         model: SbcFile,
         networks: tuple[Network, ...],
         machine: Machine,
+        read: ReadText,
     ) -> None:
         self._document = document
+        self._read = read
         self._model = model
         self._networks = {network.name: network for network in networks}
         self._srtp = machine.srtp(model.media.engine == "native")
         self._ours = {host for hosts in machine.interfaces().values() for host in hosts}
+        self._tls = TlsBuilder(document, machine.clock())
 
     def peer(self, name: str, section: PeerSection) -> Peer:
         path: Path = ("peers", name)
@@ -63,6 +81,25 @@ class _PeerBuilder:
             self._check_addressed(section, path, network, targets)
         check_balance(self._document, path, section, [t.rank for t in targets], "address")
         check_health(self._document, path, section.health)
+        account, realm = build_authentication(
+            self._document,
+            (*path, "authentication"),
+            section.authentication,
+            kind=section.kind,
+            domain=section.domain,
+            read=self._read,
+        )
+        registering = None
+        if section.register_ is not None:
+            registering = build_registering(
+                self._document,
+                (*path, "register"),
+                section.register_,
+                kind=section.kind,
+                targets=targets,
+                domain=section.domain,
+                account=account,
+            )
         return Peer(
             name=name,
             kind=section.kind,
@@ -70,7 +107,8 @@ class _PeerBuilder:
             targets=targets,
             sources=section.sources or _numeric_sources(targets),
             sources_given=bool(section.sources),
-            domain=section.domain,
+            # What we register as is who our callers are there, and whom they call.
+            domain=section.domain or (registering.domain if registering is not None else None),
             media=MediaRules(
                 srtp=section.media.srtp,
                 suites=self._suites(section, path),
@@ -84,9 +122,19 @@ class _PeerBuilder:
                 burst=section.limits.burst,
                 max_kbps=section.limits.max_kbps,
             ),
+            account=account,
+            realm=realm,
+            numbers=build_numbers(self._document, section.numbers, (*path, "numbers")),
+            identity=build_identity(
+                self._document, section.identity, section.kind, network, (*path, "identity")
+            ),
+            tls=None
+            if section.kind == "endpoints"
+            else self._tls.peer(section.tls, path, network, section.domain, targets),
             balance=sharing_of(section),
             failover=section.failover.rule(),
             health=section.health.rule(),
+            registering=registering,
             where=self._document.place(path, key=True).where,
         )
 
@@ -108,7 +156,7 @@ class _PeerBuilder:
         return left
 
     def _check_endpoints(self, section: PeerSection, path: Path) -> None:
-        for key in ("address", "sources", "balance", "health"):
+        for key in ("address", "sources", "tls", "balance", "health"):
             if key in section.model_fields_set:
                 self._document.report(
                     (*path, key),
@@ -124,7 +172,11 @@ class _PeerBuilder:
         network: Network | None,
         targets: tuple[Target, ...],
     ) -> None:
-        if not section.address and not section.sources:
+        proves_itself = (
+            section.authentication.identify == "credentials"
+            or section.tls.client_certificate == "required"
+        )
+        if not section.address and not section.sources and not proves_itself:
             self._document.report(
                 (*path, "address"),
                 f"a {section.kind} needs an address",
@@ -167,6 +219,9 @@ class _PeerBuilder:
         line = self._document.place(("networks", network.name), key=True).line
         transports = {listener.transport for listener in network.listeners}
         transport = target.transport or "udp"
+        is_open = target.port is None and target.transport is None
+        if is_open and single_host(target.host) is None and transports & {"udp", "tcp", "tls"}:
+            return
         if transport not in transports:
             self._document.report(
                 path,

@@ -66,7 +66,8 @@ def _reference(field: dict[str, Any]) -> str | None:
     """The definition that a field's value, entries or members have."""
     patterns = field.get("patternProperties", {})
     inner = field.get("additionalProperties") or next(iter(patterns.values()), None)
-    for candidate in (field, *field.get("anyOf", ()), field.get("items"), inner):
+    members = inner.get("anyOf", ()) if isinstance(inner, dict) else ()
+    for candidate in (field, *field.get("anyOf", ()), field.get("items"), inner, *members):
         if isinstance(candidate, dict) and "$ref" in candidate:
             return str(candidate["$ref"]).rsplit("/", 1)[-1]
     either = [one for one in field.get("anyOf", ()) if "anyOf" in one]

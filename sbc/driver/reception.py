@@ -28,6 +28,7 @@ from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import BindingChanged, News
 from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -73,6 +74,7 @@ class Reception:
         admission: Admission,
         caps: PeerCaps,
         health: Health,
+        logins: Logins,
         ports: NetworkPorts,
         log: Log,
         ids: IdSource,
@@ -88,6 +90,7 @@ class Reception:
         self._admission = admission
         self._caps = caps
         self._health = health
+        self._logins = logins
         self._ports = ports
         self._log = log
         self._ids = ids
@@ -101,12 +104,15 @@ class Reception:
         """Judge by another configuration from now on."""
         self._force = force
         self._caps.apply(call_limits(force))
+        self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
             networks=force.networks,
             ids=self._ids,
             ports=self._ports,
             instance=self._instance,
+            logins=self._logins,
+            plan=force.plan,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -254,6 +260,8 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        if caller.user:
+            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         self._calls.begin(call, now)
 
     def _placed(
@@ -306,6 +314,7 @@ class Reception:
         network = self._force.networks[flow.network]
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
+        peer = self._force.table.peer(caller.peer)
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -318,7 +327,8 @@ class Reception:
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
-            trusted=network.trusted,
+            trusted=network.trusted if peer is None else peer.is_trusted(network),
+            registered="" if caller.binding is None else caller.binding.user,
         )
         return Call(
             name=self._ids.token(),

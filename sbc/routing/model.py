@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.accounts import Account, Realm
 from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
 from sbc.routing.failover import SILENT, FailoverRule
 from sbc.routing.hops import UNASKED, HealthRule
+from sbc.routing.identity import BY_NETWORK, IdentityRules
+from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.routing.registering import Registering
+from sbc.routing.tls import NetworkTls, PeerTls
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -75,6 +81,10 @@ class Network:
     media_dscp: int = 46
     signalling_dscp: int = 24
     keepalive: Keepalive = Keepalive()
+    tls: NetworkTls | None = None
+    """How its TLS listeners answer; None without any."""
+    websocket: WebSocketRules | None = None
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:
@@ -169,18 +179,32 @@ class Peer:
     """In order of preference; empty for `endpoints`, which are reached by their bindings."""
     sources: tuple[IpNetwork, ...] = ()
     """Which source addresses are this peer. The addresses behind the names in `targets` are added
-    by `RoutingTable.with_addresses` when `sources_given` is false."""
+    by `RoutingTable.with_locations` when `sources_given` is false."""
     sources_given: bool = False
     """Whether the operator wrote `sources`, so that target addresses are not added."""
     domain: str | None = None
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    account: Account | None = None
+    """By which we answer its challenges; None to pass them through."""
+    realm: Realm | None = None
+    """What its requests are challenged for; None to let them pass."""
+    numbers: NumberRules = AS_WRITTEN
+    identity: IdentityRules = BY_NETWORK
+    tls: PeerTls | None = None
+    """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
     balance: Balance = IN_ORDER
     """How its targets share calls."""
     failover: FailoverRule = SILENT
     health: HealthRule = UNASKED
+    registering: Registering | None = None
+    """How we register with it; None where that is not wanted."""
     where: str = ""
+
+    def is_trusted(self, network: Network) -> bool:
+        """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""
+        return network.trusted if self.identity.trust is None else self.identity.trust
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sbc.sip.transaction.tables import (
     NON_INVITE_SERVER,
     State,
 )
+from sbc.trunks.diagram import registration_diagram
 
 PAGE = Path(__file__).parents[2] / "sbc" / "DESIGN.md"
 BLOCK = re.compile(r"(<!-- diagram: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -38,6 +39,7 @@ def drawn() -> dict[str, str]:
         "call": call_diagram(),
         "negotiation": negotiation_diagram(),
         "health": health_diagram(),
+        "trunk-registration": registration_diagram(),
     }
 
 
