@@ -3,12 +3,14 @@
 One row for each place that a target stands for, and one for a target that stands for none now.
 """
 
-from sbc.driver.placing import InForce, ways_to
+from sbc.driver.placing import InForce, located, ways_to
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row
 from sbc.routing.facing import host_port
 from sbc.routing.hops import Hop
 from sbc.routing.model import Peer, Target
+
+_NO_LISTENER = "its network has no listener of that transport and family"
 
 
 def peers_listing(board: Switchboard, now: float) -> list[Row]:
@@ -41,7 +43,9 @@ def _target_rows(
     ]
     if rows:
         return rows
-    return [{**common, "place": None, "state": "unresolved", "calls": 0, "evidence": None}]
+    known = located(force, peer, target)
+    state, why = ("unreachable", _NO_LISTENER) if known.places else ("unresolved", known.trouble)
+    return [{**common, "place": None, "state": state, "calls": 0, "evidence": why or None}]
 
 
 def _of_the_peer(board: Switchboard, peer: Peer, now: float) -> Row:

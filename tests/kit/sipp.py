@@ -93,6 +93,8 @@ def start_sipp(
     It ends by itself after `calls` calls. `tune` names the notes it plays (see `sound.TUNES`).
     """
     name = f"{host.name}-{scenario.removesuffix('.xml')}"
+    before = len(list(host.logs.glob(f"sipp-{name}*")))
+    name += f"-{before + 1}" if before else ""
     directory = host.logs / f"sipp-{name}"
     directory.mkdir()
     notes = sound.TUNES[tune]

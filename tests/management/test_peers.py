@@ -51,3 +51,12 @@ def test_targets_that_are_drained_or_have_no_address_are_there_with_their_caps()
     assert (drained["drain"], drained["max_calls"], drained["max_kbps"]) == (True, 5, 900)
     lost = found["two", "sip.two.example"]
     assert (lost["state"], lost["place"]) == ("unresolved", None)
+    assert lost["evidence"]
+
+
+def test_a_target_that_no_listener_reaches_says_so() -> None:
+    text = TEXT.replace("PROBE", "off").replace("192.0.2.20", "six.example")
+    board = Board(a_configuration(text), {"six.example": ("2001:db8::6",)})
+    row = rows(board)["two", "six.example"]
+    assert row["state"] in ("unreachable", "unresolved")
+    assert row["evidence"]
