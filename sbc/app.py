@@ -38,6 +38,7 @@ from sbc.state.file import StoreInUse, StoreUnusable
 from sbc.state.places import CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
+from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
 
 FAILED = 1
@@ -69,12 +70,14 @@ class App:
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
+        self._contexts = TlsContexts(configuration.settings.networks, configuration.settings.peers)
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
+            contexts=self._contexts,
             limits=configuration.transport_limits,
             message_limits=configuration.message_limits,
         )
@@ -200,6 +203,9 @@ class App:
         )
 
     def _put_in_force(self, configuration: Configuration) -> None:
+        settings = configuration.settings
+        self._contexts.replace(settings.networks, settings.peers)
+        self.transports.configure(settings.networks)
         self._addresses.watch(hosts_of(configuration))
         force = in_force(configuration, self._addresses.known)
         if not self.switchboard.configure(force, trio.current_time()):
