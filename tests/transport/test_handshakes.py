@@ -32,6 +32,7 @@ class Party:
 
     def __init__(self, *, ours: bool = False) -> None:
         self.opened_by_us = ours
+        self.is_strangers = not ours
         self.is_ending = False
         self.pipe = Pipe()
         self.may_speak = trio.Event()
