@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import trio
@@ -14,11 +15,13 @@ import trio
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.load import Configuration, load_file
-from sbc.config.reload import reload_file
+from sbc.config.reload import diff, reload_file
+from sbc.config.renewal import certificates_of, files_of, renewed
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.loop import Loop
 from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
     AlreadyRunning,
     Arguments,
@@ -38,6 +41,7 @@ from sbc.state.file import StoreInUse, StoreUnusable
 from sbc.state.places import CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
+from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
 
 FAILED = 1
@@ -69,12 +73,15 @@ class App:
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
+        settings = configuration.settings
+        self._tls = TlsContexts(settings.networks, settings.peers)
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
+            contexts=self._tls,
             limits=configuration.transport_limits,
             message_limits=configuration.message_limits,
         )
@@ -87,7 +94,18 @@ class App:
             ),
         )
         self.reloading = Reloading(
-            configuration, read=_read_again, put_in_force=self._put_in_force, log=log
+            configuration,
+            read=_read_again,
+            renew=_renew,
+            put_in_force=self._put_in_force,
+            log=log,
+        )
+        self._watch = CertificateWatch(
+            files=lambda: files_of(self.reloading.configuration.settings),
+            certificates=lambda: certificates_of(self.reloading.configuration.settings),
+            renew=self.reloading.renew,
+            log=log,
+            wall=time.time,
         )
         self._views = Views(
             self.switchboard,
@@ -95,6 +113,7 @@ class App:
             self.transports,
             self.store,
             self._addresses,
+            self._watch,
             log,
             time.time,
         )
@@ -128,6 +147,7 @@ class App:
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
             nursery.start_soon(self._addresses.run)
+            nursery.start_soon(self._watch.run)
             nursery.start_soon(self.loop.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
@@ -200,6 +220,7 @@ class App:
         )
 
     def _put_in_force(self, configuration: Configuration) -> None:
+        self._tls.replace(configuration.settings.networks, configuration.settings.peers)
         self._addresses.watch(hosts_of(configuration))
         force = in_force(configuration, self._addresses.known)
         if not self.switchboard.configure(force, trio.current_time()):
@@ -304,6 +325,16 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
     )
+
+
+def _renew(configuration: Configuration) -> ReadAgain[Configuration]:
+    settings, problems = renewed(configuration.settings, time.time())
+    new = replace(configuration, settings=settings)
+    changes = [str(one) for part in diff(configuration, new).changes for one in part.differences]
+    if not changes:
+        errors = [problem for problem in problems if problem.is_error]
+        return ReadAgain(None, errors, (), ())
+    return ReadAgain(new, problems, (), list(dict.fromkeys(changes)))
 
 
 def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:
