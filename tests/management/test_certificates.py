@@ -110,12 +110,12 @@ class Process:
 
 
 @pytest.fixture
-def process(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> Process:
+def process(tmp_path: Path) -> Process:
     return Process(tmp_path)
 
 
 async def test_what_is_wrong_with_new_files_is_kept_until_good_ones_come(
-    process: Process, nursery: trio.Nursery
+    process: Process, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     nursery.start_soon(process.watch.run)
     assert await process.renewed() == "first"
@@ -128,7 +128,7 @@ async def test_what_is_wrong_with_new_files_is_kept_until_good_ones_come(
 
 
 async def test_an_alarm_is_logged_at_the_start_and_when_a_threshold_is_passed(
-    process: Process, nursery: trio.Nursery
+    process: Process, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     process.now = NOW + 80 * DAY_S
     nursery.start_soon(process.watch.run)
