@@ -73,15 +73,14 @@ class App:
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
-        settings = configuration.settings
-        self._tls = TlsContexts(settings.networks, settings.peers)
+        self._contexts = TlsContexts(configuration.settings.networks, configuration.settings.peers)
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
-            contexts=self._tls,
+            contexts=self._contexts,
             limits=configuration.transport_limits,
             message_limits=configuration.message_limits,
         )
@@ -220,7 +219,9 @@ class App:
         )
 
     def _put_in_force(self, configuration: Configuration) -> None:
-        self._tls.replace(configuration.settings.networks, configuration.settings.peers)
+        settings = configuration.settings
+        self._contexts.replace(settings.networks, settings.peers)
+        self.transports.configure(settings.networks)
         self._addresses.watch(hosts_of(configuration))
         force = in_force(configuration, self._addresses.known)
         if not self.switchboard.configure(force, trio.current_time()):

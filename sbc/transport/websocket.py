@@ -19,7 +19,6 @@ from wsproto.events import (
     TextMessage,
 )
 from wsproto.frame_protocol import CloseReason
-from wsproto.utilities import RemoteProtocolError
 
 from sbc.routing.websocket import WebSocketRules
 from sbc.sip.errors import ParseError
@@ -157,13 +156,7 @@ class WebSocketFraming:
 
     def _next(self, websocket: WSConnection, items: list[bytes | Keepalive]) -> bool:
         """Take one event; False when there is none."""
-        try:
-            event = next(websocket.events(), None)
-        except RemoteProtocolError as error:
-            hint = error.event_hint
-            code = hint.code if isinstance(hint, CloseConnection) else CloseReason.PROTOCOL_ERROR
-            self._statistics.closed_websocket_fault += 1
-            raise self._fault(code, f"the WebSocket is broken: {error}") from None
+        event = next(websocket.events(), None)
         if event is None:
             return False
         if isinstance(event, Message):
@@ -176,6 +169,10 @@ class WebSocketFraming:
             items.append(Keepalive.PONG if self._pinged else Keepalive.PING)
             self._pinged = False
         elif isinstance(event, CloseConnection):
+            if websocket.state is ConnectionState.OPEN:
+                # Not the peer's: what it sent cannot be read any further.
+                self._statistics.closed_websocket_fault += 1
+                raise self._fault(event.code, f"the WebSocket is broken: {event.reason}")
             self.outgoing += websocket.send(event.response())
             self.ended = True
             return False

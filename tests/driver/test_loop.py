@@ -34,7 +34,7 @@ class FakeBoard:
     def flow_failed(self, flow: object, why: str, now: float) -> None:
         self.due.append(now + 1)
 
-    def flow_closed(self, flow: object, now: float) -> None:
+    def flow_closed(self, flow: object, why: str, now: float) -> None:
         self.due.append(now + 1)
 
     def media_event(self, event: object, now: float) -> None:
