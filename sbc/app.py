@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import trio
@@ -14,11 +15,13 @@ import trio
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.load import Configuration, load_file
-from sbc.config.reload import reload_file
+from sbc.config.reload import diff, reload_file
+from sbc.config.renewal import certificates_of, files_of, renewed
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.loop import Loop
 from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
     AlreadyRunning,
     Arguments,
@@ -90,7 +93,18 @@ class App:
             ),
         )
         self.reloading = Reloading(
-            configuration, read=_read_again, put_in_force=self._put_in_force, log=log
+            configuration,
+            read=_read_again,
+            renew=_renew,
+            put_in_force=self._put_in_force,
+            log=log,
+        )
+        self._watch = CertificateWatch(
+            files=lambda: files_of(self.reloading.configuration.settings),
+            certificates=lambda: certificates_of(self.reloading.configuration.settings),
+            renew=self.reloading.renew,
+            log=log,
+            wall=time.time,
         )
         self._views = Views(
             self.switchboard,
@@ -98,6 +112,7 @@ class App:
             self.transports,
             self.store,
             self._addresses,
+            self._watch,
             log,
             time.time,
         )
@@ -131,6 +146,7 @@ class App:
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
             nursery.start_soon(self._addresses.run)
+            nursery.start_soon(self._watch.run)
             nursery.start_soon(self.loop.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
@@ -310,6 +326,16 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
     )
+
+
+def _renew(configuration: Configuration) -> ReadAgain[Configuration]:
+    settings, problems = renewed(configuration.settings, time.time())
+    new = replace(configuration, settings=settings)
+    changes = [str(one) for part in diff(configuration, new).changes for one in part.differences]
+    if not changes:
+        errors = [problem for problem in problems if problem.is_error]
+        return ReadAgain(None, errors, (), ())
+    return ReadAgain(new, problems, (), list(dict.fromkeys(changes)))
 
 
 def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:

@@ -9,6 +9,7 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
 from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
@@ -28,6 +29,7 @@ class Views:
         transports: Transports,
         store: CdrStore,
         addresses: PeerAddresses,
+        certificates: CertificateWatch,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -36,6 +38,7 @@ class Views:
         self._transports = transports
         self._store = store
         self._addresses = addresses
+        self._certificates = certificates
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -93,6 +96,10 @@ class Views:
             "names": {
                 "known": len(self._addresses.known),
                 "troubled": self._addresses.troubled,
+            },
+            "certificates": {
+                "in_force": self._certificates.listing(),
+                "trouble": list(self._certificates.trouble),
             },
         }
 

@@ -119,7 +119,7 @@ def forwarded(
             for name, value in contact.params
             if name in _KEPT_CONTACT_PARAMS and value is not None
         )
-        headers.append("Contact", contact_of(listener, token) + kept)
+        headers.append("Contact", contact_of(listener, token, contact.uri.scheme) + kept)
     carry(request, headers, phone, registrar)
     uuid = session_uuid(request)
     if uuid is None:
@@ -128,7 +128,8 @@ def forwarded(
     if server_header:
         headers.append("User-Agent", server_header)
     port = f":{upstream.port}" if upstream.port else ""
-    return Request("REGISTER", f"sip:{bracketed(upstream.host)}{port}", headers)
+    uri = f"{request.uri.scheme}:{bracketed(upstream.host)}{port}"
+    return Request("REGISTER", uri, headers)
 
 
 def restored(
