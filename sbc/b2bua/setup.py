@@ -121,7 +121,11 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener, candidate.contact_user),
+        contact=contact_of(
+            listener,
+            candidate.contact_user,
+            scheme=candidate.request_uri.partition(":")[0],
+        ),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,

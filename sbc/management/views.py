@@ -9,6 +9,7 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.listing import (
     Row,
     call_story,
@@ -37,6 +38,7 @@ class Views:
         store: CdrStore,
         bindings: BindingStore,
         locator: Locator,
+        certificates: CertificateWatch,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -46,6 +48,7 @@ class Views:
         self._store = store
         self._bindings = bindings
         self._locator = locator
+        self._certificates = certificates
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -121,6 +124,10 @@ class Views:
             "names": {
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
                 "troubled": {str(name): why for name, why in self._locator.troubled.items()},
+            },
+            "certificates": {
+                "in_force": self._certificates.listing(),
+                "trouble": list(self._certificates.trouble),
             },
         }
 
