@@ -175,4 +175,4 @@ class Call:
         """Remember the first reason for the end; later ones are consequences of it."""
         if self.ending is None:
             self.ending = ending
-            self.note("decision", f"ends: {ending.text} (by {ending.by})")
+            self.note("decision", f"ends: {ending.text} (by {ending.by}, {ending.by.origin})")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from media.errors import PortsExhausted
 from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
-from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of
+from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of, q850_said
 from sbc.b2bua.context import Context
 from sbc.b2bua.ending import WORD, cancel, finish, release_media, stop_timers
 from sbc.b2bua.events import (
@@ -156,7 +156,8 @@ def cancel_setup(call: Call, event: Event) -> State | None:
     assert isinstance(event, CancelReceived)
     answer(call, call.a, event.key, event.request, 200)
     text = "the caller gave up before the answer"
-    ending = Ending(487, NORMAL_CLEARING, EndedBy.CALLER, text)
+    cause = q850_said(event.request.headers.all("reason")) or NORMAL_CLEARING
+    ending = Ending(487, cause, EndedBy.CALLER, text)
     return _stop_setup(call, ending, reason_given(call.a, event.request))
 
 
@@ -170,7 +171,8 @@ def hang_up_early(call: Call, event: Event) -> State | None:
     answer(call, leg, event.key, event.request, 200)
     status = 487 if event.side is A else 480
     word = WORD[event.side]
-    ending = Ending(status, q850_of(status), word, f"the {word} hung up before the answer")
+    cause = q850_said(event.request.headers.all("reason")) or q850_of(status)
+    ending = Ending(status, cause, word, f"the {word} hung up before the answer")
     return _stop_setup(call, ending, reason_given(leg, event.request))
 
 

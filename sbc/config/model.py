@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from sbc.config.dids import DidsSection
 from sbc.config.identity import IdentitySection
 from sbc.config.numbers import NumbersSection
+from sbc.config.responses import ResponsesSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -218,6 +219,9 @@ class PeerSection(Section):
     )
     identity: IdentitySection = Field(
         default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
+    responses: ResponsesSection = Field(
+        default=ResponsesSection(), description="Final statuses and causes that are told otherwise."
     )
 
 

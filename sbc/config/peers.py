@@ -5,6 +5,7 @@ from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
 from sbc.config.numbers import build_numbers
+from sbc.config.responses import build_responses
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -85,6 +86,7 @@ class _PeerBuilder:
             identity=build_identity(
                 self._document, section.identity, section.kind, network, (*path, "identity")
             ),
+            responses=build_responses(self._document, section.responses, (*path, "responses")),
             where=self._document.place(path, key=True).where,
         )
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from sbc.routing.did import DidTable
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.routing.responses import AS_ANSWERED, ResponseRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -169,6 +170,7 @@ class Peer:
     limits: Limits = Limits()
     numbers: NumberRules = AS_WRITTEN
     identity: IdentityRules = BY_NETWORK
+    responses: ResponseRules = AS_ANSWERED
     where: str = ""
 
     def is_trusted(self, network: Network) -> bool:
