@@ -60,7 +60,9 @@ _Q850_OF_STATUS = {
 
 
 _Q850_CAUSE = re.compile(r";[ \t]*cause[ \t]*=[ \t]*([0-9]{1,3})(?![0-9])", re.IGNORECASE)
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_QUOTED = re.compile(r'"(?>(?:[^"\\]|\\.)*)"')
+_LONGEST_REASON = 512
+"""Characters of Reason that are looked at; what is longer says nothing more of a cause."""
 
 
 def q850_said(reasons: Iterable[str]) -> int | None:
@@ -70,7 +72,7 @@ def q850_said(reasons: Iterable[str]) -> int | None:
 
     Spec: RFC 3326 §2, RFC 6432.
     """
-    for value in _QUOTED.sub("", ",".join(reasons)).split(","):
+    for value in _QUOTED.sub("", ",".join(reasons)[:_LONGEST_REASON]).split(","):
         protocol, semicolon, params = value.partition(";")
         if protocol.strip().lower() == "q.850":
             found = _Q850_CAUSE.search(semicolon + params)

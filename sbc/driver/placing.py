@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from sbc.b2bua.call import Candidate
 from sbc.numbering import WorldPlan
@@ -77,6 +77,15 @@ class Caller:
     """Whether its address is a peer's, or its flow a registered phone's."""
 
 
+class Course(NamedTuple):
+    """Where a called URI leads."""
+
+    why: str
+    """The route, or that there is none, and what was done to the number."""
+    steps: tuple[tuple[Peer, str], ...]
+    """Peers in the order to try, each with the user that is called there."""
+
+
 PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
 """Whoever sends what belongs to a transaction or dialog that was let in before."""
 
@@ -134,28 +143,38 @@ def candidates_for(
             if not called.reachable:
                 return unreachable(called)
             return f"binding of {called.aor}", [_to_binding(force, called)]
-    who = force.table.peer(caller.peer)
-    rules = AS_WRITTEN if who is None else who.numbers
-    dial = dialled(uri, rules, force.plan)
-    choice = force.table.choose(caller.peer or None, flow.network, dial.number, uri.host)
-    if choice.route is None:
-        return Refusal(404, "no calls are taken for this destination", choice.why)
+    course = course_of(force, caller.peer, flow.network, uri)
+    if not course.steps:
+        return Refusal(404, "no calls are taken for this destination", course.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    users = choice.users or (dial.number,) * len(choice.peers)
-    for peer, user in zip(choice.peers, users, strict=True):
+    for peer, user in course.steps:
         places = (
             _to_phones(force, registrar, peer, user, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, uri, user)
+            else to_peer(force, peer, uri, user)
         )
         found += places
         if not places:
-            missing.append(_why_unreachable(force, peer, user))
-    why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
+            missing.append(why_unreachable(force, peer, user))
     if not found:
-        return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
-    return why, found
+        return Refusal(480, UNREACHABLE, f"{course.why}: {'; '.join(missing)}")
+    return course.why, found
+
+
+def course_of(force: InForce, caller: str, network: str, uri: Uri) -> Course:
+    """Where a URI that is called leads, before anybody asks who can be reached there.
+
+    Args:
+        caller: The peer that calls; ``""`` for a stranger.
+    """
+    who = force.table.peer(caller)
+    rules = AS_WRITTEN if who is None else who.numbers
+    dial = dialled(uri, rules, force.plan)
+    choice = force.table.choose(caller or None, network, dial.number, uri.host)
+    why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
+    users = choice.users or (dial.number,) * len(choice.peers)
+    return Course(why, tuple(zip(choice.peers, users, strict=True)))
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -186,7 +205,7 @@ def upstream_for(
                 if peer.domain or port == DEFAULT_PORTS[target_flow.transport]:
                     return Upstream(peer.name, target_flow, host, None)
                 return Upstream(peer.name, target_flow, host, port)
-        missing.append(_why_unreachable(force, peer, user_of(to)))
+        missing.append(why_unreachable(force, peer, user_of(to)))
     said = "the registrar cannot be reached now"
     return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
 
@@ -239,7 +258,7 @@ def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding |
     return bindings[-1]
 
 
-def _to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidate]:
+def to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidate]:
     """One candidate for each address of each target of a peer."""
     told = sent(number, peer.numbers, "called", force.plan)
     found = []
@@ -303,7 +322,7 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
     )
 
 
-def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
+def why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     """Why there is no way to a peer, in words that an operator can act on."""
     if peer.kind == "endpoints":
         user = number or "nobody"
