@@ -22,6 +22,9 @@ from sbc.routing.responses import AS_ANSWERED, ResponseRules
 from sbc.sip.message import Response
 from sbc.state.cdr import EndedBy
 
+_CHALLENGES = frozenset({401, 407})
+"""Refusals that end nothing: the caller comes again with an answer."""
+
 
 def relay_refusal(call: Call, event: Event) -> State:
     """Nobody is left to try: A gets B's final response, mapped."""
@@ -30,7 +33,9 @@ def relay_refusal(call: Call, event: Event) -> State:
         learn_uuid(call, call.b, response)
         status, text = _mapped(response)
         cause = q850_said(response.headers.all("reason")) or q850_of(status)
-        ending = Ending(status, cause, EndedBy.CALLEE, text)
+        # What B says in its reason phrase may name what A must not know.
+        said = f"the callee answered {response.status}"
+        ending = Ending(status, cause, EndedBy.CALLEE, text, said)
         rule = rule_for(_rules_of(call, call.b).received, response.status, cause)
         if rule is not None:
             final_to_caller(call, told_otherwise(ending, rule), phrase=rule.reason)
@@ -74,7 +79,7 @@ def final_to_caller(
         extra = (*extra, ("Reason", ending.reason))
         if ending.by != EndedBy.CALLER:
             extra = (*extra, warning(call.a, ending.public))
-    answer(
+    response = answer(
         call,
         call.a,
         call.invite_key,
@@ -84,6 +89,8 @@ def final_to_caller(
         extra=extra,
         phrase=phrase,
     )
+    if ending.status not in _CHALLENGES and not response.headers.has("reason"):
+        response.headers.append("Reason", f"Q.850;cause={ending.q850}")
     call.invite = None
 
 

@@ -13,7 +13,7 @@ from sbc.b2bua.causes import Ending, q850_of, q850_said, rule_for
 from sbc.routing.responses import ResponseRule, ResponseRules
 from sbc.sip.reasons import REASONS
 from sbc.state.cdr import EndedBy, Origin
-from tests.kit.call import A, B, Story, a_call
+from tests.kit.call import HOSTS, A, B, Story, a_call
 from tests.kit.pair import BACKUP, CALLEE, CALLER
 
 BUSY = ResponseRule(486, status=603, where="sbc.yaml:9")
@@ -102,16 +102,39 @@ def test_what_a_peer_answers_is_told_on_as_its_rule_says():
     assert story.reply(603)[0] == "a 486 INVITE"
     response = story.response(A)
     assert response.reason == "Engaged"
-    assert response.headers.first("reason") == (
-        'Q.850;cause=34;text="the callee answered 603 Decline"'
-    )
+    assert response.headers.first("reason") == ('Q.850;cause=34;text="the callee answered 603"')
     assert ending(story) == Ending(
         486,
         34,
         EndedBy.CALLEE,
         "the callee answered 603 Decline; told as 486 by the rule in sbc.yaml:9",
-        "the callee answered 603 Decline",
+        "the callee answered 603",
     )
+
+
+def test_what_a_rule_tells_is_no_way_for_what_the_callee_says():
+    rules = ResponseRules(received=(BUSY,))
+    story = a_story(CALLEE, rules)
+    story.reply(603, reason=f"Gone from {HOSTS[B]}")
+    assert HOSTS[B] not in str(story.response(A).headers)
+
+
+def test_a_refusal_without_a_cause_is_told_with_the_one_that_its_status_means():
+    story = Story()
+    story.begin()
+    story.reply(486)
+    assert story.response(A).headers.all("reason") == ["Q.850;cause=17"]
+    story = Story()
+    story.begin()
+    story.reply(486, headers=(f"Reason: Q.850;cause=21;text={HOSTS[B]}",))
+    assert story.response(A).headers.all("reason") == ["Q.850;cause=21"]
+
+
+def test_a_challenge_has_no_cause():
+    story = Story()
+    story.begin()
+    story.reply(407)
+    assert not story.response(A).headers.has("reason")
 
 
 def test_a_rule_may_be_for_a_cause():
