@@ -97,7 +97,7 @@ def caller_shown(invite: Request, passage: Passage, tag: str) -> Shown:
     if receiver.rules.present == "from":
         asserted = _asserted(invite, passage)
         if asserted:
-            return Shown(f"{asserted[0]};tag={tag}", f"the caller is {asserted[0]}, as asserted")
+            return Shown(f"{asserted[0]};tag={tag}", "From says who is asserted to call")
     rewritten = passage.number(invite.from_.uri, "caller")
     if rewritten.why:
         why = f"caller {rewritten.why}"
