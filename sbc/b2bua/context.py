@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Listener, Network, Peer, Settings
 from sbc.sip.flow import Flow
@@ -46,6 +47,8 @@ class Context:
     ports: PortSource
     instance: str
     """Marks the branches of this process, so that a request that comes back is recognised."""
+    logins: Logins = field(default_factory=Logins)
+    """Our accounts at peers: one object for all configurations, so that a new password holds."""
     plan: NumberPlan = _NO_PLAN
     peers: dict[str, Peer] = field(init=False)
 

@@ -9,6 +9,7 @@ Spec: RFC 3261 §12.2, §14; RFC 3311; RFC 6141; RFC 5407 (races).
 from media.errors import PortsExhausted
 from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, Call, Timer
+from sbc.b2bua.credentials import kept
 from sbc.b2bua.ending import cancel, open_invites
 from sbc.b2bua.events import CancelReceived, Event, RequestReceived
 from sbc.b2bua.leg import Exchange, Leg
@@ -78,7 +79,7 @@ def relay_request(call: Call, event: Event) -> None:
         request=request,
         offers=sdp is not None,
         late=invite and sdp is None,
-        sent=forwarded if invite else None,
+        sent=kept(call, other, forwarded),
     )
     call.out.append(SendRequest(ref, other.flow, forwarded, other.side.value))
 

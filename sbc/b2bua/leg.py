@@ -54,6 +54,8 @@ class Leg:
     negotiation: Negotiation = field(default_factory=Negotiation)
     dialog: Dialog | None = None
     state: LegState = LegState.OPEN
+    proofs: tuple[tuple[str, str], ...] = ()
+    """Headers with credentials that our last INVITE had: its ACK has them too (RFC 3261 §22.1)."""
 
     def secrets(self) -> Iterable[str]:
         """Addresses, hosts and identifiers of this leg that the other must not see."""
@@ -98,7 +100,9 @@ class Exchange:
     cancel_reason: str | None = None
     """Reason header of the CANCEL: why whoever gave up did so (RFC 3326)."""
     sent: Request | None = None
-    """Our INVITE, kept while it can be cancelled: CANCEL copies from it."""
+    """Our request, kept while it can be cancelled, which copies from it, or may be challenged."""
+    answered: int = 0
+    """How often it was sent again as the answer to a challenge."""
 
 
 @dataclass(slots=True)

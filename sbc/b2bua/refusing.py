@@ -12,9 +12,11 @@ from sbc.b2bua.causes import (
     rule_for,
     told_otherwise,
 )
+from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
-from sbc.b2bua.leg import Leg, LegState
+from sbc.b2bua.hunting import best, concerns_callee
+from sbc.b2bua.leg import LegState
 from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
 from sbc.routing.facing import bracketed
@@ -27,16 +29,26 @@ _CHALLENGES = frozenset({401, 407})
 
 
 def relay_refusal(call: Call, event: Event) -> State:
-    """Nobody is left to try: A gets B's final response, mapped."""
+    """Nobody is left to try: A gets the best final response there was, mapped."""
+    response, by = call.refused, call.refused_by
     if isinstance(event, ReplyReceived):
-        response = event.response
-        learn_uuid(call, call.b, response)
+        learn_uuid(call, call.b, event.response)
+        refused = refused_text(call, call.b, event.response)
+        if refused:
+            said = "the next hop does not take this call"
+            final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
+            return finish(call)
+        response = best(response, event.response)
+        by = call.b.peer if response is event.response else by
+    elif response is not None and not concerns_callee(response.status):
+        response = None
+    if response is not None:
         status, text = _mapped(response)
         cause = q850_said(response.headers.all("reason")) or q850_of(status)
         # What B says in its reason phrase may name what A must not know.
         said = f"the callee answered {response.status}"
         ending = Ending(status, cause, EndedBy.CALLEE, text, said)
-        rule = rule_for(_rules_of(call, call.b).received, response.status, cause)
+        rule = rule_for(_rules_of(call, by).received, response.status, cause)
         if rule is not None:
             final_to_caller(call, told_otherwise(ending, rule), phrase=rule.reason)
         else:
@@ -66,7 +78,7 @@ def final_to_caller(
         phrase: Reason phrase where there is no source; empty for the registered one.
     """
     # Who gives up is told so in the words that RFC 3261 §9.2 has for it.
-    rules = () if ending.by is EndedBy.CALLER else _rules_of(call, call.a).sent
+    rules = () if ending.by is EndedBy.CALLER else _rules_of(call, call.a.peer).sent
     rule = rule_for(rules, ending.status, ending.q850)
     if rule is not None:
         ending, source, phrase = told_otherwise(ending, rule), None, rule.reason
@@ -107,11 +119,11 @@ def failure_text(call: Call, event: Event) -> str:
     if isinstance(event, GaveUp):
         return f"{place}: {event.ending.text}"
     assert isinstance(event, RequestFailed)
-    return f"{place}: {event.why}"
+    return f"{place}: {event.why}" + (f" ({event.detail})" if event.detail else "")
 
 
-def _rules_of(call: Call, leg: Leg) -> ResponseRules:
-    peer = call.context.peers.get(leg.peer)
+def _rules_of(call: Call, name: str) -> ResponseRules:
+    peer = call.context.peers.get(name)
     return AS_ANSWERED if peer is None else peer.responses
 
 
@@ -131,5 +143,6 @@ def _failure_ending(event: Event) -> Ending:
     assert isinstance(event, RequestFailed)
     if event.why == "timeout":
         return Ending(504, q850_of(504), EndedBy.TIMEOUT, "the next hop did not answer the INVITE")
-    text = "the INVITE could not be sent to the next hop"
-    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text)
+    said = "the INVITE could not be sent to the next hop"
+    text = f"{said}: {event.detail}" if event.detail else said
+    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text, said)

@@ -3,18 +3,27 @@
 import sys
 from argparse import Namespace
 
-from sbc.app import hosts_of, in_force
+import trio
+
+from sbc.app import in_force, wanted
 from sbc.cli.files import configuration_file
+from sbc.cli.names import located
 from sbc.cli.operate import OK, PROBLEM, show_json
 from sbc.cli.table import draw_table
 from sbc.config.load import Configuration, load_file
-from sbc.config.machine import ThisMachine
 from sbc.document.problem import did_you_mean
-from sbc.driver.placing import Course, InForce, course_of, to_peer, why_unreachable
-from sbc.routing.facing import bracketed, host_port
+from sbc.driver.in_force import InForce
+from sbc.driver.placing import Course, course_of, to_peer, why_unreachable
+from sbc.driver.present import IDLE
+from sbc.policy.numbers import sent
+from sbc.routing.facing import bracketed, host_port, listener_of
+from sbc.routing.location import Destination, Located
 from sbc.routing.model import Peer
 from sbc.sip.errors import ParseError
-from sbc.sip.uri import Uri, escape_user, parse_uri_untrusted
+from sbc.sip.flow import Flow
+from sbc.sip.headers import Headers
+from sbc.sip.message import Request
+from sbc.sip.uri import escape_user
 
 _COLUMNS = ("try", "peer", "request-uri", "address", "number")
 
@@ -36,16 +45,16 @@ def route(arguments: Namespace) -> int:
         hint = did_you_mean(arguments.caller, names, "peers and networks")
         print(f"sbc: there is no peer or network {arguments.caller!r} ({hint})", file=sys.stderr)
         return PROBLEM
+    caller, network = origin
+    force = in_force(configuration, _locations(configuration))
+    flow = _flow(force, network)
+    request = _invite(force, flow, arguments.called)
     try:
-        uri = _called(configuration, arguments.called, origin[1])
+        course = course_of(force, caller, request, flow)
+        rows = [row for step in course.steps for row in _rows(force, *step, request, flow)]
     except ParseError as error:
         print(f"sbc: {arguments.called!r}: {error.reason}", file=sys.stderr)
         return PROBLEM
-    machine = ThisMachine()
-    known = {host: machine.resolve(host) for host in hosts_of(configuration)}
-    force = in_force(configuration, known)
-    course = course_of(force, *origin, uri)
-    rows = [row for peer, user in course.steps for row in _rows(force, peer, uri, user)]
     _show(course, rows, as_json=arguments.json)
     return OK if course.steps else PROBLEM
 
@@ -60,19 +69,41 @@ def _origin(configuration: Configuration, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _called(configuration: Configuration, text: str, network: str) -> Uri:
-    """The URI that is called: of a number alone, that at our address on the caller's network."""
-    if text.startswith(("sip:", "sips:", "tel:")):
-        return parse_uri_untrusted(text)
-    host = configuration.settings.network(network).listeners[0].advertise
-    return parse_uri_untrusted(f"sip:{escape_user(text)}@{bracketed(host)}")
+def _locations(configuration: Configuration) -> dict[Destination, Located]:
+    """What the names of targets stand for now."""
+    names = wanted(configuration)
+    return trio.run(located, names, configuration.dns) if names else {}
 
 
-def _rows(force: InForce, peer: Peer, uri: Uri, user: str) -> list[tuple[str, str, str, str]]:
+def _flow(force: InForce, network: str) -> Flow:
+    """A flow on which the call could come in."""
+    listener = force.networks[network].listeners[0]
+    here = (listener.advertise, listener.port)
+    return Flow(network, listener.transport, (listener.bind, listener.port), here)
+
+
+def _invite(force: InForce, flow: Flow, called: str) -> Request:
+    """An INVITE to a URI, or to a number at our address on the caller's network."""
+    host = bracketed(listener_of(force.networks[flow.network], flow).advertise)
+    if not called.startswith(("sip:", "sips:", "tel:")):
+        called = f"sip:{escape_user(called)}@{host}"
+    headers = Headers()
+    headers.append("From", f"<sip:caller@{host}>")
+    headers.append("To", f"<{called}>")
+    headers.append("Call-ID", "sbc-route")
+    return Request("INVITE", called, headers)
+
+
+def _rows(
+    force: InForce, peer: Peer, user: str, request: Request, flow: Flow
+) -> list[tuple[str, str, str, str]]:
     """Peer, Request-URI, address and what was done to the number, of each place of a step."""
     if peer.kind == "endpoints":
         return [(peer.name, "", f"where {user} is registered", "")]
-    places = to_peer(force, peer, uri, user)
+    if peer.registering is not None:
+        told = sent(user, peer.numbers, "called", force.plan)
+        return [(peer.name, f"{told.number} at the trunk", "where we are registered", told.why)]
+    places = to_peer(force, peer, request, user, flow, IDLE)
     if not places:
         return [(peer.name, "", why_unreachable(force, peer, user), "")]
     return [

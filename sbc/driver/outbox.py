@@ -64,7 +64,7 @@ class Outbox:
         commands: Sequence[call_commands.Command],
         now: float,
         refused: Callable[[str], Sequence[call_commands.Command]],
-        told: Callable[[call_commands.Answered | call_commands.Ended], None],
+        told: Callable[[call_commands.News], None],
     ) -> None:
         """Carry out a call's commands.
 
@@ -82,7 +82,7 @@ class Outbox:
             elif isinstance(command, call_commands.ReleasePorts):
                 for network, port in command.ports:
                     self._ports.give_back(network, port, now, unused=_was_silent(call))
-            elif isinstance(command, (call_commands.Answered, call_commands.Ended)):
+            elif isinstance(command, call_commands.News):
                 told(command)
             else:
                 self._speak(call, command, now)
@@ -102,6 +102,8 @@ class Outbox:
                 self.transmit(self._open(owner, command, now))
             elif isinstance(command, Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
+            elif isinstance(command, Abandon):
+                self._give_up(owner, command.ref, now)
             else:
                 told(command)
 
@@ -177,6 +179,12 @@ class Outbox:
             if type(output) is Transmit:
                 call.journal.note(call.now, "sip", "", side, "out", output.data)
                 self._wire.send(output.flow, output.data)
+
+    def _give_up(self, owner: str, ref: str, now: float) -> None:
+        """Abandon an agent's request, whose answer nobody is told of any more."""
+        self._abandon(owner, ref, now)
+        for key in [key for key, known in self._refs.get(owner, {}).items() if known == ref]:
+            self.forget(owner, key)
 
     def _abandon(self, owner: str, ref: str, now: float) -> None:
         for key, known in self._refs.get(owner, {}).items():

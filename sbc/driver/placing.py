@@ -1,22 +1,21 @@
-"""Placing a new call: who calls, may they, and where to.
+"""Placing a new call: where it goes.
 
 Everything here is a question about configuration, policy and bindings; the answers are values.
 
 Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from hashlib import blake2s
-from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from sbc.b2bua.call import Candidate
-from sbc.numbering import WorldPlan
-from sbc.policy.access import BUILT_IN, decide
-from sbc.policy.model import Decision, Facts, PolicySet
+from sbc.driver.callers import Caller
+from sbc.driver.in_force import InForce
+from sbc.driver.present import IDLE, Present
+from sbc.driver.sharing import flows_in_order, peers_in_order
 from sbc.policy.numbers import (
-    NumberPlan,
+    Rewritten,
     dialled,
     is_global,
     is_phone,
@@ -29,107 +28,58 @@ from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.failover import settled
+from sbc.routing.hops import Hop, hop_of
+from sbc.routing.location import (
+    UNKNOWN,
+    Destination,
+    Located,
+    numeric_place,
+    reach_of,
+)
 from sbc.routing.model import (
     DEFAULT_PORTS,
     MediaRules,
-    Network,
     Peer,
     Place,
-    Settings,
+    Route,
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
-from sbc.routing.table import RoutingTable
+from sbc.routing.registering import Registering
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
-_WORLD = WorldPlan()
-
-
-@dataclass(slots=True)
-class InForce:
-    """The configuration that new requests are judged by; replaced as one reference."""
-
-    settings: Settings
-    table: RoutingTable
-    policy: PolicySet
-    addresses: Mapping[str, tuple[str, ...]]
-    """Numeric addresses of the host names of targets, as resolved last."""
-    networks: dict[str, Network] = field(default_factory=dict)
-    plan: NumberPlan = _WORLD
-
-    def __post_init__(self) -> None:
-        self.networks = {network.name: network for network in self.settings.networks}
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request, as far as it is known."""
-
-    peer: str
-    """Configured name, ``""`` for a stranger."""
-    rules: MediaRules
-    binding: Binding | None
-    decision: Decision
-    known: bool = True
-    """Whether its address is a peer's, or its flow a registered phone's."""
 
 
 class Course(NamedTuple):
-    """Where a called URI leads."""
+    """Where an INVITE leads, before anybody asks who can be reached there."""
 
     why: str
     """The route, or that there is none, and what was done to the number."""
-    steps: tuple[tuple[Peer, str], ...]
+    route: Route | None
+    """None where there is none."""
+    steps: list[tuple[Peer, str]]
     """Peers in the order to try, each with the user that is called there."""
 
-
-PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
-"""Whoever sends what belongs to a transaction or dialog that was let in before."""
 
 UNREACHABLE: Final = "the called party cannot be reached now"
 """What is said of anybody who cannot be called, whatever the reason is."""
 
 
-def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow) -> Caller:
-    """Classify the source of a request outside any dialog, and decide on it.
-
-    Raises:
-        ParseError: a header that says who sends it is malformed (400).
-    """
-    network = force.networks[flow.network]
-    peer = force.table.classify(flow.network, flow.remote[0])
-    binding = _registered(registrar, request, flow)
-    facts = Facts(
-        network=flow.network,
-        trusted=network.trusted,
-        host=flow.remote[0],
-        method=request.method,
-        peer=peer.name if peer is not None else None,
-        registered=binding is not None,
-        user_agent=request.headers.first("user-agent"),
-    )
-    known = peer is not None or binding is not None
-    if peer is None:
-        if request.method == "REGISTER":
-            peer = force.table.endpoints(flow.network, request.to.uri.host)
-        elif binding is not None:
-            peer = force.table.endpoints(flow.network, binding.host)
-    return Caller(
-        peer=peer.name if peer is not None else "",
-        rules=peer.media if peer is not None else _ANY_MEDIA,
-        binding=binding,
-        decision=decide(force.policy, facts),
-        known=known,
-    )
-
-
 def candidates_for(
-    force: InForce, registrar: Registrar, caller: Caller, request: Request, flow: Flow
+    force: InForce,
+    registrar: Registrar,
+    caller: Caller,
+    request: Request,
+    flow: Flow,
+    present: Present = IDLE,
 ) -> tuple[str, list[Candidate]] | Refusal:
-    """Where an INVITE goes: the rule that says so, and the places in order.
+    """Where an INVITE goes: the rule that says so, and the places in the order to try them.
+
+    Whatever is down comes last: only when nothing else is left is it worth a try.
 
     Raises:
         ParseError: the Request-URI is malformed (400).
@@ -143,8 +93,8 @@ def candidates_for(
             if not called.reachable:
                 return unreachable(called)
             return f"binding of {called.aor}", [_to_binding(force, called)]
-    course = course_of(force, caller.peer, flow.network, uri)
-    if not course.steps:
+    course = course_of(force, caller.peer, request, flow, present)
+    if course.route is None:
         return Refusal(404, "no calls are taken for this destination", course.why)
     found: list[Candidate] = []
     missing: list[str] = []
@@ -152,29 +102,43 @@ def candidates_for(
         places = (
             _to_phones(force, registrar, peer, user, flow)
             if peer.kind == "endpoints"
-            else to_peer(force, peer, uri, user)
+            else to_peer(force, peer, request, user, flow, present)
         )
-        found += places
+        failover = settled(course.route.failover, peer.failover)
+        found += [replace(place, failover=failover) for place in places]
         if not places:
             missing.append(why_unreachable(force, peer, user))
     if not found:
         return Refusal(480, UNREACHABLE, f"{course.why}: {'; '.join(missing)}")
-    return course.why, found
+    why = "; ".join([course.why, *missing])
+    return why, sorted(found, key=lambda one: not present.usable(one.hop))
 
 
-def course_of(force: InForce, caller: str, network: str, uri: Uri) -> Course:
-    """Where a URI that is called leads, before anybody asks who can be reached there.
+def course_of(
+    force: InForce, caller: str, request: Request, flow: Flow, present: Present = IDLE
+) -> Course:
+    """The route of an INVITE and its peers in the order to try them, and whom to call there.
+
+    What a DID table says stays in its order: a row is a list, not a share.
 
     Args:
         caller: The peer that calls; ``""`` for a stranger.
+
+    Raises:
+        ParseError: the Request-URI, or a header that a route shares calls by, is malformed (400).
     """
+    uri = request.uri
     who = force.table.peer(caller)
     rules = AS_WRITTEN if who is None else who.numbers
     dial = dialled(uri, rules, force.plan)
-    choice = force.table.choose(caller or None, network, dial.number, uri.host)
+    choice = force.table.choose(caller or None, flow.network, dial.number, uri.host)
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
-    users = choice.users or (dial.number,) * len(choice.peers)
-    return Course(why, tuple(zip(choice.peers, users, strict=True)))
+    if choice.route is None:
+        return Course(why, None, [])
+    if choice.users:
+        return Course(why, choice.route, list(zip(choice.peers, choice.users, strict=True)))
+    peers = peers_in_order(choice.route, choice.peers, request, flow, present)
+    return Course(why, choice.route, [(peer, dial.number) for peer in peers])
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -210,25 +174,50 @@ def upstream_for(
     return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
 
 
+def hops_of(force: InForce) -> dict[Hop, Peer]:
+    """Every hop that calls to peers may go to, with whose it is."""
+    return {
+        hop_of(peer.name, flow): peer
+        for peer in force.settings.peers
+        for target in peer.targets
+        for flow in flows_to(force, peer, target)
+    }
+
+
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
+    return [flow for _, flow in _ways_to(force, peer, target)]
+
+
+def _ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
+    """The places of a target that a listener of ours can reach, each with the flow to it."""
     network = force.networks[peer.network]
     found = []
-    for place in places_of(force, target):
+    for place in places_of(force, peer, target):
         listener = network.listener(place.transport, family_of(place.host))
         if listener is not None:
             local = (listener.bind, listener.port)
             owner = peer.name if place.transport == "tls" else ""
             remote = (place.host, place.port)
-            found.append(Flow(peer.network, place.transport, local, remote, peer=owner))
+            flow = Flow(peer.network, place.transport, local, remote, peer=owner)
+            found.append((place, flow))
     return found
 
 
-def places_of(force: InForce, target: Target) -> list[Place]:
-    """The numeric addresses that a target stands for, best first; none while they are unknown."""
-    transport = target.transport or "udp"
-    port = target.port or DEFAULT_PORTS[transport]
-    return [Place(host, port, transport) for host in _hosts_of(force, target)]
+def places_of(force: InForce, peer: Peer, target: Target) -> tuple[Place, ...]:
+    """The numeric addresses that a target of a peer stands for, best first.
+
+    None while they are not known; `located` says why.
+    """
+    return located(force, peer, target).places
+
+
+def located(force: InForce, peer: Peer, target: Target) -> Located:
+    """What is known now of where a target of a peer is; nobody waits for more."""
+    place = numeric_place(target, reach_of(force.networks[peer.network]))
+    if place is not None:
+        return Located((place,))
+    return force.locations.get(Destination(peer.network, target), UNKNOWN)
 
 
 def loop_mark(request: Request, flow: Flow) -> str:
@@ -246,44 +235,49 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
-def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
-    """The binding that a request comes from; of the lines of one phone that of its From."""
-    bindings = registrar.by_flow(flow)
-    if len(bindings) < 2:
-        return bindings[0] if bindings else None
-    user = user_of(request.from_.uri)
-    for binding in reversed(bindings):
-        if binding.user == user:
-            return binding
-    return bindings[-1]
-
-
-def to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidate]:
-    """One candidate for each address of each target of a peer."""
+def to_peer(
+    force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
+) -> list[Candidate]:
+    """One candidate for each place of each target of a peer that takes new calls."""
     told = sent(number, peer.numbers, "called", force.plan)
-    found = []
-    for target in peer.targets:
-        for flow in flows_to(force, peer, target):
-            network = force.networks[peer.network]
-            listener = listener_of(network, flow)
-            host = peer.domain or flow.remote[0]
-            usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
-            port = "" if peer.domain or usual else f":{flow.remote[1]}"
-            found.append(
-                Candidate(
-                    peer=peer.name,
-                    flow=flow,
-                    request_uri=_request_uri(
-                        uri, told.number, peer.numbers.uri, bracketed(host) + port, flow
-                    ),
-                    our_host=peer.domain or listener.advertise,
-                    their_host=host,
-                    rules=peer.media,
-                    trusted=peer.is_trusted(network),
-                    note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
-                )
-            )
-    return found
+    if peer.registering is not None:
+        return _by_registration(force, peer, peer.registering, request.uri, told)
+    targets = [
+        (target, _ways_to(force, peer, target)) for target in peer.targets if not target.drain
+    ]
+    flows = flows_in_order(peer, targets, request, flow, present)
+    return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
+
+
+def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow) -> Candidate:
+    """A peer at the end of a flow, as whom a URI calls."""
+    network = force.networks[peer.network]
+    host = peer.domain or flow.remote[0]
+    usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
+    port = "" if peer.domain or usual else f":{flow.remote[1]}"
+    where = bracketed(host) + port
+    return Candidate(
+        peer=peer.name,
+        flow=flow,
+        request_uri=_request_uri(uri, told.number, peer.numbers.uri, where, flow),
+        our_host=peer.domain or listener_of(network, flow).advertise,
+        their_host=host,
+        rules=peer.media,
+        trusted=peer.is_trusted(network),
+        note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
+    )
+
+
+def _by_registration(
+    force: InForce, peer: Peer, registering: Registering, uri: Uri, told: Rewritten
+) -> list[Candidate]:
+    """The flow that registered with a trunk, and no other: nobody knows us there."""
+    registration = force.registrations.of_peer(peer.name)
+    if registration is None or registration.home is None:
+        return []
+    route = registration.grant.service_route if registration.grant is not None else ()
+    candidate = _candidate(force, peer, uri, told, registration.home)
+    return [replace(candidate, contact_user=registering.contact, service_route=route)]
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
@@ -327,29 +321,17 @@ def why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     if peer.kind == "endpoints":
         user = number or "nobody"
         return f"{user} has no reachable registration on network {peer.network!r}"
+    if peer.registering is not None:
+        return force.registrations.trouble_with(peer.name)
     reasons = []
     for target in peer.targets:
-        hosts = _hosts_of(force, target)
-        if not hosts:
-            reasons.append(f"{target.host} has no known address")
+        known = located(force, peer, target)
+        if target.drain:
+            reasons.append(f"{target.host} is being drained")
+        elif not known.places:
+            reasons.append(f"{target.host} has no known address: {known.trouble}")
         else:
-            families = "/".join(sorted({f"IPv{family_of(host)}" for host in hosts}))
-            reasons.append(
-                f"network {peer.network!r} has no {target.transport or 'udp'} listener"
-                f" for {families}"
-            )
+            families = "/".join(sorted({f"IPv{family_of(one.host)}" for one in known.places}))
+            transport = known.places[0].transport
+            reasons.append(f"network {peer.network!r} has no {transport} listener for {families}")
     return f"peer {peer.name!r}: " + (", ".join(reasons) or "it has no address")
-
-
-def _hosts_of(force: InForce, target: Target) -> tuple[str, ...]:
-    if _is_numeric(target.host):
-        return (target.host,)
-    return force.addresses.get(target.host, ())
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -14,11 +14,13 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.agents import Agents
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, told_of
+from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
+from sbc.driver.present import Present
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
@@ -27,6 +29,7 @@ from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import BindingChanged, News
 from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -71,6 +74,7 @@ class Reception:
         registrar: Registrar,
         admission: Admission,
         caps: PeerCaps,
+        logins: Logins,
         ports: NetworkPorts,
         log: Log,
         ids: IdSource,
@@ -85,6 +89,7 @@ class Reception:
         self._registrar = registrar
         self._admission = admission
         self._caps = caps
+        self._logins = logins
         self._ports = ports
         self._log = log
         self._ids = ids
@@ -98,12 +103,14 @@ class Reception:
         """Judge by another configuration from now on."""
         self._force = force
         self._caps.apply(call_limits(force))
+        self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
             networks=force.networks,
             ids=self._ids,
             ports=self._ports,
             instance=self._instance,
+            logins=self._logins,
             plan=force.plan,
         )
 
@@ -251,6 +258,8 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        if caller.user:
+            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
@@ -279,7 +288,12 @@ class Reception:
             return Refusal(482, "this INVITE came another way already")
         if placing.is_loop(request, self._instance, mark):
             return Refusal(482, "this INVITE passed here before")
-        return placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        present = Present(
+            key=self._ids.token().encode(),
+            calls_with=self._caps.calls,
+            calls_at=self._calls.at,
+        )
+        return placing.candidates_for(self._force, self._registrar, caller, request, flow, present)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], now: float

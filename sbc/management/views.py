@@ -9,10 +9,16 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
-from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
+from sbc.management.listing import (
+    Row,
+    call_story,
+    calls_listing,
+    registrations_listing,
+    trunks_listing,
+)
 from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
-from sbc.resolver.addresses import PeerAddresses
+from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
@@ -27,7 +33,7 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
-        addresses: PeerAddresses,
+        locator: Locator,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -35,7 +41,7 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
-        self._addresses = addresses
+        self._locator = locator
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -55,6 +61,11 @@ class Views:
         """Every binding."""
         return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
 
+    def trunks(self) -> list[Row]:
+        """Every registration of ours with a trunk."""
+        registrations = self._switchboard.carriers.registrations
+        return trunks_listing(registrations, trio.current_time())
+
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
@@ -71,6 +82,10 @@ class Views:
             "calls": len(board.calls),
             "calls_total": board.calls.total,
             "registrations": len(board.registrar.bindings),
+            "trunks": {
+                "registered": sum(one.home is not None for one in board.carriers.registrations),
+                "all": len(board.carriers.registrations),
+            },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
             "owned_transactions": board.outbox.owned,
@@ -91,8 +106,8 @@ class Views:
             "records": {"waiting": self._store.waiting, **asdict(self._store.statistics)},
             "log": {"lost": self._log.lost},
             "names": {
-                "known": len(self._addresses.known),
-                "troubled": self._addresses.troubled,
+                "known": sum(bool(known.places) for known in self._locator.known.values()),
+                "troubled": {str(name): why for name, why in self._locator.troubled.items()},
             },
         }
 

@@ -16,6 +16,7 @@ CORES = [
     "sbc.sdp",
     "sbc.b2bua",
     "sbc.registrar",
+    "sbc.trunks",
     "sbc.routing",
     # Policies are read by pydantic, which drags in what it likes; deciding knows nothing of it.
     "sbc.policy.access",
@@ -27,6 +28,9 @@ CORES = [
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.
+    "sbc.resolver.hosts",
+    "sbc.resolver.locate",
+    "sbc.resolver.records",
     "sbc.transport.addresses",
     "sbc.transport.keepalive",
     "sbc.transport.pool",

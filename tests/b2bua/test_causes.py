@@ -181,3 +181,15 @@ def test_the_journal_says_where_the_end_came_from():
     story.ask(A, "BYE")
     texts = [entry.text for entry in story.call.journal.entries]
     assert "ends: the caller hung up (by caller, remote)" in texts
+
+
+def test_an_earlier_candidate_s_answer_goes_by_the_rules_of_its_own_peer():
+    rules = ResponseRules(received=(ResponseRule(480, status=500, where="x:1"),))
+    story = a_story(CALLEE, rules, candidates=(CALLEE, BACKUP))
+    story.reply(500)
+    story.reply(503)
+    assert ending(story).status == 480
+    story = a_story(BACKUP, rules, candidates=(CALLEE, BACKUP))
+    story.reply(500)
+    story.reply(503)
+    assert ending(story).status == 500

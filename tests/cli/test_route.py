@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sbc.cli.main import main
-from sbc.config.machine import ThisMachine
+from sbc.routing.location import UNKNOWN
 
 TEXT = """\
 networks:
@@ -28,9 +28,13 @@ routes:
 """
 
 
+async def nothing(wanted, settings):
+    return dict.fromkeys(wanted, UNKNOWN)
+
+
 @pytest.fixture
 def sbc(tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(ThisMachine, "resolve", lambda _, name: ())
+    monkeypatch.setattr("sbc.cli.route.located", nothing)
     file = tmp_path / "sbc.yaml"
     file.write_text(TEXT)
 

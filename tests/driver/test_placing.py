@@ -2,17 +2,20 @@
 
 import pytest
 
+from sbc.driver.callers import Caller, identify
+from sbc.driver.in_force import InForce
 from sbc.driver.placing import (
-    Caller,
-    Refusal,
     candidates_for,
     flows_to,
-    identify,
     is_loop,
     loop_mark,
+    places_of,
     upstream_for,
 )
+from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
+from sbc.routing.location import Destination, Located
+from sbc.routing.model import Place
 from sbc.sip.message import Request
 from sbc.sip.parser import parse_message_untrusted
 from tests.kit.switchboard import PBX_FLOW, PHONE_FLOW, a_configuration, a_message, in_force
@@ -109,6 +112,28 @@ class TestCandidates:
         assert blind.status == 480
         assert "peer 'pbx': pbx.example.com has no known address" in blind.text
 
+    def test_what_the_resolver_found_is_taken_in_its_order_with_its_ports_and_transports(self):
+        pbx = FORCE.table.peer("pbx")
+        places = (
+            Place("192.168.1.7", 5070, "udp", 0, 100),
+            Place("192.168.1.8", 5080, "udp", 2, 1),
+        )
+        known = {Destination("inside", pbx.targets[0]): Located(places)}
+        force = InForce(FORCE.settings, FORCE.table, FORCE.policy, known)
+        assert places_of(force, pbx, pbx.targets[0]) == places
+        assert [flow.remote for flow in flows_to(force, pbx, pbx.targets[0])] == [
+            ("192.168.1.7", 5070),
+            ("192.168.1.8", 5080),
+        ]
+
+    def test_why_a_name_is_not_known_is_told(self):
+        pbx = FORCE.table.peer("pbx")
+        why = "A of pbx.example.com: no answer from 192.0.2.53 in 3 s (since 2026-01-01 10:04:00)"
+        known = {Destination("inside", pbx.targets[0]): Located((), why)}
+        force = InForce(FORCE.settings, FORCE.table, FORCE.policy, known)
+        told = ask("sip:600@203.0.113.10", PHONE_FLOW, force).text
+        assert f"peer 'pbx': pbx.example.com has no known address: {why}" in told
+
     def test_no_route_is_not_found(self):
         refused = ask("sip:999@192.168.1.2")
         assert refused.status == 404
@@ -190,7 +215,7 @@ def _dial(form: str, uri: str, number: str):
 class TestNumbers:
     def test_a_number_is_routed_as_e164_and_told_as_the_trunk_wants_it(self):
         why, found = _dial("international", "keep", "sip:03012345678@x")
-        assert why.endswith(", called 03012345678 -> +493012345678 (e164 DE)")
+        assert ", called 03012345678 -> +493012345678 (e164 DE)" in why
         assert found[0].request_uri == "sip:493012345678@192.0.2.30"
         assert found[0].note == (
             "peer 'carrier' is told +493012345678 -> 493012345678 (international DE)"
