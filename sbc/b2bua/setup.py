@@ -227,13 +227,11 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     headers.append("Via", via(leg, ref))
     headers.append("Max-Forwards", str(call.max_forwards))
     way = passage(call, call.a, leg)
-    for name, shown in (
-        ("From", caller_shown(invite, way, leg.local_tag)),
-        ("To", callee_shown(invite, way, leg.their_host)),
-    ):
-        headers.append(name, shown.value)
-        if shown.why:
-            call.note("decision", shown.why, B)
+    caller = caller_shown(invite, way, leg.local_tag)
+    if caller.why:
+        call.note("decision", caller.why, B)
+    headers.append("From", caller.value)
+    headers.append("To", callee_shown(invite, way, leg.their_host))
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
     for route in candidate.routes:
