@@ -18,6 +18,7 @@ from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
 from sbc.config.registration import RegistrationSection
+from sbc.config.responses import ResponsesSection
 from sbc.config.streams import WebSocketSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.trunks import RegisterSection
@@ -253,6 +254,9 @@ class PeerSection(Section):
     )
     identity: IdentitySection = Field(
         default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
+    responses: ResponsesSection = Field(
+        default=ResponsesSection(), description="Final statuses and causes that are told otherwise."
     )
     tls: PeerTlsSection = Field(
         default=PeerTlsSection(),
