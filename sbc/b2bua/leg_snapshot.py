@@ -117,6 +117,13 @@ def request_from_data(data: MessageData) -> Request:
     return message
 
 
+def response_from_data(data: MessageData) -> Response:
+    """Restore a response."""
+    message = message_from_data(data)
+    assert isinstance(message, Response)
+    return message
+
+
 def rules_to_data(rules: MediaRules) -> RulesData:
     """Export media rules."""
     return {
@@ -267,11 +274,9 @@ def ack_wait_to_data(wait: AckWait) -> AckWaitData:
 
 def ack_wait_from_data(data: AckWaitData) -> AckWait:
     """Restore a 2xx that waits for its ACK."""
-    response = message_from_data(data["response"])
-    assert isinstance(response, Response)
     return AckWait(
         key=data["key"],
-        response=response,
+        response=response_from_data(data["response"]),
         cseq=data["cseq"],
         next_at=data["next_at"],
         interval_s=data["interval_s"],

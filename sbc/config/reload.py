@@ -116,6 +116,7 @@ def _flat(configuration: Configuration) -> dict[str, object]:
         "peers": {peer.name: peer for peer in settings.peers},
         "peer order": tuple(peer.name for peer in settings.peers),
         "routes": settings.routes,
+        "dids": {table.name: table for table in settings.dids},
         "timers": settings.timers,
         "user_agent": settings.server_header,
         "dns": configuration.dns,
@@ -194,6 +195,8 @@ def _shown(value: object) -> str:
         if any(is_dataclass(item) for item in value):
             return f"{len(value)} entries"
         return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if is_dataclass(value):
+        return "there"
     if isinstance(value, Path):
         return str(value)
     return "nothing" if value is None else str(value)

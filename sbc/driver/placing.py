@@ -1,21 +1,21 @@
-"""Placing a new call: who calls, may they, and where to.
+"""Placing a new call: where it goes.
 
 Everything here is a question about configuration, policy and bindings; the answers are values.
 
 Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from hashlib import blake2s
 from typing import Final
 
 from sbc.b2bua.call import Candidate
-from sbc.numbering import WorldPlan
-from sbc.policy.access import BUILT_IN, decide
-from sbc.policy.authentication import UNCHALLENGED, credentials_for
-from sbc.policy.model import Decision, Facts, PolicySet
+from sbc.driver.callers import Caller
+from sbc.driver.in_force import InForce
+from sbc.driver.present import IDLE, Present
+from sbc.driver.sharing import flows_in_order, peers_in_order
 from sbc.policy.numbers import (
-    NumberPlan,
+    Rewritten,
     dialled,
     is_global,
     is_phone,
@@ -27,126 +27,47 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
-from sbc.routing.accounts import Realm
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.failover import settled
+from sbc.routing.hops import Hop, hop_of
 from sbc.routing.location import (
     UNKNOWN,
     Destination,
     Located,
-    Locations,
     numeric_place,
     reach_of,
 )
 from sbc.routing.model import (
     DEFAULT_PORTS,
     MediaRules,
-    Network,
     Peer,
     Place,
-    Settings,
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
-from sbc.routing.table import RoutingTable
+from sbc.routing.table import RouteChoice
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
-_WORLD = WorldPlan()
 
-
-@dataclass(slots=True)
-class InForce:
-    """The configuration that new requests are judged by; replaced as one reference."""
-
-    settings: Settings
-    table: RoutingTable
-    policy: PolicySet
-    locations: Locations
-    """What is known of the targets that are names."""
-    networks: dict[str, Network] = field(default_factory=dict)
-    located: dict[Destination, Located] = field(default_factory=dict)
-    """What was asked for of `locations`, and numeric targets beside it."""
-    by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
-    """By network: the realm that unknown sources may log in to, and the peers they then are."""
-    plan: NumberPlan = _WORLD
-
-    def __post_init__(self) -> None:
-        self.networks = {network.name: network for network in self.settings.networks}
-        for peer in self.settings.peers:
-            if peer.realm is not None and peer.realm.tells_peer:
-                named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
-                named[1].append(peer)
-
-    def realm_of(self, peer: str) -> Realm | None:
-        """What requests of a peer are challenged for; None where nothing is asked."""
-        found = self.table.peer(peer)
-        return None if found is None else found.realm
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request, as far as it is known."""
-
-    peer: str
-    """Configured name, ``""`` for a stranger."""
-    rules: MediaRules
-    binding: Binding | None
-    decision: Decision
-    known: bool = True
-    """Whether its address is a peer's, or its flow a registered phone's."""
-    user: str = ""
-    """Who proved to have sent it, where its peer is challenged."""
-
-
-PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
-"""Whoever sends what belongs to a transaction or dialog that was let in before."""
 
 UNREACHABLE: Final = "the called party cannot be reached now"
 """What is said of anybody who cannot be called, whatever the reason is."""
 
 
-def identify(force: InForce, registrar: Registrar, request: Request, flow: Flow) -> Caller:
-    """Classify the source of a request outside any dialog, and decide on it.
-
-    Raises:
-        ParseError: a header that says who sends it is malformed (400).
-    """
-    network = force.networks[flow.network]
-    peer = force.table.classify(flow.network, flow.remote[0])
-    binding = _registered(registrar, request, flow)
-    facts = Facts(
-        network=flow.network,
-        trusted=network.trusted,
-        host=flow.remote[0],
-        method=request.method,
-        peer=peer.name if peer is not None else None,
-        registered=binding is not None,
-        user_agent=request.headers.first("user-agent"),
-    )
-    known = peer is not None or binding is not None
-    decision = decide(force.policy, facts)
-    if not known:
-        peer, decision = _by_credentials(force, request, facts, decision)
-    if peer is None:
-        if request.method == "REGISTER":
-            peer = force.table.endpoints(flow.network, request.to.uri.host)
-        elif binding is not None:
-            peer = force.table.endpoints(flow.network, binding.host)
-    return Caller(
-        peer=peer.name if peer is not None else "",
-        rules=peer.media if peer is not None else _ANY_MEDIA,
-        binding=binding,
-        decision=decision,
-        known=known,
-    )
-
-
 def candidates_for(
-    force: InForce, registrar: Registrar, caller: Caller, request: Request, flow: Flow
+    force: InForce,
+    registrar: Registrar,
+    caller: Caller,
+    request: Request,
+    flow: Flow,
+    present: Present = IDLE,
 ) -> tuple[str, list[Candidate]] | Refusal:
-    """Where an INVITE goes: the rule that says so, and the places in order.
+    """Where an INVITE goes: the rule that says so, and the places in the order to try them.
+
+    Whatever is down comes last: only when nothing else is left is it worth a try.
 
     Raises:
         ParseError: the Request-URI is malformed (400).
@@ -168,19 +89,34 @@ def candidates_for(
         return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    for peer in choice.peers:
+    for peer, user in _steps(choice, request, dial.number, flow, present):
         places = (
-            _to_phones(force, registrar, peer, dial.number, flow)
+            _to_phones(force, registrar, peer, user, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, uri, dial.number)
+            else _to_peer(force, peer, request, user, flow, present)
         )
-        found += places
+        failover = settled(choice.route.failover, peer.failover)
+        found += [replace(place, failover=failover) for place in places]
         if not places:
-            missing.append(_why_unreachable(force, peer, dial.number))
+            missing.append(_why_unreachable(force, peer, user))
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
         return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
-    return why, found
+    return why, sorted(found, key=lambda one: not present.usable(one.hop))
+
+
+def _steps(
+    choice: RouteChoice, request: Request, number: str, flow: Flow, present: Present
+) -> list[tuple[Peer, str]]:
+    """The peers of a choice in the order to try them, and whom to call there.
+
+    What a DID table says stays in its order: a row is a list, not a share.
+    """
+    assert choice.route is not None, "there is somewhere to go"
+    if choice.users:
+        return list(zip(choice.peers, choice.users, strict=True))
+    peers = peers_in_order(choice.route, choice.peers, request, flow, present)
+    return [(peer, number) for peer in peers]
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -216,8 +152,23 @@ def upstream_for(
     return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
 
 
+def hops_of(force: InForce) -> dict[Hop, Peer]:
+    """Every hop that calls to peers may go to, with whose it is."""
+    return {
+        hop_of(peer.name, flow): peer
+        for peer in force.settings.peers
+        for target in peer.targets
+        for flow in flows_to(force, peer, target)
+    }
+
+
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
+    return [flow for _, flow in _ways_to(force, peer, target)]
+
+
+def _ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
+    """The places of a target that a listener of ours can reach, each with the flow to it."""
     network = force.networks[peer.network]
     found = []
     for place in places_of(force, peer, target):
@@ -226,7 +177,8 @@ def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
             local = (listener.bind, listener.port)
             owner = peer.name if place.transport == "tls" else ""
             remote = (place.host, place.port)
-            found.append(Flow(peer.network, place.transport, local, remote, peer=owner))
+            flow = Flow(peer.network, place.transport, local, remote, peer=owner)
+            found.append((place, flow))
     return found
 
 
@@ -264,67 +216,35 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
-def _by_credentials(
-    force: InForce, request: Request, facts: Facts, decision: Decision
-) -> tuple[Peer | None, Decision]:
-    """The peer that an unknown source may be once it has logged in, and what then holds.
-
-    One is proposed where policy would let it in but no stranger, or where credentials come. That
-    there is such a peer is all that a challenge tells: a user name that is none is challenged too.
-    """
-    named = force.by_credentials.get(facts.network)
-    if named is None or request.method == "REGISTER" or request.method in UNCHALLENGED:
-        return None, decision
-    realm, peers = named
-    given = credentials_for(request, realm)
-    if given is None and decision.allowed:
-        return None, decision
-    user = "" if given is None else given.username
-    for peer in sorted(peers, key=lambda peer: peer.realm is None or user not in peer.realm.users):
-        as_peer = decide(force.policy, facts._replace(peer=peer.name))
-        if as_peer.allowed:
-            return peer, as_peer
-    return None, decision
-
-
-def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
-    """The binding that a request comes from; of the lines of one phone that of its From."""
-    bindings = registrar.by_flow(flow)
-    if len(bindings) < 2:
-        return bindings[0] if bindings else None
-    user = user_of(request.from_.uri)
-    for binding in reversed(bindings):
-        if binding.user == user:
-            return binding
-    return bindings[-1]
-
-
-def _to_peer(force: InForce, peer: Peer, uri: Uri, number: str) -> list[Candidate]:
-    """One candidate for each address of each target of a peer."""
+def _to_peer(
+    force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
+) -> list[Candidate]:
+    """One candidate for each place of each target of a peer that takes new calls."""
+    targets = [
+        (target, _ways_to(force, peer, target)) for target in peer.targets if not target.drain
+    ]
+    flows = flows_in_order(peer, targets, request, flow, present)
     told = sent(number, peer.numbers, "called", force.plan)
-    found = []
-    for target in peer.targets:
-        for flow in flows_to(force, peer, target):
-            network = force.networks[peer.network]
-            listener = listener_of(network, flow)
-            host = peer.domain or flow.remote[0]
-            usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
-            port = "" if peer.domain or usual else f":{flow.remote[1]}"
-            found.append(
-                Candidate(
-                    peer=peer.name,
-                    flow=flow,
-                    request_uri=_request_uri(
-                        uri, told.number, peer.numbers.uri, bracketed(host) + port, flow
-                    ),
-                    our_host=peer.domain or listener.advertise,
-                    their_host=host,
-                    rules=peer.media,
-                    trusted=peer.is_trusted(network),
-                    note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
-                )
-            )
-    return found
+    return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
+
+
+def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow) -> Candidate:
+    """A peer at the end of a flow, as whom a URI calls."""
+    network = force.networks[peer.network]
+    host = peer.domain or flow.remote[0]
+    usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
+    port = "" if peer.domain or usual else f":{flow.remote[1]}"
+    where = bracketed(host) + port
+    return Candidate(
+        peer=peer.name,
+        flow=flow,
+        request_uri=_request_uri(uri, told.number, peer.numbers.uri, where, flow),
+        our_host=peer.domain or listener_of(network, flow).advertise,
+        their_host=host,
+        rules=peer.media,
+        trusted=peer.is_trusted(network),
+        note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
+    )
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
@@ -371,7 +291,9 @@ def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     reasons = []
     for target in peer.targets:
         known = located(force, peer, target)
-        if not known.places:
+        if target.drain:
+            reasons.append(f"{target.host} is being drained")
+        elif not known.places:
             reasons.append(f"{target.host} has no known address: {known.trouble}")
         else:
             families = "/".join(sorted({f"IPv{family_of(one.host)}" for one in known.places}))

@@ -12,11 +12,13 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.agents import Agents
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, told_of
+from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
+from sbc.driver.present import Present
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
@@ -268,7 +270,12 @@ class Reception:
             return Refusal(482, "this INVITE came another way already")
         if placing.is_loop(request, self._instance, mark):
             return Refusal(482, "this INVITE passed here before")
-        return placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        present = Present(
+            key=self._ids.token().encode(),
+            calls_with=self._caps.calls,
+            calls_at=self._calls.at,
+        )
+        return placing.candidates_for(self._force, self._registrar, caller, request, flow, present)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], now: float

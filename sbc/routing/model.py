@@ -10,8 +10,15 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
+from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.did import DidTable
+from sbc.routing.failover import SILENT, FailoverRule
+from sbc.routing.hops import UNASKED, HealthRule
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.routing.registering import Registering
+from sbc.routing.tls import NetworkTls, PeerTls
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -75,6 +82,10 @@ class Network:
     media_dscp: int = 46
     signalling_dscp: int = 24
     keepalive: Keepalive = Keepalive()
+    tls: NetworkTls | None = None
+    """How its TLS listeners answer; None without any."""
+    websocket: WebSocketRules | None = None
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:
@@ -105,6 +116,10 @@ class Target:
     """None as long as nobody wrote one: SRV decides, or it is the transport's default."""
     transport: TargetTransport | None = None
     """None as long as nobody wrote one: NAPTR decides (RFC 3263 §4.1)."""
+    rank: Rank = UNRANKED
+    """Where it stands among the targets of its peer."""
+    drain: bool = False
+    """Whether it gets no new calls; those it has go on."""
 
 
 class Place(NamedTuple):
@@ -176,6 +191,14 @@ class Peer:
     """What its requests are challenged for; None to let them pass."""
     numbers: NumberRules = AS_WRITTEN
     identity: IdentityRules = BY_NETWORK
+    tls: PeerTls | None = None
+    """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
+    balance: Balance = IN_ORDER
+    """How its targets share calls."""
+    failover: FailoverRule = SILENT
+    health: HealthRule = UNASKED
+    registering: Registering | None = None
+    """How we register with it; None where that is not wanted."""
     where: str = ""
 
     def is_trusted(self, network: Network) -> bool:
@@ -189,7 +212,8 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order."""
+    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise; with `dids`,
+    those of rows that name none."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -198,6 +222,13 @@ class Route:
     """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
     domains: tuple[str, ...] = ()
     """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    ranks: tuple[Rank, ...] = ()
+    """Of the peers in `to`, one each; empty where all stand alike."""
+    balance: Balance = IN_ORDER
+    """How its peers share calls."""
+    failover: FailoverRule = SILENT
+    dids: str = ""
+    """The DID table that must hold the number and says where it goes; empty for none."""
     where: str = ""
 
 
@@ -224,6 +255,7 @@ class Settings:
     timers: Timers = Timers()
     server_header: str | None = "sbc"
     """What User-Agent and Server say of us; None to leave both out."""
+    dids: tuple[DidTable, ...] = ()
 
     def network(self, name: str) -> Network:
         """The network of that name.

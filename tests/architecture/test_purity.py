@@ -16,6 +16,7 @@ CORES = [
     "sbc.sdp",
     "sbc.b2bua",
     "sbc.registrar",
+    "sbc.trunks",
     "sbc.routing",
     # Policies are read by pydantic, which drags in what it likes; deciding knows nothing of it.
     "sbc.policy.access",
