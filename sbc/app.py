@@ -114,6 +114,7 @@ class App:
                 "calls": lambda _: self._views.calls(),
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
+                "trunks": lambda _: self._views.trunks(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
@@ -146,6 +147,8 @@ class App:
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
+            self.switchboard.begin(trio.current_time())
+            self.loop.changed()
             task_status.started()
             await self.stopping.run()
             nursery.cancel_scope.cancel()

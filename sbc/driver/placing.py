@@ -45,6 +45,7 @@ from sbc.routing.model import (
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
+from sbc.routing.registering import Registering
 from sbc.routing.table import RouteChoice
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
@@ -102,6 +103,7 @@ def candidates_for(
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
         return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
+    why = "; ".join([why, *missing])
     return why, sorted(found, key=lambda one: not present.usable(one.hop))
 
 
@@ -220,11 +222,13 @@ def _to_peer(
     force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
 ) -> list[Candidate]:
     """One candidate for each place of each target of a peer that takes new calls."""
+    told = sent(number, peer.numbers, "called", force.plan)
+    if peer.registering is not None:
+        return _by_registration(force, peer, peer.registering, request.uri, told)
     targets = [
         (target, _ways_to(force, peer, target)) for target in peer.targets if not target.drain
     ]
     flows = flows_in_order(peer, targets, request, flow, present)
-    told = sent(number, peer.numbers, "called", force.plan)
     return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
 
 
@@ -245,6 +249,18 @@ def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow
         trusted=peer.is_trusted(network),
         note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
     )
+
+
+def _by_registration(
+    force: InForce, peer: Peer, registering: Registering, uri: Uri, told: Rewritten
+) -> list[Candidate]:
+    """The flow that registered with a trunk, and no other: nobody knows us there."""
+    registration = force.registrations.of_peer(peer.name)
+    if registration is None or registration.home is None:
+        return []
+    route = registration.grant.service_route if registration.grant is not None else ()
+    candidate = _candidate(force, peer, uri, told, registration.home)
+    return [replace(candidate, contact_user=registering.contact, service_route=route)]
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
@@ -288,6 +304,8 @@ def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     if peer.kind == "endpoints":
         user = number or "nobody"
         return f"{user} has no reachable registration on network {peer.network!r}"
+    if peer.registering is not None:
+        return force.registrations.trouble_with(peer.name)
     reasons = []
     for target in peer.targets:
         known = located(force, peer, target)
