@@ -18,6 +18,7 @@ from sbc.management.listing import (
 )
 from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
@@ -34,6 +35,7 @@ class Views:
         transports: Transports,
         store: CdrStore,
         locator: Locator,
+        questions: ResolverStatistics,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -42,6 +44,7 @@ class Views:
         self._transports = transports
         self._store = store
         self._locator = locator
+        self._questions = questions
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -107,6 +110,7 @@ class Views:
             "log": {"lost": self._log.lost},
             "names": {
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
+                **asdict(self._questions),
                 "troubled": {str(name): why for name, why in self._locator.troubled.items()},
             },
         }

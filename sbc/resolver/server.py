@@ -1,4 +1,4 @@
-"""One name server, as dnspython asks it; but of a long answer no more is read than is of use.
+"""One name server, as dnspython asks it; but an answer too long to be of use is not read.
 
 What is truncated over UDP is asked for over TCP, where a message may have 65535 bytes and thousands
 of records. To parse those takes a third of a second, in which no call goes on.
@@ -18,7 +18,7 @@ _LENGTH_BYTES: Final = 2
 
 
 class Server(dns.nameserver.Do53Nameserver):
-    """A name server at a numeric address."""
+    """A name server at a numeric address and a port."""
 
     async def async_query(
         self,

@@ -8,6 +8,7 @@ from media.relay import Relay
 from sbc.driver.switchboard import Switchboard
 from sbc.management.log import Log
 from sbc.management.views import Views
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
@@ -25,6 +26,7 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("Transports", nothing),
         cast("CdrStore", nothing),
         cast("Locator", nothing),
+        ResolverStatistics(),
         cast("Log", nothing),
         wall=lambda: 0.0,
     )
