@@ -21,6 +21,7 @@ from sbc.management.quality import rtp_totals
 from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
+from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
 
@@ -34,6 +35,7 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
+        bindings: BindingStore,
         locator: Locator,
         questions: ResolverStatistics,
         log: Log,
@@ -43,6 +45,7 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
+        self._bindings = bindings
         self._locator = locator
         self._questions = questions
         self._log = log
@@ -88,6 +91,11 @@ class Views:
             "trunks": {
                 "registered": sum(one.home is not None for one in board.carriers.registrations),
                 "all": len(board.carriers.registrations),
+            },
+            "registers": {
+                "waiting": board.registrar.pending,
+                "absorbed": board.registrar.absorbed,
+                **asdict(self._bindings.statistics),
             },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
