@@ -105,8 +105,9 @@ class App:
         )
         wire.transports = self.transports
         self._dns = Dns(configuration.dns)
+        answers = Answers(self._dns.ask)
         self._locator = Locator(
-            Answers(self._dns.ask).ask,
+            answers.ask,
             on_change=self._located,
             on_trouble=lambda destination, why: log.warning(
                 "name lookup", name=str(destination), trouble=why or "over"
@@ -136,6 +137,7 @@ class App:
             self.bindings,
             self._locator,
             self._watch,
+            answers.statistics,
             log,
             time.time,
         )
