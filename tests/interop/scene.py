@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +56,19 @@ peers:
     network: outside
     address: {caller}:5060
     sources: [{caller}, "{caller6}"]
+    authentication: {carrier_authentication}
   phones:
     kind: endpoints
     network: outside
     media: {{srtp: {srtp}}}
+    authentication: {phones_authentication}
   pbx:
     kind: pbx
     network: inside
     address: {pbx}:5060;transport={pbx_transport}
     domain: {domain}
     media: {{srtp: "off"}}
+    authentication: {pbx_authentication}
 routes:
   - {{name: from the carrier, from: carrier, to: pbx}}
   - {{name: from phones, from: phones, to: pbx}}
@@ -174,7 +177,12 @@ class Scene:
         return Heard(host, self.lab.keep(Capture(host)))
 
     def start_sbc(
-        self, *, pbx_transport: str = "udp", srtp: str = "allow", keepalive_s: float = 25
+        self,
+        *,
+        pbx_transport: str = "udp",
+        srtp: str = "allow",
+        keepalive_s: float = 25,
+        authentication: Mapping[str, str] | None = None,
     ) -> None:
         """Run the SBC and wait until it listens on both networks.
 
@@ -182,7 +190,10 @@ class Scene:
             pbx_transport: how it speaks to the PBX.
             srtp: the media rule for phones.
             keepalive_s: seconds between keep-alives to phones behind a NAT.
+            authentication: that key of the peers `carrier`, `phones` and `pbx`, where it is not
+                to pass through.
         """
+        given = authentication or {}
         self._configuration.write_text(
             _CONFIGURATION.format(
                 outer=OUTER,
@@ -197,6 +208,10 @@ class Scene:
                 srtp=srtp,
                 keepalive_s=keepalive_s,
                 engine=self.engine,
+                **{
+                    f"{peer}_authentication": given.get(peer, "{mode: pass}")
+                    for peer in ("carrier", "phones", "pbx")
+                },
             )
         )
         self.sbc = self.border.start(

@@ -94,7 +94,7 @@ def start_sipp(
     """
     name = f"{host.name}-{scenario.removesuffix('.xml')}"
     directory = host.logs / f"sipp-{name}"
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     notes = sound.TUNES[tune]
     (directory / "tune.ulaw").write_bytes(sound.ulaw_encode(sound.tune(notes, _TUNE_S)))
     local = address or host.ip

@@ -233,11 +233,19 @@ def test_what_was_not_asked_for_proves_nothing(old: str, new: str, why: str) -> 
     assert why in judged.explanation
 
 
-def test_a_phone_may_leave_port_and_parameters_out_of_its_uri() -> None:
+@pytest.mark.parametrize("uri", ["sip:200@example.com", "sip:example.com:5060", "sip:example.com"])
+def test_an_agent_may_leave_user_port_and_parameters_out_of_its_uri(uri: str) -> None:
     guard = an_authenticator()
-    request = proved(challenged(guard), a_request(uri="sip:example.com"))
-    request.uri_text = "sip:example.com:5060;transport=udp"
+    request = proved(challenged(guard), a_request("INVITE", uri=uri))
+    request.uri_text = "sip:200@example.com;transport=udp"
     assert guard.judge(request, PHONE, REALM, 1.0) is ALICE
+
+
+def test_overheard_credentials_take_no_call_elsewhere() -> None:
+    guard = an_authenticator()
+    request = proved(challenged(guard), a_request("INVITE", uri="sip:200@example.com"))
+    request.uri_text = "sip:+888@example.com"
+    assert isinstance(guard.judge(request, PHONE, REALM, 1.0), Refusal)
 
 
 @pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
