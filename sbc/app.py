@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -32,13 +33,19 @@ from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.management.stopping import Stopping
 from sbc.management.views import Views
-from sbc.resolver.addresses import Addresses, PeerAddresses
+from sbc.resolver.cache import Answers
+from sbc.resolver.dns import Dns
+from sbc.resolver.locator import Locator
+from sbc.routing.location import Destination, Locations, Reach, destinations, place_text
 from sbc.sip.flow import Flow
 from sbc.state.file import StoreInUse, StoreUnusable
 from sbc.state.places import CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
+
+_FIRST_ANSWERS_S = 1.0
+"""How long a start waits for names to be located; then they are unknown until they are."""
 
 FAILED = 1
 """The exit status of a process that could not start, or could not go on."""
@@ -78,13 +85,16 @@ class App:
             message_limits=configuration.message_limits,
         )
         wire.send = self.transports.send
-        self._addresses = PeerAddresses(
-            hosts_of(configuration),
-            on_change=self._resolved,
-            on_trouble=lambda name, why: log.warning(
-                "name lookup", name=name, trouble=why or "over"
+        self._dns = Dns(configuration.dns)
+        self._locator = Locator(
+            Answers(self._dns.ask).ask,
+            on_change=self._located,
+            on_trouble=lambda destination, why: log.warning(
+                "name lookup", name=destination, trouble=why or "over"
             ),
+            time_of_day=_time_of_day,
         )
+        self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration, read=_read_again, put_in_force=self._put_in_force, log=log
         )
@@ -93,7 +103,7 @@ class App:
             relay,
             self.transports,
             self.store,
-            self._addresses,
+            self._locator,
             log,
             time.time,
         )
@@ -126,7 +136,10 @@ class App:
             self.transports.open()
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
-            nursery.start_soon(self._addresses.run)
+            nursery.start_soon(self._locator.run)
+            # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
+            with trio.move_on_after(_FIRST_ANSWERS_S):
+                await self._locator.settled()
             nursery.start_soon(self.loop.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
@@ -187,15 +200,20 @@ class App:
             self.stopping.fail(f"the media engine failed: {event.reason}")
 
     def _put_in_force(self, configuration: Configuration) -> None:
-        self._addresses.watch(hosts_of(configuration))
-        force = in_force(configuration, self._addresses.known)
+        self._dns.configure(configuration.dns)
+        self._locator.watch(wanted(configuration))
+        force = in_force(configuration, self._locator.known)
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
         self.loop.changed()
 
-    def _resolved(self, name: str, addresses: Addresses) -> None:
-        self.log.info("name resolved", name=name, addresses=list(addresses))
-        self.switchboard.resolved(self._addresses.known)
+    def _located(self, locations: Locations) -> None:
+        for destination, known in locations.items():
+            before = self.switchboard.force.locations.get(destination)
+            if before is None or before.places != known.places:
+                places = [place_text(place) for place in known.places]
+                self.log.info("name resolved", name=destination, places=places)
+        self.switchboard.located(locations)
 
 
 class _Wire:
@@ -283,15 +301,19 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
     )
 
 
-def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:
+def in_force(configuration: Configuration, locations: Locations) -> InForce:
     """What the switchboard judges by under a configuration."""
-    table = configuration.routing_table().with_addresses(addresses)
-    return InForce(configuration.settings, table, configuration.policies, addresses)
+    table = configuration.routing_table().with_locations(locations)
+    return InForce(configuration.settings, table, configuration.policies, locations)
 
 
-def hosts_of(configuration: Configuration) -> list[str]:
-    """Every host that a peer's target names."""
-    return [target.host for peer in configuration.settings.peers for target in peer.targets]
+def wanted(configuration: Configuration) -> dict[Destination, Reach]:
+    """Every name that a peer's target has, and what can be reached of it."""
+    return destinations(configuration.settings.networks, configuration.settings.peers)
+
+
+def _time_of_day() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _raise_descriptor_limit(log: Log) -> None:

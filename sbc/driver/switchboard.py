@@ -8,7 +8,6 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import chain
 
 from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
@@ -41,6 +40,7 @@ from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
+from sbc.routing.location import Locations
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -192,9 +192,9 @@ class Switchboard:
         self._contain(partial(self._configure, before, now))
         return False
 
-    def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
-        """Use newly resolved addresses of the peers' host names."""
-        self._contain(partial(self._resolved, addresses))
+    def located(self, locations: Locations) -> None:
+        """Use what is known now of where the targets of peers are."""
+        self._contain(partial(self._located, locations))
 
     def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
         """Take over bindings that `registrar.export` gave.
@@ -403,12 +403,11 @@ class Switchboard:
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
 
-    def _resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+    def _located(self, locations: Locations) -> None:
         force = self.force
-        table = force.table.with_addresses(addresses)
-        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
-        moved = set(chain(*force.addresses.values())) ^ set(chain(*addresses.values()))
-        self.admission.peers_moved(self._known_peer, moved)
+        table = force.table.with_locations(locations)
+        self._judge_by(InForce(force.settings, table, force.policy, locations))
+        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
 
     def _judge_by(self, force: InForce) -> None:
         self.force = force
@@ -418,6 +417,10 @@ class Switchboard:
     def _known_peer(self, network: str, host: str) -> str | None:
         peer = self.force.table.classify(network, host)
         return peer.name if peer is not None else None
+
+
+def _hosts(locations: Locations) -> set[str]:
+    return {place.host for known in locations.values() for place in known.places}
 
 
 def _trust(force: InForce) -> dict[str, bool]:

@@ -6,10 +6,11 @@ routes were tried one after the other.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sbc.prefixes import PrefixMap, single_host
+from sbc.routing.location import UNKNOWN, Destination, Locations
 from sbc.routing.model import IpNetwork, Network, Peer, Route
 from sbc.routing.patterns import (
     Exact,
@@ -94,11 +95,11 @@ class RoutingTable:
         """The peer of that name."""
         return self._peers.get(name)
 
-    def with_addresses(self, addresses: Mapping[str, Iterable[str]]) -> "RoutingTable":
-        """The same table, knowing the numeric addresses behind host names of targets.
+    def with_locations(self, locations: Locations) -> "RoutingTable":
+        """The same table, knowing the places of targets that are names.
 
-        They become sources of the peers that have such a target, unless the operator wrote
-        `sources`. Names that are missing, and addresses that are not numeric, add nothing.
+        Their hosts become sources of the peers that have such a target, unless the operator wrote
+        `sources`. What is missing adds nothing.
         """
         table = RoutingTable.__new__(RoutingTable)
         table.networks = self.networks
@@ -110,7 +111,7 @@ class RoutingTable:
         table._by_peer = self._by_peer
         table._by_network = self._by_network
         table._open = self._open
-        table._sources = _sources_by_network(self.peers, addresses)
+        table._sources = _sources_by_network(self.peers, locations)
         return table
 
     def classify(self, network: str, host: str) -> Peer | None:
@@ -172,9 +173,7 @@ class RoutingTable:
         )
 
 
-def _sources_by_network(
-    peers: Iterable[Peer], addresses: Mapping[str, Iterable[str]]
-) -> dict[str, PrefixMap[Peer]]:
+def _sources_by_network(peers: Iterable[Peer], locations: Locations) -> dict[str, PrefixMap[Peer]]:
     entries: dict[str, list[tuple[IpNetwork, Peer]]] = {}
     for peer in peers:
         here = entries.setdefault(peer.network, [])
@@ -182,7 +181,8 @@ def _sources_by_network(
         if peer.sources_given:
             continue
         for target in peer.targets:
-            for host in (target.host, *addresses.get(target.host, ())):
+            known = locations.get(Destination(peer.network, target), UNKNOWN)
+            for host in (target.host, *(place.host for place in known.places)):
                 source = single_host(host)
                 if source is not None:
                     here.append((source, peer))

@@ -16,6 +16,7 @@ from sbc.sip.transaction.tables import (
     NON_INVITE_SERVER,
     State,
 )
+from sbc.trunks.diagram import registration_diagram
 
 PAGE = Path(__file__).parents[2] / "sbc" / "DESIGN.md"
 BLOCK = re.compile(r"(<!-- diagram: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -32,7 +33,12 @@ def drawn() -> dict[str, str]:
     diagrams = {
         name: mermaid(table, State.INITIAL, State.TERMINATED) for name, table in tables.items()
     }
-    return {**diagrams, "call": call_diagram(), "negotiation": negotiation_diagram()}
+    return {
+        **diagrams,
+        "call": call_diagram(),
+        "negotiation": negotiation_diagram(),
+        "trunk-registration": registration_diagram(),
+    }
 
 
 def test_the_page_shows_what_the_tables_say() -> None:
