@@ -2,6 +2,8 @@ import hashlib
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sbc.policy.authentication import Authenticator, remove_credentials
 from sbc.policy.refusal import Refusal
@@ -306,6 +308,26 @@ def test_what_cannot_be_read_is_no_credentials(value: str) -> None:
     judged = an_authenticator().judge(request, PHONE, REALM, 1.0)
     assert isinstance(judged, Refusal)
     assert (judged.status, judged.explanation) == (401, "")
+
+
+PIECES = st.sampled_from(
+    [
+        'username="alice"', 'realm="example.com"', 'uri="sip:example.com"', "algorithm=MD5",
+        f'nonce="{"0" * 44}"', 'nonce=""', 'nonce="\udcff"', 'response=""',
+        "qop=auth", "qop=auth-int", "nc=00000001", "nc=ffffffff", 'cnonce="\udcff"', "opaque=",
+        f'response="{"0" * 64}"',
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12, unique_by=lambda piece: piece.partition("=")[0]), st.text())
+def test_whatever_a_stranger_says_it_is_challenged(pieces: list[str], more: str) -> None:
+    for said in (", ".join(pieces), ", ".join(pieces) + more):
+        request = a_request()
+        request.headers.append("Authorization", f"Digest {said}")
+        judged = an_authenticator().judge(request, PHONE, REALM, 1.0)
+        assert isinstance(judged, Refusal)
+        assert (judged.status, stale(judged)) == (401, False)
 
 
 def test_a_from_that_cannot_be_read_is_malformed() -> None:
