@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from media.relay import Relay
 from sbc.config.load import Configuration, load_file
 from sbc.config.reload import reload_file
 from sbc.driver.entropy import SystemEntropy
+from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
-from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.management.control import (
     AlreadyRunning,
@@ -81,16 +81,17 @@ class App:
             on_messages=self.loop.messages,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
+            on_trouble=self._stream_trouble,
             limits=configuration.transport_limits,
             message_limits=configuration.message_limits,
         )
-        wire.send = self.transports.send
+        wire.transports = self.transports
         self._dns = Dns(configuration.dns)
         self._locator = Locator(
             Answers(self._dns.ask).ask,
             on_change=self._located,
             on_trouble=lambda destination, why: log.warning(
-                "name lookup", name=destination, trouble=why or "over"
+                "name lookup", name=str(destination), trouble=why or "over"
             ),
             time_of_day=_time_of_day,
         )
@@ -199,6 +200,18 @@ class App:
             # Nothing can be relayed any more; who started us may start us again.
             self.stopping.fail(f"the media engine failed: {event.reason}")
 
+    def _stream_trouble(self, flow: Flow, why: str, untold: int) -> None:
+        """A connection failed at something that somebody may have to mend."""
+        self.log.warning(
+            "connection failed",
+            network=flow.network,
+            transport=flow.transport,
+            peer=flow.peer or None,
+            remote=flow.remote,
+            why=why,
+            more=untold or None,
+        )
+
     def _put_in_force(self, configuration: Configuration) -> None:
         self._dns.configure(configuration.dns)
         self._locator.watch(wanted(configuration))
@@ -212,21 +225,31 @@ class App:
             before = self.switchboard.force.locations.get(destination)
             if before is None or before.places != known.places:
                 places = [place_text(place) for place in known.places]
-                self.log.info("name resolved", name=destination, places=places)
+                self.log.info("name resolved", name=str(destination), places=places)
         self.switchboard.located(locations)
 
 
 class _Wire:
     """The transports, which are made after what they report to."""
 
-    __slots__ = ("send",)
+    __slots__ = ("transports",)
 
     def __init__(self) -> None:
-        self.send: Callable[[Flow, bytes], None] = _nowhere
+        self.transports: Transports | None = None
 
+    def send(self, flow: Flow, data: bytes) -> None:
+        """As `Transports.send`; before they are there nothing can be sent, and nothing is."""
+        if self.transports is not None:
+            self.transports.send(flow, data)
 
-def _nowhere(flow: Flow, data: bytes) -> None:
-    """Before the transports are there nothing can be sent, and nothing is."""
+    def prove(self, flow: Flow) -> None:
+        """As `Transports.prove`."""
+        if self.transports is not None:
+            self.transports.prove(flow)
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """As `Transports.names`."""
+        return () if self.transports is None else self.transports.names(flow)
 
 
 def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:

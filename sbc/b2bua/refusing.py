@@ -75,7 +75,7 @@ def failure_text(call: Call, event: Event) -> str:
     if isinstance(event, GaveUp):
         return f"{place}: {event.ending.text}"
     assert isinstance(event, RequestFailed)
-    return f"{place}: {event.why}"
+    return f"{place}: {event.why}" + (f" ({event.detail})" if event.detail else "")
 
 
 def _mapped(response: Response) -> tuple[int, str]:
@@ -94,5 +94,6 @@ def _failure_ending(event: Event) -> Ending:
     assert isinstance(event, RequestFailed)
     if event.why == "timeout":
         return Ending(504, q850_of(504), EndedBy.TIMEOUT, "the next hop did not answer the INVITE")
-    text = "the INVITE could not be sent to the next hop"
-    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text)
+    said = "the INVITE could not be sent to the next hop"
+    text = f"{said}: {event.detail}" if event.detail else said
+    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text, said)

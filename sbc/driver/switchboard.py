@@ -23,14 +23,16 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
+from sbc.driver import callers
 from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
@@ -46,6 +48,7 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
+from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
@@ -151,11 +154,11 @@ class Switchboard:
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
-        self._contain(partial(self._fail_transactions, flow, now))
+        self._contain(partial(self._fail_transactions, flow, why, now))
 
-    def flow_closed(self, flow: Flow, now: float) -> None:
+    def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
-        self._contain(partial(self._fail_transactions, flow, now))
+        self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
@@ -222,7 +225,8 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        if not self.admission.admit(flow.network, flow.remote[0], now).admitted:
+        source = callers.counted_as(self.force, flow, self._wire.names(flow))
+        if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
         message: Request | Response | None = None
@@ -287,6 +291,7 @@ class Switchboard:
                 well = self._in_dialog(output, now)
             else:
                 self.reception.receive(key, request, flow, caller, now)
+                self._prove(key, flow)
                 return
         except ParseError as error:
             refusal = Refusal(error.status, error.reason)
@@ -296,6 +301,11 @@ class Switchboard:
             # The call broke over it and is gone; what it may have said stands.
             self._answer_for_fault(output, now)
 
+    def _prove(self, key: TransactionKey, flow: Flow) -> None:
+        """Let the stream of a call live on, though nothing but 100 may leave by it for long."""
+        if flow.reliable and self.calls.by_invite(key) is not None:
+            self._wire.prove(flow)
+
     def _in_dialog(self, output: tx.RequestArrived, now: float) -> bool:
         key, request, flow = output.key, output.request, output.flow
         found = self.calls.by_dialog(request)
@@ -303,6 +313,8 @@ class Switchboard:
             self.reception.refuse(key, request, flow, Refusal(481, "no such dialog"), now)
             return True
         call, side = found
+        if flow.reliable:
+            self._wire.prove(flow)
         call.journal.note(now, "sip", "", side.value, "in", request.raw)
         return self.calls.tell(call, RequestReceived(side, key, request, flow), now)
 
@@ -364,7 +376,7 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
-            self.calls.tell_named(name, RequestFailed(ref, output.why), now)
+            self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -375,8 +387,8 @@ class Switchboard:
         """A fresh branch for a request that belongs to no call."""
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
-    def _fail_transactions(self, flow: Flow, now: float) -> None:
-        self._dispatch(self.layer.transport_failed(flow, now), now)
+    def _fail_transactions(self, flow: Flow, why: str, now: float) -> None:
+        self._dispatch(self.layer.transport_failed(flow, now, why), now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
         self.agents.carry_out(REGISTRAR, self.registrar.flow_closed(flow), now)
@@ -415,8 +427,7 @@ class Switchboard:
         self.reception.configure(force)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        peer = self.force.table.classify(network, host)
-        return peer.name if peer is not None else None
+        return callers.known_peer(self.force, network, host)
 
 
 def _hosts(locations: Locations) -> set[str]:

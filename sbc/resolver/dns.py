@@ -182,31 +182,27 @@ def _without_answer(
         return Found((), NEGATIVE_TTL_S)
     if all(isinstance(failure[3], dns.exception.Timeout) for failure in failures):
         raise Unanswered(_silence(resolver)) from error
-    told = (f"{_said(failure[3])} from {_server_text(failure)}" for failure in failures)
+    told = (_failed(failure[3], _server_text(failure[0])) for failure in failures)
     raise Unanswered("; ".join(dict.fromkeys(told)))
 
 
-def _said(error: object) -> str:
+def _failed(error: object, server: str) -> str:
     if isinstance(error, dns.exception.Timeout):
-        return "no answer"
+        return f"no answer from {server}"
     if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error) or type(error).__name__
+        return f"{error.strerror or error} on the way to {server}"
+    return f"{error or type(error).__name__} from {server}"
 
 
-def _server_text(failure: tuple[str, bool, int, object, object]) -> str:
-    """The server of a failure, which is written ``Do53:192.0.2.53@53`` there."""
-    host, _, port = failure[0].removeprefix("Do53:").rpartition("@")
-    return host if port == "53" else host_port(host, int(port))
+def _server_text(text: str) -> str:
+    """A server, which dnspython writes as its address or as ``Do53:192.0.2.53@53``."""
+    host, _, port = text.removeprefix("Do53:").partition("@")
+    return host if port in ("", "53") else host_port(host, int(port))
 
 
 def _silence(resolver: dns.asyncresolver.Resolver) -> str:
-    servers = dict.fromkeys(str(server) for server in resolver.nameservers)
-    names = ", ".join(
-        _server_text((text if "@" in text else f"{text}@53", False, 53, None, None))
-        for text in servers
-    )
-    return f"no answer from {names} in {resolver.lifetime:g} s"
+    servers = ", ".join(_server_text(str(server)) for server in resolver.nameservers)
+    return f"no answer from {servers} in {resolver.lifetime:g} s"
 
 
 def _record(data: dns.rdata.Rdata) -> Record:

@@ -35,8 +35,6 @@ _SRV_PREFIXES: Final[dict[TargetTransport, str]] = {
 }
 _ADDRESS_KINDS: Final[dict[Family, Kind]] = {4: "A", 6: "AAAA"}
 _BROADCAST: Final = IPv4Address("255.255.255.255")
-_WEIGHT_SCALE: Final = 100
-"""So that what several addresses share, and the least weight, remain whole numbers."""
 
 
 class _Service(NamedTuple):
@@ -45,21 +43,12 @@ class _Service(NamedTuple):
     """Of its SRV records."""
 
 
-class _Server(NamedTuple):
-    rank: int
-    weight: int
-    """0 of a server that has none but the default."""
-    port: int
-    name: str
-
-
 def locate(target: Target, reach: Reach) -> Locating:
     """Find the places of a target that the listeners of `reach` can open flows to.
 
     For a ``sips:`` target let `reach` hold TLS only. Of the transports that the domain offers only
-    the most preferred is used, never a lesser one because its servers fail. Weights are those of
-    SRV times 100, shared by the addresses of one server, and at least 1 (RFC 2782: weight 0 is a
-    small chance, not none).
+    the most preferred is used, never a lesser one because its servers fail. The addresses of one
+    server stand together, the family of our first listener first.
     """
     place = numeric_place(target, reach)
     if place is not None:
@@ -73,7 +62,8 @@ def locate(target: Target, reach: Reach) -> Locating:
         if found is not None:
             return (yield from _find_addresses(*found, reach))
     port = target.port or DEFAULT_PORTS[transport]
-    return (yield from _find_addresses(transport, [_Server(0, 0, port, target.host)], reach))
+    own = [Srv(0, 1, port, target.host)]
+    return (yield from _find_addresses(transport, own, reach, named=False))
 
 
 def _services(
@@ -112,7 +102,7 @@ def _find_servers(
 ) -> Generator[
     tuple[Question, ...],
     Sequence[Answer],
-    tuple[TargetTransport, list[_Server]] | Located | None,
+    tuple[TargetTransport, list[Srv]] | Located | None,
 ]:
     """The servers of the best service that has any.
 
@@ -134,42 +124,33 @@ def _find_servers(
     return Located(trouble="its SRV records say that it offers no SIP") if declined else None
 
 
-def _servers(records: Iterable[Srv]) -> list[_Server]:
-    """Best first, with ranks 0, 2, 4 … in place of priorities."""
+def _servers(records: Iterable[Srv]) -> list[Srv]:
+    """Those that are servers, best first."""
     usable = [one for one in records if one.target and one.port]
-    usable.sort(key=lambda one: (one.priority, -one.weight))
-    kept = usable[:MOST_SERVERS]
-    ranks = {priority: 2 * n for n, priority in enumerate(dict.fromkeys(k.priority for k in kept))}
-    return [
-        _Server(ranks[one.priority], max(1, one.weight * _WEIGHT_SCALE), one.port, one.target)
-        for one in kept
-    ]
+    return sorted(usable, key=lambda one: (one.priority, -one.weight))[:MOST_SERVERS]
 
 
-def _find_addresses(transport: TargetTransport, servers: list[_Server], reach: Reach) -> Locating:
-    """The places of servers: of each one family first, and the other behind those of its rank."""
+def _find_addresses(
+    transport: TargetTransport, servers: Sequence[Srv], reach: Reach, *, named: bool = True
+) -> Locating:
+    """The places of servers; unless `named`, they are the target's own."""
     families = [family for one, family in reach if one == transport]
-    names = dict.fromkeys(server.name for server in servers)
+    names = dict.fromkeys(server.target for server in servers)
     questions = tuple(Question(name, _ADDRESS_KINDS[f]) for name in names for f in families)
     if not questions:
         return Located(trouble=f"the network has no {transport} listener")
     answers = dict(zip(questions, (yield questions), strict=True))
     places: dict[tuple[str, int], Place] = {}
-    for server in servers:
-        by_family = [
-            _addresses(answers[Question(server.name, _ADDRESS_KINDS[family])], family)
-            for family in families
-        ]
-        for behind, hosts in enumerate(hosts for hosts in by_family if hosts):
-            weight = max(1, server.weight // len(hosts))
-            for host in hosts:
-                place = Place(host, server.port, transport, server.rank + behind, weight)
-                places.setdefault((host, server.port), place)
+    for priority, weight, port, name in servers:
+        for family in families:
+            for host in _addresses(answers[Question(name, _ADDRESS_KINDS[family])], family):
+                owner = name if named else ""
+                place = Place(host, port, transport, priority, weight, owner)
+                places.setdefault((host, port), place)
     if not places and all(answer.known for answer in answers.values()):
         kinds = " or ".join(dict.fromkeys(question.kind for question in questions))
         return Located(trouble=f"DNS has no {kinds} record of {', '.join(names)}")
-    best_first = sorted(places.values(), key=lambda one: (one.priority, -one.weight))
-    return Located(tuple(best_first))
+    return Located(tuple(places.values()))
 
 
 def _addresses(answer: Answer, family: Family) -> list[str]:

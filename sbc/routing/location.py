@@ -40,7 +40,7 @@ class Located:
     """What is known of a destination now."""
 
     places: tuple[Place, ...] = ()
-    """Best first: by priority, then by weight."""
+    """Best first: by priority, then by weight; addresses of one server together."""
     trouble: str = ""
     """Why there are none, or why they may be out of date."""
 
@@ -51,9 +51,11 @@ Locations = Mapping[Destination, Located]
 
 
 def place_text(place: Place) -> str:
-    """A place as people write it, with how it is chosen: ``udp/192.0.2.1:5060 (0, 100)``."""
-    address = host_port(place.host, place.port)
-    return f"{place.transport}/{address} ({place.priority}, {place.weight})"
+    """A place as people write it: ``udp/192.0.2.1:5060``, with what SRV records say of it."""
+    address = f"{place.transport}/{host_port(place.host, place.port)}"
+    if not place.name:
+        return address
+    return f"{address} ({place.name}, priority {place.priority}, weight {place.weight})"
 
 
 def reach_of(network: Network) -> Reach:

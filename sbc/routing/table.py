@@ -6,10 +6,11 @@ routes were tried one after the other.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sbc.prefixes import PrefixMap, single_host
+from sbc.routing.did import DidTable
 from sbc.routing.location import UNKNOWN, Destination, Locations
 from sbc.routing.model import IpNetwork, Network, Peer, Route
 from sbc.routing.patterns import (
@@ -21,6 +22,7 @@ from sbc.routing.patterns import (
     domain_matches,
     parse_number_pattern,
 )
+from sbc.sip.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class RouteChoice:
     peers: tuple[Peer, ...]
     """In the order to try. A peer of kind ``"endpoints"`` means: a binding of the callee."""
     why: str
+    users: tuple[str, ...] = ()
+    """Who is called at each of `peers`, where a DID table says it; empty for what was called."""
 
 
 class RoutingTable:
@@ -46,9 +50,11 @@ class RoutingTable:
         "_by_network",
         "_by_peer",
         "_choices",
+        "_dids",
         "_endpoints",
         "_open",
         "_peers",
+        "_proven",
         "_sources",
         "networks",
         "peers",
@@ -56,13 +62,19 @@ class RoutingTable:
     )
 
     def __init__(
-        self, networks: Sequence[Network], peers: Sequence[Peer], routes: Sequence[Route]
+        self,
+        networks: Sequence[Network],
+        peers: Sequence[Peer],
+        routes: Sequence[Route],
+        dids: Iterable[DidTable] = (),
     ) -> None:
         self.networks = tuple(networks)
         self.peers = tuple(peers)
         self.routes = tuple(routes)
         self._peers = {peer.name: peer for peer in peers}
+        self._dids = {table.name: table for table in dids}
         self._sources = _sources_by_network(self.peers, {})
+        self._proven = _peers_by_name(self.peers)
         self._endpoints: dict[str, list[Peer]] = {}
         for peer in peers:
             if peer.kind == "endpoints":
@@ -77,7 +89,7 @@ class RoutingTable:
         )
         self._by_peer: dict[str, _RouteIndex] = {}
         self._by_network: dict[str, _RouteIndex] = {}
-        self._open = _RouteIndex(self.routes)
+        self._open = _RouteIndex(self.routes, self._dids)
         for number, route in enumerate(routes):
             self._place(number, route)
         for index in (self._open, *self._by_peer.values(), *self._by_network.values()):
@@ -87,9 +99,9 @@ class RoutingTable:
         if not route.from_peers and not route.from_networks:
             self._open.add(number)
         for name in route.from_peers:
-            self._by_peer.setdefault(name, _RouteIndex(self.routes)).add(number)
+            self._by_peer.setdefault(name, _RouteIndex(self.routes, self._dids)).add(number)
         for name in route.from_networks:
-            self._by_network.setdefault(name, _RouteIndex(self.routes)).add(number)
+            self._by_network.setdefault(name, _RouteIndex(self.routes, self._dids)).add(number)
 
     def peer(self, name: str) -> Peer | None:
         """The peer of that name."""
@@ -106,8 +118,10 @@ class RoutingTable:
         table.peers = self.peers
         table.routes = self.routes
         table._peers = self._peers
+        table._proven = self._proven
         table._endpoints = self._endpoints
         table._choices = self._choices
+        table._dids = self._dids
         table._by_peer = self._by_peer
         table._by_network = self._by_network
         table._open = self._open
@@ -117,10 +131,37 @@ class RoutingTable:
     def classify(self, network: str, host: str) -> Peer | None:
         """The PBX or trunk that a source address on a network belongs to.
 
-        Phones are known by their binding, not by this.
+        Phones are known by their binding, not by this, and a peer that has to prove its name by
+        what `sender` is told.
         """
         sources = self._sources.get(network)
-        return None if sources is None else sources.find(host)
+        peer = None if sources is None else sources.find(host)
+        if peer is not None and peer.tls is not None and peer.tls.name_required:
+            return None
+        return peer
+
+    def sender(self, flow: Flow, proven: tuple[str, ...]) -> Peer | None:
+        """The PBX or trunk that sends what comes by a flow.
+
+        What a certificate proves goes before the address: of who connected to us, or of the peer
+        that we connected to.
+
+        Args:
+            proven: the names, and the pin, that the client's certificate of the connection proves.
+        """
+        opened_for = self._peers.get(flow.peer)
+        if opened_for is not None and opened_for.network == flow.network:
+            return opened_for
+        by_address = self.classify(flow.network, flow.remote[0])
+        claimants = [
+            peer
+            for name in proven
+            for peer in self._proven.get((flow.network, name), ())
+            if peer.tls is not None and peer.tls.are_met_by(proven)
+        ]
+        if not claimants or by_address in claimants:
+            return by_address
+        return claimants[0]
 
     def endpoints(self, network: str, domain: str | None = None) -> Peer | None:
         """The peer of kind ``"endpoints"`` that a phone on a network belongs to.
@@ -163,13 +204,27 @@ class RoutingTable:
         if index is not None:
             best = index.first(best, wanted, domain, method)
         if best < len(self.routes):
-            return self._choices[best]
+            return self._told_by_dids(self._choices[best], wanted)
         caller = f"peer {peer!r}" if peer is not None else f"a stranger on network {network!r}"
         return RouteChoice(
             None,
             (),
             f"none of {len(self.routes)} routes takes {method} from {caller} "
             f"to {wanted!r} at {domain!r}",
+        )
+
+    def _told_by_dids(self, choice: RouteChoice, number: str) -> RouteChoice:
+        """The choice as the route's DID table has it, if it has one."""
+        route = choice.route
+        if route is None or not route.dids:
+            return choice
+        found = self._dids[route.dids].places(number, route.to)
+        assert found is not None, "a route with a table takes what the table holds"
+        return RouteChoice(
+            route,
+            tuple(self._peers[step.peer] for step in found.steps),
+            f"{choice.why}, DID {route.dids} {found.why}",
+            tuple(step.user for step in found.steps),
         )
 
 
@@ -189,6 +244,15 @@ def _sources_by_network(peers: Iterable[Peer], locations: Locations) -> dict[str
     return {network: PrefixMap(pairs) for network, pairs in entries.items() if pairs}
 
 
+def _peers_by_name(peers: Iterable[Peer]) -> dict[tuple[str, str], list[Peer]]:
+    """The peers that a name on a network may prove, in the order of the configuration."""
+    found: dict[tuple[str, str], list[Peer]] = {}
+    for peer in peers:
+        for name in peer.tls.names if peer.tls is not None else ():
+            found.setdefault((peer.network, name), []).append(peer)
+    return found
+
+
 class _RouteIndex:
     """Routes of one kind of caller, by what they say about the number, else about the domain.
 
@@ -196,6 +260,7 @@ class _RouteIndex:
     """
 
     __slots__ = (
+        "_dids",
         "_domains",
         "_exact",
         "_general",
@@ -206,8 +271,9 @@ class _RouteIndex:
         "_routes",
     )
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], dids: Mapping[str, DidTable]) -> None:
         self._routes = routes
+        self._dids = dids
         self._exact: dict[str, list[int]] = {}
         self._prefixes: dict[int, dict[str, list[int]]] = {}
         self._range_entries: dict[int, list[tuple[Range, int]]] = {}
@@ -246,34 +312,38 @@ class _RouteIndex:
 
     def first(self, best: int, user: str, domain: str, method: str) -> int:
         """The first position before `best` whose route matches, else `best`."""
-        best = self._first_of(self._exact.get(user), best, domain, method)
+        best = self._first_of(self._exact.get(user), best, user, domain, method)
         for length, level in self._prefixes.items():
             if length <= len(user):
-                best = self._first_of(level.get(user[:length]), best, domain, method)
+                best = self._first_of(level.get(user[:length]), best, user, domain, method)
         segments = self._range_segments.get(len(user))
         if segments is not None:
-            best = self._first_of(_holders(segments, user), best, domain, method)
-        best = self._first_of(self._domains.get(domain), best, domain, method)
-        best = self._first_of(self._general, best, domain, method)
+            best = self._first_of(_holders(segments, user), best, user, domain, method)
+        best = self._first_of(self._domains.get(domain), best, user, domain, method)
+        best = self._first_of(self._general, best, user, domain, method)
         for glob, number in self._globs:
             if number >= best:
                 break
-            if glob.holds(user) and self._fits(number, domain, method):
+            if glob.holds(user) and self._fits(number, user, domain, method):
                 return number
         return best
 
-    def _first_of(self, positions: list[int] | None, best: int, domain: str, method: str) -> int:
+    def _first_of(
+        self, positions: list[int] | None, best: int, user: str, domain: str, method: str
+    ) -> int:
         if positions is not None:
             for number in positions:
                 if number >= best:
                     break
-                if self._fits(number, domain, method):
+                if self._fits(number, user, domain, method):
                     return number
         return best
 
-    def _fits(self, number: int, domain: str, method: str) -> bool:
+    def _fits(self, number: int, user: str, domain: str, method: str) -> bool:
         route = self._routes[number]
         if route.methods and method not in route.methods:
+            return False
+        if route.dids and self._dids[route.dids].find(user) is None:
             return False
         if not route.domains:
             return True

@@ -18,6 +18,9 @@ DEFAULT_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!SHA1:!PSK:!aNULL"
 SYSTEM_TRUST = "system"
 """What `ca` says for the authorities that this machine trusts."""
 
+PIN_PREFIX = "sha256/"
+"""What stands before the pin of a key among the names that its certificate proves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -92,3 +95,12 @@ class PeerTls:
         """
         if self.trust is None and not self.pins:
             raise ValueError("neither an authority nor a pin vouches for the peer")
+
+    def are_met_by(self, proven: tuple[str, ...]) -> bool:
+        """Whether a client whose certificate proves these names, and pins, is the peer.
+
+        Spec: RFC 5922 §7.2, §7.4.
+        """
+        if not self.pins or any(PIN_PREFIX + pin in proven for pin in self.pins):
+            return any(name in proven for name in self.names)
+        return False

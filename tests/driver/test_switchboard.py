@@ -16,7 +16,7 @@ from media.events import (
 from media.types import Component, Endpoint, LatchRank, Refusal, SideName
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.driver import door
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.registrar.commands import Command
 from sbc.routing.model import Keepalive, Settings
 from tests.kit.registrar import a_network
@@ -265,5 +265,5 @@ def test_a_phone_on_a_connection_is_pinged_on_it():
     register(board, flow=flow)
     (ping,) = board.wait(25)
     assert (ping.title, ping.flow, ping.data) == ("ping", flow, b"\r\n\r\n")
-    board.switchboard.flow_closed(flow, board.now)
+    board.switchboard.flow_closed(flow, "closed by the peer", board.now)
     assert board.wait(100) == []

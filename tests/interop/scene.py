@@ -65,10 +65,11 @@ peers:
   pbx:
     kind: pbx
     network: inside
-    address: {pbx}:5060;transport={pbx_transport}
+    address: {pbx_address}
     domain: {domain}
     media: {{srtp: "off"}}
     authentication: {pbx_authentication}
+{peers}
 routes:
   - {{name: from the carrier, from: carrier, to: pbx}}
   - {{name: from phones, from: phones, to: pbx}}
@@ -76,6 +77,7 @@ routes:
 policies: {policy}
 media: {{engine: {engine}}}
 state_dir: state
+{more}
 """
 
 
@@ -180,18 +182,24 @@ class Scene:
         self,
         *,
         pbx_transport: str = "udp",
+        pbx_address: str = "",
         srtp: str = "allow",
         keepalive_s: float = 25,
+        peers: str = "",
+        more: str = "",
         authentication: Mapping[str, str] | None = None,
     ) -> None:
         """Run the SBC and wait until it listens on both networks.
 
         Args:
             pbx_transport: how it speaks to the PBX.
+            pbx_address: what the configuration says instead of the PBX's address and transport.
             srtp: the media rule for phones.
             keepalive_s: seconds between keep-alives to phones behind a NAT.
             authentication: that key of the peers `carrier`, `phones` and `pbx`, where it is not
                 to pass through.
+            peers: lines of the configuration for peers besides those of every test.
+            more: sections of the configuration besides those of every test.
         """
         given = authentication or {}
         self._configuration.write_text(
@@ -201,10 +209,9 @@ class Scene:
                 inner=INNER,
                 caller=CALLER,
                 caller6=CALLER6,
-                pbx=PBX,
+                pbx_address=pbx_address or f"{PBX}:5060;transport={pbx_transport}",
                 domain=DOMAIN,
                 policy=ROOT / "policies" / "edge-default.yaml",
-                pbx_transport=pbx_transport,
                 srtp=srtp,
                 keepalive_s=keepalive_s,
                 engine=self.engine,
@@ -212,6 +219,8 @@ class Scene:
                     f"{peer}_authentication": given.get(peer, "{mode: pass}")
                     for peer in ("carrier", "phones", "pbx")
                 },
+                peers=peers,
+                more=more,
             )
         )
         self.sbc = self.border.start(

@@ -21,7 +21,7 @@ from media.types import (
 )
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.routing.location import Located, Locations, default_transport, destinations
 from sbc.routing.model import DEFAULT_PORTS, Place, Settings
@@ -94,9 +94,18 @@ class FakeWire:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.proven: list[Flow] = []
+        self.certificates: dict[Flow, tuple[str, ...]] = {}
+        """What the client of a flow has proven by its certificate."""
 
     def send(self, flow: Flow, data: bytes) -> None:
         self.sent.append(Sent(flow, data))
+
+    def prove(self, flow: Flow) -> None:
+        self.proven.append(flow)
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        return self.certificates.get(flow, ())
 
     def take(self) -> list[Sent]:
         sent, self.sent = self.sent, []

@@ -65,7 +65,7 @@ def test_a_transport_means_that_naptr_is_not_asked_for(transport: TargetTranspor
     }
     assert asked_and_found(locate(Target("x.example", None, transport), ALL4), zone) == (
         [f"SRV of {SRV_OF[transport]}", "A of one.example"],
-        Located((Place("192.0.2.1", 5099, transport, 0, 100),)),
+        Located((Place("192.0.2.1", 5099, transport, 0, 1, "one.example"),)),
     )
 
 
@@ -90,7 +90,12 @@ def test_naptr_chooses_the_transport_that_the_domain_likes_best_of_those_we_reac
             "A of server1.example.com",
             "A of server2.example.com",
         ],
-        Located((Place("192.0.2.1", 5060, "tcp", 0, 100), Place("192.0.2.2", 5060, "tcp", 0, 100))),
+        Located(
+            (
+                Place("192.0.2.1", 5060, "tcp", 0, 1, "server1.example.com"),
+                Place("192.0.2.2", 5060, "tcp", 0, 1, "server2.example.com"),
+            )
+        ),
     )
 
 
@@ -104,7 +109,9 @@ def test_a_network_with_tls_uses_it_where_the_domain_prefers_it() -> None:
         ("s.example", "SRV"): [srv("one.example", port=5061)],
         ("one.example", "A"): ["192.0.2.1"],
     }
-    assert places(Target("x.example"), ALL4, zone) == (Place("192.0.2.1", 5061, "tls", 0, 100),)
+    assert places(Target("x.example"), ALL4, zone) == (
+        Place("192.0.2.1", 5061, "tls", 0, 1, "one.example"),
+    )
 
 
 def test_a_secure_target_uses_nothing_but_secure_services() -> None:
@@ -143,10 +150,12 @@ def test_without_naptr_each_transport_is_asked_for_and_udp_comes_first() -> None
     asked = ["NAPTR of x.example", *(f"SRV of {name}" for name in SRV_OF.values())]
     assert asked_and_found(locate(Target("x.example"), ALL4), tcp) == (
         [*asked, "A of two.example"],
-        Located((Place("192.0.2.2", 5060, "tcp", 0, 100),)),
+        Located((Place("192.0.2.2", 5060, "tcp", 0, 1, "two.example"),)),
     )
     both: Zone = {**tcp, (SRV_OF["udp"], "SRV"): [srv("two.example")]}
-    assert places(Target("x.example"), ALL4, both) == (Place("192.0.2.2", 5060, "udp", 0, 100),)
+    assert places(Target("x.example"), ALL4, both) == (
+        Place("192.0.2.2", 5060, "udp", 0, 1, "two.example"),
+    )
 
 
 def test_without_any_srv_the_name_itself_has_the_address() -> None:
@@ -158,7 +167,7 @@ def test_without_any_srv_the_name_itself_has_the_address() -> None:
     assert places(Target("x.example"), (("tcp", 4),), zone)[0].transport == "tcp"
 
 
-def test_priorities_become_ranks_and_weights_stay_proportions() -> None:
+def test_servers_come_by_priority_then_weight_and_addresses_of_one_together() -> None:
     zone: Zone = {
         (SRV_OF["udp"], "SRV"): [
             srv("backup.example", 65535, 0),
@@ -172,26 +181,27 @@ def test_priorities_become_ranks_and_weights_stay_proportions() -> None:
         ("idle.example", "A"): ["192.0.2.3"],
     }
     assert places(Target("x.example", None, "udp"), UDP4, zone) == (
-        Place("192.0.2.1", 5060, "udp", 0, 3000),
-        Place("192.0.2.11", 5060, "udp", 0, 3000),
-        Place("192.0.2.2", 5060, "udp", 0, 2000),
-        Place("192.0.2.3", 5060, "udp", 0, 1),
-        Place("192.0.2.4", 5060, "udp", 2, 1),
+        Place("192.0.2.1", 5060, "udp", 10, 60, "big.example"),
+        Place("192.0.2.11", 5060, "udp", 10, 60, "big.example"),
+        Place("192.0.2.2", 5060, "udp", 10, 20, "small.example"),
+        Place("192.0.2.3", 5060, "udp", 10, 0, "idle.example"),
+        Place("192.0.2.4", 5060, "udp", 65535, 0, "backup.example"),
     )
 
 
 def test_both_families_are_candidates_the_one_of_our_first_listener_first() -> None:
     zone: Zone = {
-        (SRV_OF["udp"], "SRV"): [srv("one.example", 1, 2), srv("two.example", 2, 0)],
+        (SRV_OF["udp"], "SRV"): [srv("one.example", 1), srv("two.example", 2)],
         ("one.example", "A"): ["192.0.2.1"],
         ("one.example", "AAAA"): ["2001:db8::1"],
         ("two.example", "AAAA"): ["2001:db8::2"],
     }
     target = Target("x.example", None, "udp")
-    four, six = Place("192.0.2.1", 5060, "udp", 0, 200), Place("2001:db8::1", 5060, "udp", 0, 200)
-    last = Place("2001:db8::2", 5060, "udp", 2, 1)
-    assert places(target, DUAL, zone) == (four, six._replace(priority=1), last)
-    assert places(target, DUAL6, zone) == (six, four._replace(priority=1), last)
+    four = Place("192.0.2.1", 5060, "udp", 1, 1, "one.example")
+    six = four._replace(host="2001:db8::1")
+    last = Place("2001:db8::2", 5060, "udp", 2, 1, "two.example")
+    assert places(target, DUAL, zone) == (four, six, last)
+    assert places(target, DUAL6, zone) == (six, four, last)
     assert places(target, UDP4, zone) == (four,)
 
 
@@ -209,7 +219,7 @@ def test_a_dot_for_a_server_says_that_there_is_none() -> None:
         (SRV_OF["tcp"], "SRV"): [srv("one.example")],
         ("one.example", "A"): ["192.0.2.1"],
     }
-    assert places(target, BOTH4, more) == (Place("192.0.2.1", 5060, "tcp", 0, 100),)
+    assert places(target, BOTH4, more) == (Place("192.0.2.1", 5060, "tcp", 0, 1, "one.example"),)
 
 
 def test_a_name_without_records_says_so() -> None:
@@ -237,7 +247,7 @@ def test_silence_about_one_server_leaves_the_others() -> None:
         ("two.example", "A"): ["192.0.2.2"],
     }
     assert places(Target("x.example", None, "udp"), UDP4, zone) == (
-        Place("192.0.2.2", 5060, "udp", 0, 100),
+        Place("192.0.2.2", 5060, "udp", 0, 1, "two.example"),
     )
 
 
@@ -258,7 +268,7 @@ def test_two_records_of_one_server_are_one_place_with_the_better_rank() -> None:
         ("alias.example", "A"): ["192.0.2.1"],
     }
     assert places(Target("x.example", None, "udp"), UDP4, zone) == (
-        Place("192.0.2.1", 5060, "udp", 0, 100),
+        Place("192.0.2.1", 5060, "udp", 1, 1, "one.example"),
     )
 
 
@@ -307,5 +317,5 @@ def test_whatever_is_answered_questions_and_places_have_a_bound(
     assert asked <= 1 + MOST_SERVICES + 2 * MOST_SERVERS
     assert len(found.places) <= 2 * MOST_SERVERS * MOST_ADDRESSES
     assert list(found.places) == sorted(found.places, key=lambda one: (one.priority, -one.weight))
-    assert all(one.weight >= 1 and 0 < one.port < 65536 for one in found.places)
+    assert all(0 < one.port < 65536 for one in found.places)
     assert all((one.transport, 6 if ":" in one.host else 4) in reach for one in found.places)

@@ -84,7 +84,7 @@ async def test_what_is_behind_srv_records_is_followed_too(
     heard = Heard(names, TRUNK)
     nursery.start_soon(heard.locator.run)
     await heard.locator.settled()
-    assert heard.places(TRUNK) == (Place("192.0.2.1", 5070, "udp", 0, 100),)
+    assert heard.places(TRUNK) == (Place("192.0.2.1", 5070, "udp", 0, 1, "one.example"),)
 
 
 async def test_a_name_that_nobody_answers_for_holds_up_no_other(

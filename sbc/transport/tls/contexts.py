@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sbc.routing.model import Network, Peer
-from sbc.routing.tls import Certificate, NetworkTls, PeerTls, TlsVersion, Trust
+from sbc.routing.tls import PIN_PREFIX, Certificate, NetworkTls, PeerTls, TlsVersion, Trust
 from sbc.sip.errors import ParseError
 from sbc.transport.tls.identities import Proof, read_proof_untrusted
-
-PIN_PREFIX = "sha256/"
-"""What stands before the pin among the names that a client's certificate proves."""
 
 _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
     "1.2": ssl.TLSVersion.TLSv1_2,

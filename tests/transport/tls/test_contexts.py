@@ -8,8 +8,8 @@ import pytest
 
 from sbc.config.certificates import read_certificate, read_trust
 from sbc.routing.model import Network, Peer
-from sbc.routing.tls import Certificate, NetworkTls, PeerTls, Trust
-from sbc.transport.tls.contexts import PIN_PREFIX, TlsContexts
+from sbc.routing.tls import PIN_PREFIX, Certificate, NetworkTls, PeerTls, Trust
+from sbc.transport.tls.contexts import TlsContexts
 from tests.kit.certificates import (
     LONG_AGO,
     Authority,
