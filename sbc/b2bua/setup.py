@@ -121,7 +121,7 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener),
+        contact=contact_of(listener, candidate.contact_user),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,
@@ -232,6 +232,8 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
             call.note("decision", shown.why, B)
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
+    for route in candidate.routes:
+        headers.append("Route", route)
     request = Request("INVITE", candidate.request_uri, headers)
     dress(call, leg, request, invite, sdp)
     call.setup = Exchange(

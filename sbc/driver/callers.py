@@ -58,6 +58,9 @@ def identify(
     """
     network = force.networks[flow.network]
     peer = force.table.sender(flow, proven)
+    trunk = force.registrations.peer_of(request, flow)
+    if trunk is not None and not proven:
+        peer = force.table.peer(trunk) or peer
     binding = _registered(registrar, request, flow)
     facts = Facts(
         network=flow.network,

@@ -9,6 +9,7 @@ from sbc.routing.accounts import Realm
 from sbc.routing.location import Locations
 from sbc.routing.model import Network, Peer, Settings
 from sbc.routing.table import RoutingTable
+from sbc.trunks.registrations import Registrations
 
 _WORLD = WorldPlan()
 
@@ -26,6 +27,8 @@ class InForce:
     by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
     plan: NumberPlan = _WORLD
+    registrations: Registrations = field(default_factory=Registrations)
+    """Ours with trunks, which outlive every configuration."""
 
     def __post_init__(self) -> None:
         self.networks = {network.name: network for network in self.settings.networks}

@@ -28,8 +28,9 @@ from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
 from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
+from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
-from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
@@ -50,6 +51,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
 """States of calls that nobody needs to end any more."""
@@ -65,6 +67,7 @@ class Switchboard:
         wire: Wire,
         relay: MediaRelay,
         records: Records,
+        bindings: BindingRecords,
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
@@ -113,6 +116,7 @@ class Switchboard:
             instance=self._instance,
             calls=self.calls,
             registrar=self.registrar,
+            bindings=bindings,
             admission=self.admission,
             caps=caps,
             logins=self.logins,
@@ -123,6 +127,9 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
+        force.registrations = self.carriers.registrations
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -155,11 +162,13 @@ class Switchboard:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
         self._contain(partial(self._fail_transactions, flow, why, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
@@ -182,6 +191,14 @@ class Switchboard:
 
     # -- operator ---------------------------------------------------------------------------
 
+    def begin(self, now: float) -> None:
+        """Do what we do on our own account, now that messages can be sent: register with trunks."""
+        self._contain(partial(self.carriers.configure, self.force, now))
+
+    def leave(self, now: float) -> None:
+        """Withdraw what `begin` began; `carriers.registrations` is empty when that is done."""
+        self._contain(partial(self.carriers.leave, now))
+
     def configure(self, force: InForce, now: float) -> bool:
         """Put a new configuration in force; calls keep the one they began with.
 
@@ -199,13 +216,18 @@ class Switchboard:
         """Use what is known now of where the targets of peers are."""
         self._contain(partial(self._located, locations))
 
-    def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
+    def restore(
+        self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
+    ) -> None:
         """Take over bindings that `registrar.export` gave.
+
+        Args:
+            origin: What the spans in them count from, on this clock; `now` when None.
 
         Raises:
             ValueError: they are no such export.
         """
-        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now, origin), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""
@@ -376,7 +398,10 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
+            flow = self.calls.flow_asked(name, ref)
             self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
+            if flow is not None and output.why == "timeout":
+                self.carriers.doubt(flow, "a call got no answer", now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -414,14 +439,17 @@ class Switchboard:
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
+        self.carriers.configure(force, now)
 
     def _located(self, locations: Locations) -> None:
         force = self.force
         table = force.table.with_locations(locations)
         self._judge_by(InForce(force.settings, table, force.policy, locations))
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce) -> None:
+        force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
