@@ -19,6 +19,7 @@ from sbc.routing.model import (
     Timers,
 )
 from tests.config.files import GOOD, POLICIES, FakeMachine, changed, load, read_policy
+from tests.kit.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 
@@ -217,8 +218,15 @@ EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy/examples").glob("*.yaml")), ids=str)
-def test_every_example_loads_clean(path: Path) -> None:
-    result = load_file(path, EXAMPLE_MACHINE, {})
+def test_every_example_loads_clean(path: Path, tmp_path: Path) -> None:
+    authority = Authority()
+    files = authority.issue("sbc.example.com").write(tmp_path)
+    environment = {
+        "CERTIFICATE": str(files.certificate),
+        "KEY": str(files.key),
+        "CARRIER_CA": str(authority.write(tmp_path)),
+    }
+    result = load_file(path, EXAMPLE_MACHINE, environment)
     assert [str(problem) for problem in result.problems] == []
 
 
