@@ -222,10 +222,12 @@ EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy/examples").glob("*.yaml")), ids=str)
 def test_every_example_loads_clean(path: Path, tmp_path: Path) -> None:
-    files = Authority().issue("sbc.example.com").write(tmp_path)
+    authority = Authority()
+    files = authority.issue("sbc.example.com").write(tmp_path)
     environment = {
         "CERTIFICATE": str(files.certificate),
         "KEY": str(files.key),
+        "CARRIER_CA": str(authority.write(tmp_path)),
         "FIRST_PASSWORD": "one",
         "SECOND_PASSWORD": "two",
     }
