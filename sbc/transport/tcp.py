@@ -247,6 +247,8 @@ class Connection:
         except StreamFault as fault:
             self._said = self.troubled = True
             self.close(fault.end, fault.detail)
+        # Whatever it is, a peer of ours that shakes no hands is somebody's to mend.
+        self.troubled |= self.opened_by_us and not self._shaken
         if self._end is None and not self._shaken:
             statistics.closed_slow_handshake += 1
             self.close(End.HANDSHAKE, f"not done within {limit_s:g} s")
