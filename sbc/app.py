@@ -260,8 +260,12 @@ class App:
             self.stopping.fail(f"the media engine failed: {event.reason}")
 
     def _stream_trouble(self, flow: Flow, why: str, untold: int) -> None:
-        """A connection failed at something that somebody may have to mend."""
-        self.log.warning(
+        """A connection failed at something that somebody may have to mend.
+
+        Strangers fail at something all the time; a peer of ours should not.
+        """
+        tell = self.log.warning if flow.peer else self.log.info
+        tell(
             "connection failed",
             network=flow.network,
             transport=flow.transport,
