@@ -130,7 +130,7 @@ def identify(
     """
     network = force.networks[flow.network]
     peer = force.table.sender(flow, proven)
-    binding = _registered(registrar, request, flow)
+    binding = registrar.speaker(flow, request)
     facts = Facts(
         network=flow.network,
         trusted=network.trusted,
@@ -364,18 +364,6 @@ def _by_credentials(
         if as_peer.allowed:
             return peer, as_peer
     return None, decision
-
-
-def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
-    """The binding that a request comes from; of the lines of one phone that of its From."""
-    bindings = registrar.by_flow(flow)
-    if len(bindings) < 2:
-        return bindings[0] if bindings else None
-    user = user_of(request.from_.uri)
-    for binding in reversed(bindings):
-        if binding.user == user:
-            return binding
-    return bindings[-1]
 
 
 def _to_peer(
