@@ -16,7 +16,7 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.claims import Claim, routes_of, supports
 from sbc.registrar.commands import AnsweredInNeed, Command
 from sbc.registrar.credit import Credit, asked_besides_expires, proofs_of
-from sbc.registrar.grants import asked_s, granted_by, user_of
+from sbc.registrar.grants import granted_by, user_of
 from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import Pending, PendingRegisters, binding_of
 from sbc.registrar.relaying import Pseudonyms, face_of, forwarded, restored
@@ -135,7 +135,7 @@ class RegisterRelay:
         """The parameters of a contact that the registrar is told."""
         contact = claim.contact
         expires = contact.param("expires")
-        if pending.registration.mode == "cache" and asked_s(pending.request, contact) > 0:
+        if pending.registration.mode == "cache" and claim.asked_s > 0:
             expires = str(pending.registration.registrar_expires_s)
         q, instance = contact.param("q"), contact.param("+sip.instance")
         if not supports(pending.request, "gruu"):
@@ -151,7 +151,7 @@ class RegisterRelay:
             return None
         (claim,) = asked.claims.values()
         binding = self._bindings.by_key(claim.key)
-        if binding is None or binding.credit is None or asked_s(asked.request, claim.contact) < 1:
+        if binding is None or binding.credit is None or claim.asked_s < 1:
             return None
         same = (
             binding.flow == asked.flow
@@ -188,8 +188,7 @@ class RegisterRelay:
 
     def _told(self, asked: Pending, claim: Claim) -> int:
         """The short life that a cache tells a phone."""
-        wanted = asked_s(asked.request, claim.contact)
-        return min(wanted, self._spread.shortened(asked.registration.phone_expires_s))
+        return min(claim.asked_s, self._spread.shortened(asked.registration.phone_expires_s))
 
     def _others(self, mine: Binding, now: float) -> list[NameAddr]:
         """The other contacts of a user that the registrar has through us."""

@@ -22,7 +22,9 @@ WINDOW = 50
 _PATIENCE_S = 5.0
 _READ_BYTES = 65_535
 _CHALLENGE = re.compile(rb'realm="([^"]+)".*?nonce="([^"]+)"', re.DOTALL)
-_COPIED = re.compile(rb"^(?:Via|v|From|f|Call-ID|i|CSeq)[ \t]*:[^\r]*\r\n", re.MULTILINE | re.IGNORECASE)
+_COPIED = re.compile(
+    rb"^(?:Via|v|From|f|Call-ID|i|CSeq)[ \t]*:[^\r]*\r\n", re.MULTILINE | re.IGNORECASE
+)
 _TO = re.compile(rb"^(?:To|t)[ \t]*:([^\r]*)\r\n", re.MULTILINE | re.IGNORECASE)
 _CONTACT = re.compile(rb"^(?:Contact|m)[ \t]*:([^\r]*)\r\n", re.MULTILINE | re.IGNORECASE)
 
@@ -68,11 +70,12 @@ class Phone:
         ha1 = _md5(f"{self.user}:{self.realm}:{PASSWORD}")
         use = f"{self.nonce}:{count}:c0ffee:auth"
         response = _md5(f"{ha1}:{use}:{_md5(f'REGISTER:{uri}')}")
-        return [
-            f'Authorization: Digest username="{self.user}", realm="{self.realm}", '
-            f'nonce="{self.nonce}", uri="{uri}", response="{response}", algorithm=MD5, '
-            f'cnonce="c0ffee", qop=auth, nc={count}'
-        ]
+        value = (
+            f'Digest username="{self.user}", realm="{self.realm}", nonce="{self.nonce}", '
+            f'uri="{uri}", response="{response}", algorithm=MD5, cnonce="c0ffee", qop=auth, '
+            f"nc={count}"
+        )
+        return [f"Authorization: {value}"]
 
     def challenged(self, data: bytes) -> None:
         """Take the nonce of a challenge."""
