@@ -63,6 +63,8 @@ class Candidate:
     """Route of the INVITE, the nearest hop first (RFC 3327 §5.2, RFC 3608 §6)."""
     note: str = ""
     """What was done to the called number for it; empty for nothing."""
+    contact_user: str = "sbc"
+    """User part of our Contact toward it."""
     failover: Failover = DEFAULT_FAILOVER
     """When the next candidate is tried in place of this one."""
 

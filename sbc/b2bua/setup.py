@@ -121,7 +121,7 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener),
+        contact=contact_of(listener, candidate.contact_user),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,

@@ -67,6 +67,7 @@ class CandidateData(TypedDict):
     note: str
     failover: tuple[list[int], float, float]
     """Codes, seconds until a try counts as silent, seconds of all tries."""
+    contact_user: str
 
 
 class EndingData(TypedDict):
@@ -223,6 +224,7 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "routes": list(candidate.routes),
         "note": candidate.note,
         "failover": (sorted(failover.codes), failover.timeout_s, failover.budget_s),
+        "contact_user": candidate.contact_user,
     }
 
 
@@ -239,6 +241,7 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         routes=tuple(data["routes"]),
         note=data["note"],
         failover=Failover(frozenset(codes), timeout_s, budget_s),
+        contact_user=data["contact_user"],
     )
 
 

@@ -102,6 +102,8 @@ class Outbox:
                 self.transmit(self._open(owner, command, now))
             elif isinstance(command, Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
+            elif isinstance(command, Abandon):
+                self._give_up(owner, command.ref, now)
             else:
                 told(command)
 
@@ -177,6 +179,12 @@ class Outbox:
             if type(output) is Transmit:
                 call.journal.note(call.now, "sip", "", side, "out", output.data)
                 self._wire.send(output.flow, output.data)
+
+    def _give_up(self, owner: str, ref: str, now: float) -> None:
+        """Abandon an agent's request, whose answer nobody is told of any more."""
+        self._abandon(owner, ref, now)
+        for key in [key for key, known in self._refs.get(owner, {}).items() if known == ref]:
+            self.forget(owner, key)
 
     def _abandon(self, owner: str, ref: str, now: float) -> None:
         for key, known in self._refs.get(owner, {}).items():

@@ -23,15 +23,17 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
-from sbc.driver import placing
+from sbc.driver import callers
 from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
+from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
+from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
@@ -49,6 +51,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
 """States of calls that nobody needs to end any more."""
@@ -124,6 +127,9 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
+        force.registrations = self.carriers.registrations
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -156,11 +162,13 @@ class Switchboard:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
         self._contain(partial(self._fail_transactions, flow, why, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
@@ -182,6 +190,14 @@ class Switchboard:
             self.calls.tell_named(name, MediaNoted(event.side, media_story(event)), now)
 
     # -- operator ---------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Do what we do on our own account, now that messages can be sent: register with trunks."""
+        self._contain(partial(self.carriers.configure, self.force, now))
+
+    def leave(self, now: float) -> None:
+        """Withdraw what `begin` began; `carriers.registrations` is empty when that is done."""
+        self._contain(partial(self.carriers.leave, now))
 
     def configure(self, force: InForce, now: float) -> bool:
         """Put a new configuration in force; calls keep the one they began with.
@@ -231,7 +247,7 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = placing.counted_as(self.force, flow, self._wire.names(flow))
+        source = callers.counted_as(self.force, flow, self._wire.names(flow))
         if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
@@ -382,7 +398,10 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
+            flow = self.calls.flow_asked(name, ref)
             self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
+            if flow is not None and output.why == "timeout":
+                self.carriers.doubt(flow, "a call got no answer", now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -420,20 +439,23 @@ class Switchboard:
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
+        self.carriers.configure(force, now)
 
     def _located(self, locations: Locations) -> None:
         force = self.force
         table = force.table.with_locations(locations)
         self._judge_by(InForce(force.settings, table, force.policy, locations))
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce) -> None:
+        force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        return placing.known_peer(self.force, network, host)
+        return callers.known_peer(self.force, network, host)
 
 
 def _hosts(locations: Locations) -> set[str]:

@@ -9,7 +9,13 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
-from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
+from sbc.management.listing import (
+    Row,
+    call_story,
+    calls_listing,
+    registrations_listing,
+    trunks_listing,
+)
 from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
 from sbc.resolver.locator import Locator
@@ -58,6 +64,11 @@ class Views:
         """Every binding."""
         return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
 
+    def trunks(self) -> list[Row]:
+        """Every registration of ours with a trunk."""
+        registrations = self._switchboard.carriers.registrations
+        return trunks_listing(registrations, trio.current_time())
+
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
@@ -74,6 +85,10 @@ class Views:
             "calls": len(board.calls),
             "calls_total": board.calls.total,
             "registrations": len(board.registrar.bindings),
+            "trunks": {
+                "registered": sum(one.home is not None for one in board.carriers.registrations),
+                "all": len(board.carriers.registrations),
+            },
             "registers": {
                 "waiting": board.registrar.pending,
                 "absorbed": board.registrar.absorbed,

@@ -77,7 +77,7 @@ def our_command(setting: Setting, mode: str, users: int) -> list[str]:
         # Only the keys: the comment at the head names the words too.
         head, _, body = text.partition("version: 1")
         text = f"{head}version: 1{body.replace(word, value)}"
-    file = setting.directory / f"{mode}.yaml"
+    file = setting.directory / "sbc.yaml"
     file.write_text(text)
     return [sys.executable, "-m", "sbc", "run", str(file)]
 
@@ -118,7 +118,8 @@ def throughput(setting: Setting, command: list[str], who: str) -> dict[str, obje
 
 def kept(setting: Setting) -> dict[str, object]:
     """Many registered phones that only answer keep-alives: the share of a core, and memory."""
-    command = our_command(setting, "cache", 0)
+    # Phones that refresh are the other parts.
+    command = our_command(setting, "cache, phone_expires: 1800", 0)
     log = setting.directory / "kept.log"
     with (
         running(
