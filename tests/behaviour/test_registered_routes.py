@@ -112,7 +112,7 @@ def test_a_busy_phone_is_busy_on_all_its_flows():
 def test_a_flow_that_broke_is_not_tried_at_all():
     board = Board()
     uri = flows(board)
-    board.switchboard.flow_closed(SECOND, board.now)
+    board.switchboard.flow_closed(SECOND, "reset", board.now)
     assert [one.flow for one in invites(board.give(PBX_FLOW, a_call(uri)))] == [TCP]
 
 
