@@ -84,6 +84,7 @@ class App:
             ids=SystemEntropy(),
             wall=time.time,
             message_limits=configuration.message_limits,
+            now=trio.current_time(),
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
@@ -127,6 +128,7 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
+                "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
@@ -262,7 +264,8 @@ class App:
             if before is None or before.places != known.places:
                 places = [place_text(place) for place in known.places]
                 self.log.info("name resolved", name=str(destination), places=places)
-        self.switchboard.located(locations)
+        self.switchboard.located(locations, trio.current_time())
+        self.loop.changed()
 
 
 class _Wire:

@@ -188,10 +188,10 @@ def hops_of(force: InForce) -> dict[Hop, Peer]:
 
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
-    return [flow for _, flow in _ways_to(force, peer, target)]
+    return [flow for _, flow in ways_to(force, peer, target)]
 
 
-def _ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
+def ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
     """The places of a target that a listener of ours can reach, each with the flow to it."""
     network = force.networks[peer.network]
     found = []
@@ -245,7 +245,7 @@ def _to_peer(
     if peer.registering is not None:
         return _by_registration(force, peer, peer.registering, request.uri, told)
     targets = [
-        (target, _ways_to(force, peer, target)) for target in peer.targets if not target.drain
+        (target, ways_to(force, peer, target)) for target in peer.targets if not target.drain
     ]
     flows = flows_in_order(peer, targets, request, flow, present)
     return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]

@@ -31,6 +31,7 @@ from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
+from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
@@ -72,12 +73,14 @@ class Switchboard:
         ids: IdSource,
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
+        now: float = 0.0,
     ) -> None:
         """Start without calls.
 
         Args:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
+            now: Monotonic seconds of the start, from which on hops are watched.
         """
         self.force = force
         self.tally = Tally()
@@ -89,8 +92,8 @@ class Switchboard:
         self.ports = NetworkPorts(force.settings.networks, seed)
         self.layer = TransactionLayer()
         self.outbox = Outbox(self.layer, wire, relay, self.ports, log)
-        caps = PeerCaps({})
-        self.calls = Calls(self.outbox, caps, self.ports, records, log, self.tally)
+        self.caps = PeerCaps({})
+        self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(force.policy, _trust(force), self._known_peer)
         self.door = Door(
@@ -108,6 +111,7 @@ class Switchboard:
         self._instance = ids.token()[:8]
         self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
+        self.hops = HopWatch(self.agents, log, seed & 0x7FFFFFFF)
         self.reception = Reception(
             force,
             layer=self.layer,
@@ -118,7 +122,8 @@ class Switchboard:
             registrar=self.registrar,
             bindings=bindings,
             admission=self.admission,
-            caps=caps,
+            caps=self.caps,
+            health=self.hops.health,
             logins=self.logins,
             ports=self.ports,
             log=log,
@@ -130,6 +135,8 @@ class Switchboard:
         trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
         self.carriers = Carriers(trunks, agents=self.agents, log=log)
         force.registrations = self.carriers.registrations
+        self.calls.hop_seen = self.hops.seen
+        self.hops.configure(force, now)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -212,9 +219,9 @@ class Switchboard:
         self._contain(partial(self._configure, before, now))
         return False
 
-    def located(self, locations: Locations) -> None:
+    def located(self, locations: Locations, now: float) -> None:
         """Use what is known now of where the targets of peers are."""
-        self._contain(partial(self._located, locations))
+        self._contain(partial(self._located, locations, now))
 
     def restore(
         self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
@@ -413,6 +420,7 @@ class Switchboard:
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
     def _fail_transactions(self, flow: Flow, why: str, now: float) -> None:
+        self.hops.health.flow_failed(flow, why)
         self._dispatch(self.layer.transport_failed(flow, now, why), now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
@@ -435,24 +443,25 @@ class Switchboard:
         self.layer.abandon(output.key, now)
 
     def _configure(self, force: InForce, now: float) -> None:
-        self._judge_by(force)
+        self._judge_by(force, now)
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
 
-    def _located(self, locations: Locations) -> None:
+    def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
-        self._judge_by(InForce(force.settings, table, force.policy, locations))
+        self._judge_by(InForce(force.settings, table, force.policy, locations), now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)
 
-    def _judge_by(self, force: InForce) -> None:
+    def _judge_by(self, force: InForce, now: float) -> None:
         force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
+        self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         return callers.known_peer(self.force, network, host)
