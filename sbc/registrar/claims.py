@@ -20,6 +20,8 @@ from sbc.sip.message import Message, Request
 MAX_ROUTES = 8
 """Values of one Path or Service-Route, above which it is refused."""
 _LONGEST_ROUTE = 512
+_LONGEST_CONTACT = 1024
+_LONGEST_CALL_ID = 512
 _LONGEST_INSTANCE = 200
 _LONGEST_REG_ID = 10
 
@@ -57,6 +59,9 @@ def claims_of(request: Request, bindings: Bindings, names: Pseudonyms) -> dict[s
         ParseError: a Contact is malformed, or they contradict each other (400).
     """
     expires = request.expires
+    # What is kept of each phone is bounded, or a few thousand could fill the memory.
+    if len(request.call_id) > _LONGEST_CALL_ID:
+        raise ParseError(f"a Call-ID of more than {_LONGEST_CALL_ID} characters")
     if request.contact_is_star:
         if expires != 0:
             raise ParseError("Contact * without Expires 0 (RFC 3261 §10.3 step 6)")
@@ -82,6 +87,8 @@ def _claim(
     aor = request.to.uri
     name = aor.address_of_record
     text = str(uri)
+    if len(text) > _LONGEST_CONTACT:
+        raise ParseError(f"a contact of more than {_LONGEST_CONTACT} characters")
     life_s = asked_s(request, contact)
     for binding in bindings.of_user(user_of(aor)):
         same = binding.instance == instance if reg_id else binding.contact == text

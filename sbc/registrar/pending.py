@@ -22,6 +22,7 @@ sources must not keep out those who only refresh what they have."""
 TRY_S = 8.0
 """How long a registrar may be silent before the next one is asked, or a cache answers: a phone on
 UDP listens for 32 seconds."""
+_LONGEST_USER_AGENT = 120
 PENDING_S = TIMEOUT + 8.0
 """How long one is remembered at most: longer than its transaction can take."""
 
@@ -175,7 +176,7 @@ def binding_of(
         registrar=registrar,
         expires_at=expires_at,
         nat=nat_evidence(request, asked.flow, contact.host, contact.port),
-        user_agent=request.headers.first("user-agent") or "",
+        user_agent=(request.headers.first("user-agent") or "")[:_LONGEST_USER_AGENT],
         reachable=not asked.cut_off,
         q=claim.q,
         call_id=request.call_id,
