@@ -88,6 +88,7 @@ def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
             "expires_in_s": round(binding.expires_at - now, 1),
             "registrar_expires_in_s": round(binding.kept_until - now, 1),
             "flow": binding.reg_id,
+            "pinhole_s": binding.pinhole_s,
             "path": list(binding.path),
             "behind_nat": binding.nat.behind_nat,
             "nat": str(binding.nat),
