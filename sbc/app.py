@@ -6,7 +6,8 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -32,13 +33,19 @@ from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.management.stopping import Stopping
 from sbc.management.views import Views
-from sbc.resolver.addresses import Addresses, PeerAddresses
+from sbc.resolver.cache import Answers
+from sbc.resolver.dns import Dns
+from sbc.resolver.locator import Locator
+from sbc.routing.location import Destination, Locations, Reach, destinations, place_text
 from sbc.sip.flow import Flow
 from sbc.state.file import StoreInUse, StoreUnusable
 from sbc.state.places import CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
+
+_FIRST_ANSWERS_S = 1.0
+"""How long a start waits for names to be located; then they are unknown until they are."""
 
 FAILED = 1
 """The exit status of a process that could not start, or could not go on."""
@@ -74,17 +81,21 @@ class App:
             on_messages=self.loop.messages,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
+            on_trouble=self._stream_trouble,
             limits=configuration.transport_limits,
             message_limits=configuration.message_limits,
         )
-        wire.send = self.transports.send
-        self._addresses = PeerAddresses(
-            hosts_of(configuration),
-            on_change=self._resolved,
-            on_trouble=lambda name, why: log.warning(
-                "name lookup", name=name, trouble=why or "over"
+        wire.transports = self.transports
+        self._dns = Dns(configuration.dns)
+        self._locator = Locator(
+            Answers(self._dns.ask).ask,
+            on_change=self._located,
+            on_trouble=lambda destination, why: log.warning(
+                "name lookup", name=str(destination), trouble=why or "over"
             ),
+            time_of_day=_time_of_day,
         )
+        self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration, read=_read_again, put_in_force=self._put_in_force, log=log
         )
@@ -93,7 +104,7 @@ class App:
             relay,
             self.transports,
             self.store,
-            self._addresses,
+            self._locator,
             log,
             time.time,
         )
@@ -127,13 +138,16 @@ class App:
             self.transports.open()
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
-            nursery.start_soon(self._addresses.run)
+            nursery.start_soon(self._locator.run)
+            # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
+            with trio.move_on_after(_FIRST_ANSWERS_S):
+                await self._locator.settled()
             nursery.start_soon(self.loop.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
-            self.switchboard.begin(trio.current_time())
+            self.switchboard.carriers.configure(self.switchboard.force, trio.current_time())
             self.loop.changed()
             task_status.started()
             await self.stopping.run()
@@ -189,29 +203,56 @@ class App:
             # Nothing can be relayed any more; who started us may start us again.
             self.stopping.fail(f"the media engine failed: {event.reason}")
 
+    def _stream_trouble(self, flow: Flow, why: str, untold: int) -> None:
+        """A connection failed at something that somebody may have to mend."""
+        self.log.warning(
+            "connection failed",
+            network=flow.network,
+            transport=flow.transport,
+            peer=flow.peer or None,
+            remote=flow.remote,
+            why=why,
+            more=untold or None,
+        )
+
     def _put_in_force(self, configuration: Configuration) -> None:
-        self._addresses.watch(hosts_of(configuration))
-        force = in_force(configuration, self._addresses.known)
+        self._dns.configure(configuration.dns)
+        self._locator.watch(wanted(configuration))
+        force = in_force(configuration, self._locator.known)
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
         self.loop.changed()
 
-    def _resolved(self, name: str, addresses: Addresses) -> None:
-        self.log.info("name resolved", name=name, addresses=list(addresses))
-        self.switchboard.resolved(self._addresses.known)
+    def _located(self, locations: Locations) -> None:
+        for destination, known in locations.items():
+            before = self.switchboard.force.locations.get(destination)
+            if before is None or before.places != known.places:
+                places = [place_text(place) for place in known.places]
+                self.log.info("name resolved", name=str(destination), places=places)
+        self.switchboard.located(locations)
 
 
 class _Wire:
     """The transports, which are made after what they report to."""
 
-    __slots__ = ("send",)
+    __slots__ = ("transports",)
 
     def __init__(self) -> None:
-        self.send: Callable[[Flow, bytes], None] = _nowhere
+        self.transports: Transports | None = None
 
+    def send(self, flow: Flow, data: bytes) -> None:
+        """As `Transports.send`; before they are there nothing can be sent, and nothing is."""
+        if self.transports is not None:
+            self.transports.send(flow, data)
 
-def _nowhere(flow: Flow, data: bytes) -> None:
-    """Before the transports are there nothing can be sent, and nothing is."""
+    def prove(self, flow: Flow) -> None:
+        """As `Transports.prove`."""
+        if self.transports is not None:
+            self.transports.prove(flow)
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """As `Transports.names`."""
+        return () if self.transports is None else self.transports.names(flow)
 
 
 def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:
@@ -286,15 +327,19 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
     )
 
 
-def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:
+def in_force(configuration: Configuration, locations: Locations) -> InForce:
     """What the switchboard judges by under a configuration."""
-    table = configuration.routing_table().with_addresses(addresses)
-    return InForce(configuration.settings, table, configuration.policies, addresses)
+    table = configuration.routing_table().with_locations(locations)
+    return InForce(configuration.settings, table, configuration.policies, locations)
 
 
-def hosts_of(configuration: Configuration) -> list[str]:
-    """Every host that a peer's target names."""
-    return [target.host for peer in configuration.settings.peers for target in peer.targets]
+def wanted(configuration: Configuration) -> dict[Destination, Reach]:
+    """Every name that a peer's target has, and what can be reached of it."""
+    return destinations(configuration.settings.networks, configuration.settings.peers)
+
+
+def _time_of_day() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _raise_descriptor_limit(log: Log) -> None:

@@ -48,6 +48,8 @@ class RequestFailed(NamedTuple):
     ref: str
     why: str
     """``"timeout"`` or ``"transport"``."""
+    detail: str = ""
+    """What the transport said."""
 
 
 class MediaNoted(NamedTuple):

@@ -48,7 +48,9 @@ class Leg:
     call_id: str = ""
     """Call-ID of this leg's dialogs."""
     trusted: bool = False
-    """Whether the network is trusted: identity headers cross only between trusted networks."""
+    """Whether its peer is in our trust domain: identity headers cross only between such."""
+    registered: str = ""
+    """The user that it registered, where it is a phone that did."""
     negotiation: Negotiation = field(default_factory=Negotiation)
     dialog: Dialog | None = None
     state: LegState = LegState.OPEN

@@ -46,6 +46,7 @@ class LegData(TypedDict):
     local_tag: str
     call_id: str
     trusted: bool
+    registered: str
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
@@ -116,6 +117,13 @@ def request_from_data(data: MessageData) -> Request:
     return message
 
 
+def response_from_data(data: MessageData) -> Response:
+    """Restore a response."""
+    message = message_from_data(data)
+    assert isinstance(message, Response)
+    return message
+
+
 def rules_to_data(rules: MediaRules) -> RulesData:
     """Export media rules."""
     return {
@@ -149,6 +157,7 @@ def leg_to_data(leg: Leg) -> LegData:
         "local_tag": leg.local_tag,
         "call_id": leg.call_id,
         "trusted": leg.trusted,
+        "registered": leg.registered,
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
@@ -172,6 +181,7 @@ def leg_from_data(data: LegData) -> Leg:
         local_tag=data["local_tag"],
         call_id=data["call_id"],
         trusted=data["trusted"],
+        registered=data["registered"],
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),
@@ -264,11 +274,9 @@ def ack_wait_to_data(wait: AckWait) -> AckWaitData:
 
 def ack_wait_from_data(data: AckWaitData) -> AckWait:
     """Restore a 2xx that waits for its ACK."""
-    response = message_from_data(data["response"])
-    assert isinstance(response, Response)
     return AckWait(
         key=data["key"],
-        response=response,
+        response=response_from_data(data["response"]),
         cseq=data["cseq"],
         next_at=data["next_at"],
         interval_s=data["interval_s"],

@@ -4,6 +4,7 @@ from sbc.b2bua.call import Call
 from sbc.b2bua.causes import plain
 from sbc.b2bua.credentials import branch, build_ack, hide_authentication, prove
 from sbc.b2bua.leg import Leg
+from sbc.policy.identity import Party, Passage, pass_identities
 from sbc.policy.topology import (
     NIL_UUID,
     carry,
@@ -114,6 +115,11 @@ def acknowledge(call: Call, leg: Leg, cseq: int, sdp: bytes | None = None) -> No
     call.out.append(SendAck(leg.flow, ack, leg.side.value))
 
 
+def passage(call: Call, origin: Leg, receiver: Leg) -> Passage:
+    """The way of callers' and callees' identities from a leg to the other."""
+    return Passage(_party(call, origin), _party(call, receiver), call.context.plan)
+
+
 def has_sdp(message: Message) -> bool:
     """Whether the body is a session description that we can read."""
     return (
@@ -167,10 +173,18 @@ def _reason(call: Call, receiver: Leg, source: Response) -> str | None:
     return None
 
 
+def _party(call: Call, leg: Leg) -> Party:
+    peer = call.context.peers.get(leg.peer)
+    if peer is None:
+        return Party(leg.trusted, leg.our_host, registered=leg.registered)
+    return Party(leg.trusted, leg.our_host, peer.identity, peer.numbers, leg.registered)
+
+
 def _carry(call: Call, source: Message, headers: Headers, receiver: Leg) -> None:
     origin = call.other(receiver.side)
     withheld = carry(source, headers, origin, receiver)
     hide_authentication(call, origin, headers)
+    pass_identities(source, headers, passage(call, origin, receiver))
     if withheld:
         names = ", ".join(withheld)
         call.note("decision", f"withheld, since they name the other side: {names}", receiver.side)

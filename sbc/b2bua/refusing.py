@@ -8,6 +8,7 @@ from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
 from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
+from sbc.b2bua.hunting import best, concerns_callee
 from sbc.b2bua.leg import LegState
 from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
@@ -17,15 +18,19 @@ from sbc.state.cdr import EndedBy
 
 
 def relay_refusal(call: Call, event: Event) -> State:
-    """Nobody is left to try: A gets B's final response, mapped."""
+    """Nobody is left to try: A gets the best final response there was, mapped."""
+    response = call.refused
     if isinstance(event, ReplyReceived):
-        response = event.response
-        learn_uuid(call, call.b, response)
-        refused = refused_text(call, call.b, response)
+        learn_uuid(call, call.b, event.response)
+        refused = refused_text(call, call.b, event.response)
         if refused:
             said = "the next hop does not take this call"
             final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
             return finish(call)
+        response = best(response, event.response)
+    elif response is not None and not concerns_callee(response.status):
+        response = None
+    if response is not None:
         status, text = _mapped(response)
         ending = Ending(status, q850_of(status), EndedBy.CALLEE, text)
         final_to_caller(call, ending, response if status == response.status else None)
@@ -70,7 +75,7 @@ def failure_text(call: Call, event: Event) -> str:
     if isinstance(event, GaveUp):
         return f"{place}: {event.ending.text}"
     assert isinstance(event, RequestFailed)
-    return f"{place}: {event.why}"
+    return f"{place}: {event.why}" + (f" ({event.detail})" if event.detail else "")
 
 
 def _mapped(response: Response) -> tuple[int, str]:
@@ -89,5 +94,6 @@ def _failure_ending(event: Event) -> Ending:
     assert isinstance(event, RequestFailed)
     if event.why == "timeout":
         return Ending(504, q850_of(504), EndedBy.TIMEOUT, "the next hop did not answer the INVITE")
-    text = "the INVITE could not be sent to the next hop"
-    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text)
+    said = "the INVITE could not be sent to the next hop"
+    text = f"{said}: {event.detail}" if event.detail else said
+    return Ending(503, TEMPORARY_FAILURE, EndedBy.NETWORK, text, said)

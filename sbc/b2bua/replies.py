@@ -215,7 +215,8 @@ def _unanswered(call: Call, event: RequestFailed) -> State | None:
         answer(call, call.other(exchange.to), exchange.key, exchange.request, status)
     if timeout:
         return _lost(call, f"the {exchange.to.value} leg did not answer {exchange.method}")
-    call.note("error", f"{exchange.method} could not be sent", exchange.to)
+    why = f": {event.detail}" if event.detail else ""
+    call.note("error", f"{exchange.method} could not be sent{why}", exchange.to)
     return None
 
 

@@ -40,10 +40,12 @@ from sbc.b2bua.leg_snapshot import (
     passed_over_from_data,
     passed_over_to_data,
     request_from_data,
+    response_from_data,
     rules_from_data,
     rules_to_data,
 )
 from sbc.b2bua.table import State
+from sbc.routing.failover import Failover
 from sbc.sip.flow import FlowData, flow_from_data, flow_to_data
 from sbc.state.cdr import EndedBy
 
@@ -63,6 +65,9 @@ class CandidateData(TypedDict):
     trusted: bool
     contact_user: str
     service_route: list[str]
+    note: str
+    failover: tuple[list[int], float, float]
+    """Codes, seconds until a try counts as silent, seconds of all tries."""
 
 
 class EndingData(TypedDict):
@@ -102,6 +107,7 @@ class CallData(TypedDict):
     acks: dict[str, MessageData]
     forks: list[tuple[str, MessageData]]
     passed_over: list[PassedOverData]
+    refused: MessageData | None
     timers: dict[str, float]
     """By the name of the timer."""
     lines: list[tuple[int, str, PortData, PortData]]
@@ -139,6 +145,7 @@ def to_data(call: Call) -> CallData:
         "acks": {side.value: message_to_data(ack) for side, ack in call.acks.items()},
         "forks": [(fork.remote_tag, message_to_data(fork.ack)) for fork in call.forks],
         "passed_over": [passed_over_to_data(passed) for passed in call.passed_over],
+        "refused": None if call.refused is None else message_to_data(call.refused),
         "timers": {timer.name: at for timer, at in call.timers.items()},
         "lines": [
             (line.index, line.kind, _port_to_data(line.a), _port_to_data(line.b))
@@ -188,6 +195,7 @@ def from_data(data: CallData, context: Context) -> Call:
         acks={SideName(s): request_from_data(ack) for s, ack in data["acks"].items()},
         forks=[Fork(tag, request_from_data(ack)) for tag, ack in data["forks"]],
         passed_over=[passed_over_from_data(passed) for passed in data["passed_over"]],
+        refused=None if data["refused"] is None else response_from_data(data["refused"]),
         timers={Timer[name]: at for name, at in data["timers"].items()},
         lines=[
             MediaLine(index, kind, MediaPort(*a), MediaPort(*b))
@@ -204,6 +212,7 @@ def from_data(data: CallData, context: Context) -> Call:
 
 
 def _candidate_to_data(candidate: Candidate) -> CandidateData:
+    failover = candidate.failover
     return {
         "peer": candidate.peer,
         "flow": flow_to_data(candidate.flow),
@@ -214,10 +223,13 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "trusted": candidate.trusted,
         "contact_user": candidate.contact_user,
         "service_route": list(candidate.service_route),
+        "note": candidate.note,
+        "failover": (sorted(failover.codes), failover.timeout_s, failover.budget_s),
     }
 
 
 def _candidate_from_data(data: CandidateData) -> Candidate:
+    codes, timeout_s, budget_s = data["failover"]
     return Candidate(
         peer=data["peer"],
         flow=flow_from_data(data["flow"]),
@@ -228,6 +240,8 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         trusted=data["trusted"],
         contact_user=data["contact_user"],
         service_route=tuple(data["service_route"]),
+        note=data["note"],
+        failover=Failover(frozenset(codes), timeout_s, budget_s),
     )
 
 

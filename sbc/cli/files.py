@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from media.relay import Relay
+from sbc.cli.names import with_names_checked
 from sbc.cli.operate import OK, PROBLEM, records_file, show_json
 from sbc.cli.places import SEARCHED, find_configuration
 from sbc.cli.story import draw_story, story_of
@@ -55,7 +56,7 @@ def check(arguments: Namespace) -> int:
     path = configuration_file(arguments.file)
     if path is None:
         return PROBLEM
-    result = load_file(path)
+    result = with_names_checked(load_file(path))
     engine, why = None, "the configuration cannot be used"
     if result.configuration is not None:
         engine, why = media_engine(result.configuration.media_engine)

@@ -9,6 +9,7 @@ from typing import Literal
 from sbc.config.authentication import ReadText
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
+from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
@@ -18,6 +19,7 @@ from sbc.document.text import Document, read_document
 from sbc.policy.caps import CallLimits
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
+from sbc.resolver.dns import DnsSettings
 from sbc.routing.model import Settings, Timers
 from sbc.routing.table import RoutingTable
 from sbc.sip.parser import Limits as MessageLimits
@@ -54,11 +56,12 @@ class Configuration:
     message_limits: MessageLimits
     transport_limits: TransportLimits
     media_engine: MediaEngine
+    dns: DnsSettings
     state_dir: Path
     control_socket: Path
 
     def routing_table(self) -> RoutingTable:
-        """A new routing table; addresses behind names are added with `with_addresses`."""
+        """A new routing table; addresses behind names are added with `with_locations`."""
         settings = self.settings
         return RoutingTable(settings.networks, settings.peers, settings.routes)
 
@@ -191,6 +194,7 @@ def load_text(
             idle_s=model.limits.tcp_idle,
         ),
         media_engine=MediaEngine(model.media.engine, model.media.workers),
+        dns=build_dns(model.dns),
         state_dir=state_dir,
         control_socket=base / model.control_socket
         if model.control_socket

@@ -1,6 +1,7 @@
 """What a configuration needs to know of the machine it runs on."""
 
 import socket
+import time
 from functools import cache
 from typing import Protocol
 
@@ -24,6 +25,9 @@ class Machine(Protocol):
 
     def srtp(self, native: bool) -> SrtpAbilities:
         """What the media engine can do of SRTP; `native`: whether the native one may relay."""
+
+    def clock(self) -> float:
+        """Seconds since 1970, by which certificates are valid or not."""
 
 
 class ThisMachine:
@@ -63,6 +67,10 @@ class ThisMachine:
     def srtp(self, native: bool) -> SrtpAbilities:
         """What the media engine can do of SRTP; `native`: whether the native one may relay."""
         return _srtp(native)
+
+    def clock(self) -> float:
+        """Seconds since 1970, by which certificates are valid or not."""
+        return time.time()
 
 
 @cache

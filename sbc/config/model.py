@@ -5,6 +5,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.config.authentication import AuthenticationSection
+from sbc.config.balancing import (
+    BalanceWord,
+    FailoverSection,
+    HashWord,
+    HealthSection,
+    ShareEntry,
+    TargetEntry,
+)
+from sbc.config.identity import IdentitySection
+from sbc.config.names import DnsSection
+from sbc.config.numbers import NumbersSection
+from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
     AGENT_PATTERN,
@@ -20,11 +32,10 @@ from sbc.config.values import (
     parse_listen,
     parse_number,
     parse_port_range,
-    parse_target,
 )
 from sbc.document.schema import OneOrMany, Section
 from sbc.policy.schema import Method, Prefix
-from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode, Target
+from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode
 
 
 def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
@@ -39,17 +50,12 @@ Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    _string("udp/5060", pattern=r"^(udp|tcp)/[0-9]+$"),
+    _string("udp/5060", pattern=r"^(udp|tcp|tls)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
     PlainValidator(parse_port_range),
     _string("30000-39999", pattern="^[0-9]+-[0-9]+$"),
-]
-TargetText = Annotated[
-    Target,
-    PlainValidator(parse_target),
-    _string("192.0.2.10:5060", "pbx.example.com;transport=tcp"),
 ]
 AddressText = Annotated[str, PlainValidator(parse_address), _string("192.0.2.1", "0.0.0.0", "::")]
 HostText = Annotated[str, PlainValidator(parse_host), _string("auto", "203.0.113.5")]
@@ -136,6 +142,9 @@ class NetworkSection(Section):
     keepalive: KeepaliveSection = Field(
         default=KeepaliveSection(), description="Keep-alives to registered phones behind NAT."
     )
+    tls: NetworkTlsSection = Field(
+        default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
+    )
 
 
 class MediaSection(Section):
@@ -190,10 +199,10 @@ class PeerSection(Section):
         description="`pbx` and `trunk` have addresses; `endpoints` are phones that register.",
     )
     network: str = Field(description="The network it is on.", examples=["outside"])
-    address: Annotated[tuple[TargetText, ...], *ANY_NUMBER] = Field(
+    address: Annotated[tuple[TargetEntry, ...], *ANY_NUMBER] = Field(
         default=(),
-        description="`host[:port][;transport=tcp]`, or several in order of preference. Not for "
-        "`endpoints`.",
+        description="`host[:port][;transport=tcp]`, or several in order of preference, each as a "
+        "text or a mapping. Not for `endpoints`.",
         examples=["192.0.2.10:5060"],
     )
     sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
@@ -219,6 +228,24 @@ class PeerSection(Section):
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    numbers: NumbersSection = Field(
+        default=NumbersSection(), description="In which form it sends and wants numbers."
+    )
+    identity: IdentitySection = Field(
+        default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
+    tls: PeerTlsSection = Field(
+        default=PeerTlsSection(),
+        description="Whose certificate it has, and what we show it. Not for `endpoints`.",
+    )
+    balance: BalanceWord = "order"
+    hash_on: HashWord = "caller"
+    failover: FailoverSection = Field(
+        default=FailoverSection(), description="When the next target is tried."
+    )
+    health: HealthSection = Field(
+        default=HealthSection(), description="How its targets are watched. Not for `endpoints`."
     )
 
 
@@ -251,10 +278,15 @@ class RouteSection(Section):
         "it all.",
         examples=["example.com"],
     )
-    to: Annotated[tuple[str, ...], *ONE_OR_MORE] = Field(
-        description="Peers, tried in this order. A peer of kind `endpoints` means: the "
-        "registration of the called number.",
+    to: Annotated[tuple[ShareEntry, ...], *ONE_OR_MORE] = Field(
+        description="Peers, tried in this order, each as a name or a mapping. A peer of kind "
+        "`endpoints` means: the registration of the called number.",
         examples=["pbx"],
+    )
+    balance: BalanceWord = "order"
+    hash_on: HashWord = "caller"
+    failover: FailoverSection = Field(
+        default=FailoverSection(), description="When the next target or peer is tried."
     )
 
 
@@ -351,6 +383,7 @@ class SbcFile(Section):
     media: MediaEngineSection = Field(
         default=MediaEngineSection(), description="The engine that relays media."
     )
+    dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
         description="Directory for call records and the control socket, relative to this file. It "

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from sbc.config.machine import Machine
 from sbc.config.model import NetworkSection, SbcFile
+from sbc.config.tls import TlsBuilder
 from sbc.config.values import Listen
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
@@ -64,13 +65,14 @@ def build_networks(document: Document, model: SbcFile, machine: Machine) -> tupl
 
 
 class _NetworkBuilder:
-    __slots__ = ("_document", "_interfaces", "_machine", "_model")
+    __slots__ = ("_document", "_interfaces", "_machine", "_model", "_tls")
 
     def __init__(self, document: Document, model: SbcFile, machine: Machine) -> None:
         self._document = document
         self._model = model
         self._machine = machine
         self._interfaces = machine.interfaces()
+        self._tls = TlsBuilder(document, machine.clock())
 
     def network(self, name: str) -> Network:
         section = self._model.networks[name]
@@ -93,6 +95,12 @@ class _NetworkBuilder:
             media_dscp=section.dscp.media,
             signalling_dscp=section.dscp.signalling,
             keepalive=Keepalive(section.keepalive.method, section.keepalive.interval),
+            tls=self._tls.network(
+                section.tls,
+                path,
+                {listen.transport for listen in section.listen},
+                tuple(one for one in section.advertise if one != "auto" and not _is_numeric(one)),
+            ),
             where=self._document.place(path, key=True).where,
         )
 
@@ -191,8 +199,8 @@ class _NetworkBuilder:
         family = family_of(bind)
         for peer in self._model.peers.values():
             if peer.network == name:
-                for target in peer.address:
-                    found = self._towards(target.host, family)
+                for entry in peer.address:
+                    found = self._towards(entry.address.host, family)
                     if found is not None:
                         return found
         return self._machine.address_towards(_ELSEWHERE[family]) or self._any_address(family)

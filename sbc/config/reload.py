@@ -118,6 +118,7 @@ def _flat(configuration: Configuration) -> dict[str, object]:
         "routes": settings.routes,
         "timers": settings.timers,
         "user_agent": settings.server_header,
+        "dns": configuration.dns,
     }
 
 
@@ -193,6 +194,8 @@ def _shown(value: object) -> str:
         if any(is_dataclass(item) for item in value):
             return f"{len(value)} entries"
         return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if is_dataclass(value):
+        return "there"
     if isinstance(value, Path):
         return str(value)
     return "nothing" if value is None else str(value)

@@ -1,5 +1,6 @@
 """Routes: names that exist, peers that can be reached, and rules that can match."""
 
+from sbc.config.balancing import check_balance, ranks_of, sharing_of
 from sbc.config.model import RouteSection, SbcFile
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
@@ -45,10 +46,16 @@ class _RouteBuilder:
         name = section.name or f"routes[{number}]"
         self._check_name(name, number)
         self._check_from(section, path)
-        self._check_to(section, path)
+        to = tuple(share.peer for share in section.to)
+        self._check_to(to, path)
+        ranks = ranks_of(section.to)
+        check_balance(self._document, path, section, ranks, "to")
         return Route(
             name=name,
-            to=section.to,
+            to=to,
+            ranks=ranks,
+            balance=sharing_of(section),
+            failover=section.failover.rule(),
             from_peers=tuple(one for one in section.from_ if one in self._peers),
             from_networks=tuple(one for one in section.from_ if one in self._model.networks),
             methods=section.method,
@@ -78,8 +85,8 @@ class _RouteBuilder:
                     did_you_mean(name, known, "peers and networks"),
                 )
 
-    def _check_to(self, section: RouteSection, path: Path) -> None:
-        for number, name in enumerate(section.to):
+    def _check_to(self, to: tuple[str, ...], path: Path) -> None:
+        for number, name in enumerate(to):
             place = self._entry((*path, "to"), number)
             peer = self._peers.get(name)
             if peer is None:
@@ -94,7 +101,7 @@ class _RouteBuilder:
                     f"peer {name!r} (line {line}) has no address to send to",
                     "give it an address",
                 )
-            if name in section.to[:number]:
+            if name in to[:number]:
                 self._document.report(place, f"peer {name!r} is repeated", "remove it")
 
     def _entry(self, path: Path, number: int) -> Path:

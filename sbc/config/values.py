@@ -69,7 +69,9 @@ def parse_listen(value: object) -> Listen:
         return Listen("udp", parse_port(port, LISTEN_EXAMPLE))
     if transport == "tcp":
         return Listen("tcp", parse_port(port, LISTEN_EXAMPLE))
-    raise BadValue(f"there is no transport {transport!r} to listen on", "one of: udp, tcp")
+    if transport == "tls":
+        return Listen("tls", parse_port(port, LISTEN_EXAMPLE))
+    raise BadValue(f"there is no transport {transport!r} to listen on", "one of: udp, tcp, tls")
 
 
 def parse_port_range(value: object) -> PortRange:

@@ -11,16 +11,19 @@ from media.types import SideName
 from sbc.b2bua import machine
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
-from sbc.b2bua.commands import Answered, Command, Ended
+from sbc.b2bua.commands import Answered, Command, HopSeen, News
+from sbc.b2bua.ending import watched
 from sbc.b2bua.events import Event, GaveUp, MediaRefused, ReplyReceived, RequestFailed
 from sbc.b2bua.table import State
 from sbc.driver.boundary import contained
 from sbc.driver.edges import Log, Records
+from sbc.driver.loads import Loads
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.recent import RecentCalls
 from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
+from sbc.routing.hops import Hop
 from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
@@ -54,7 +57,10 @@ class Calls:
         self._known: set[TwinKey] = set()
         self._deadlines: Deadlines[str] = Deadlines()
         self._due: dict[str, float] = {}
+        self._loads = Loads()
         self.recent = RecentCalls()
+        self.hop_seen: Callable[[HopSeen, float], None] = _nobody_cares
+        """Who is told what tries say of hops."""
         self.total = 0
         """Calls begun since the start."""
 
@@ -68,6 +74,10 @@ class Calls:
     def dialogs(self) -> int:
         """How many dialog tags are indexed, for leak checks."""
         return len(self._dialogs)
+
+    def at(self, hop: Hop) -> int:
+        """How many live calls went to a hop."""
+        return self._loads.calls(hop)
 
     def by_name(self, name: str) -> Call | None:
         """A live or recent call; any unambiguous beginning of its name will do."""
@@ -189,7 +199,7 @@ class Calls:
         self._execute(call, commands, now)
         self._settle(call)
         if ref:
-            self.tell(call, RequestFailed(ref, "transport"), now)
+            self.tell(call, RequestFailed(ref, "full"), now)
 
     def _within_caps(
         self, call: Call, commands: Sequence[Command], now: float
@@ -218,6 +228,8 @@ class Calls:
         tag = call.b.local_tag
         if tag not in self._dialogs:
             self._index(tag, call, SideName.B)
+            self._loads.put(call.name, call.candidate.hop)
+            self._leave(call)
         due = machine.next_timeout(call)
         if due != self._due.get(call.name):
             if due is None:
@@ -227,12 +239,22 @@ class Calls:
                 self._due[call.name] = due
                 self._deadlines.set(call.name, due)
 
+    def _leave(self, call: Call) -> None:
+        """Count a call no more for the peers of candidates that failed: nothing of it is there."""
+        legs = (call.a, call.b, *(passed.leg for passed in watched(call)))
+        there = {leg.peer for leg in legs}
+        for candidate in call.candidates[: call.position]:
+            if candidate.peer not in there:
+                self._caps.end(candidate.peer, call.name)
+
     def _index(self, tag: str, call: Call, side: SideName) -> None:
         self._dialogs[tag] = (call, side)
         self._tags.setdefault(call.name, []).append(tag)
 
-    def _told(self, call: Call, command: Answered | Ended, now: float) -> None:
-        if isinstance(command, Answered):
+    def _told(self, call: Call, command: News, now: float) -> None:
+        if isinstance(command, HopSeen):
+            self.hop_seen(command, now)
+        elif isinstance(command, Answered):
             self._log("info", "call answered", call=call.name)
             self._records.call_answered(call)
         elif self._remove(call, now):
@@ -263,6 +285,7 @@ class Calls:
             self._known.discard(key)
         self._due.pop(call.name, None)
         self._deadlines.cancel(call.name)
+        self._loads.end(call.name)
         self._outbox.forget_call(call, now)
         left = self._ports.give_back_all(call.name, now)
         if left:
@@ -300,3 +323,7 @@ class Calls:
         contained(lambda: self._outbox.close_media(call))
         if self._remove(call, now):
             contained(lambda: self._write_end(call))
+
+
+def _nobody_cares(seen: HopSeen, now: float) -> None:
+    """Before somebody keeps the health of hops."""

@@ -1,8 +1,10 @@
 """The registrations with trunks, between their core and the process."""
 
+from sbc.b2bua.context import IdSource
 from sbc.driver.agents import Agents
 from sbc.driver.edges import Log
 from sbc.driver.placing import InForce, flows_to
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import host_port
 from sbc.routing.model import Peer
 from sbc.sip.flow import Flow
@@ -21,17 +23,24 @@ class Carriers:
 
     __slots__ = ("_agents", "_core", "_log")
 
-    def __init__(self, core: Trunks, *, agents: Agents, log: Log) -> None:
+    def __init__(
+        self, force: InForce, logins: Logins, ids: IdSource, *, agents: Agents, log: Log
+    ) -> None:
         """Nothing is registered before `configure`."""
-        self._core = core
+        self._core = Trunks(force.settings, logins, fresh=ids.token, branch=agents.branch)
         self._agents = agents
         self._log = log
-        agents.add(TRUNKS, core, self._told)
+        agents.add(TRUNKS, self._core, self._told)
+        self.serve(force)
 
     @property
     def registrations(self) -> Registrations:
         """All of them."""
         return self._core.registrations
+
+    def serve(self, force: InForce) -> None:
+        """Let calls under a configuration know what is registered."""
+        force.registrations = self.registrations
 
     def configure(self, force: InForce, now: float) -> None:
         """Register what a configuration says, and withdraw what it says no more."""
@@ -51,9 +60,11 @@ class Carriers:
         """A flow is dead."""
         self._agents.carry_out(TRUNKS, self._core.flow_failed(flow, why, now), now)
 
-    def doubt(self, flow: Flow, why: str, now: float) -> None:
-        """Something else got no answer on a flow."""
-        self._agents.carry_out(TRUNKS, self._core.doubt(flow, why, now), now)
+    def doubt(self, flow: Flow | None, why: str, now: float) -> None:
+        """A request of a call failed on a flow; that nobody answered may be of interest."""
+        if flow is not None and why == "timeout":
+            said = "a call got no answer"
+            self._agents.carry_out(TRUNKS, self._core.doubt(flow, said, now), now)
 
     def leave(self, now: float) -> None:
         """Withdraw everything; it is done when no registration is left."""

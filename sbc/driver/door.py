@@ -142,7 +142,8 @@ class Door:
         self._wire.send(back, data)
 
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
-        caller = placing.identify(self._force, self._registrar, request, flow)
+        proven = self._wire.names(flow)
+        caller = placing.identify(self._force, self._registrar, request, flow, proven)
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
             return self._authenticated(request, flow, caller, now)
@@ -196,7 +197,7 @@ class Door:
         force = self._force
         return (
             force.networks[flow.network].trusted
-            or force.table.classify(flow.network, flow.remote[0]) is not None
+            or force.table.sender(flow, self._wire.names(flow)) is not None
             or self._registrar.has_source(flow)
         )
 

@@ -18,6 +18,15 @@ class Wire(Protocol):
     def send(self, flow: Flow, data: bytes) -> None:
         """Send without waiting; failures come back through `Switchboard.flow_failed`."""
 
+    def prove(self, flow: Flow) -> None:
+        """Let a stream live on: something that came over it was accepted."""
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """What the TLS certificate of a flow's client proves, in lower case; often nothing.
+
+        Spec: RFC 5922 §7.1.
+        """
+
 
 class MediaRelay(Protocol):
     """The relay, as far as calls command it."""

@@ -34,9 +34,9 @@ class Loop:
         self._switchboard.flow_failed(flow, why, trio.current_time())
         self._rearm()
 
-    def flow_closed(self, flow: Flow) -> None:
+    def flow_closed(self, flow: Flow, why: str) -> None:
         """A connection is gone."""
-        self._switchboard.flow_closed(flow, trio.current_time())
+        self._switchboard.flow_closed(flow, why, trio.current_time())
         self._rearm()
 
     def media_event(self, event: MediaEvent) -> None:

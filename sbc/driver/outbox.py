@@ -64,7 +64,7 @@ class Outbox:
         commands: Sequence[call_commands.Command],
         now: float,
         refused: Callable[[str], Sequence[call_commands.Command]],
-        told: Callable[[call_commands.Answered | call_commands.Ended], None],
+        told: Callable[[call_commands.News], None],
     ) -> None:
         """Carry out a call's commands.
 
@@ -82,7 +82,7 @@ class Outbox:
             elif isinstance(command, call_commands.ReleasePorts):
                 for network, port in command.ports:
                     self._ports.give_back(network, port, now, unused=_was_silent(call))
-            elif isinstance(command, (call_commands.Answered, call_commands.Ended)):
+            elif isinstance(command, call_commands.News):
                 told(command)
             else:
                 self._speak(call, command, now)

@@ -17,6 +17,7 @@ from sbc.driver.edges import Log, told_of
 from sbc.driver.outbox import Outbox
 from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
+from sbc.driver.present import Present
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
@@ -107,6 +108,7 @@ class Reception:
             ports=self._ports,
             instance=self._instance,
             logins=self._logins,
+            plan=force.plan,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -267,7 +269,12 @@ class Reception:
             return Refusal(482, "this INVITE came another way already")
         if placing.is_loop(request, self._instance, mark):
             return Refusal(482, "this INVITE passed here before")
-        return placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        present = Present(
+            key=self._ids.token().encode(),
+            calls_with=self._caps.calls,
+            calls_at=self._calls.at,
+        )
+        return placing.candidates_for(self._force, self._registrar, caller, request, flow, present)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], now: float
@@ -301,6 +308,7 @@ class Reception:
         network = self._force.networks[flow.network]
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
+        peer = self._force.table.peer(caller.peer)
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -313,7 +321,8 @@ class Reception:
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
-            trusted=network.trusted,
+            trusted=network.trusted if peer is None else peer.is_trusted(network),
+            registered="" if caller.binding is None else caller.binding.user,
         )
         return Call(
             name=self._ids.token(),

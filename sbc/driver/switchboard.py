@@ -8,7 +8,6 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import chain
 
 from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
@@ -24,6 +23,7 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
+from sbc.driver import placing
 from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
 from sbc.driver.calls import Calls
@@ -42,13 +42,14 @@ from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
+from sbc.routing.location import Locations
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
+from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
-from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
 """States of calls that nobody needs to end any more."""
@@ -122,9 +123,7 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
-        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
-        self.carriers = Carriers(trunks, agents=self.agents, log=log)
-        force.registrations = self.carriers.registrations
+        self.carriers = Carriers(force, self.logins, ids, agents=self.agents, log=log)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -156,14 +155,12 @@ class Switchboard:
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
-        self._contain(partial(self._fail_transactions, flow, now))
-        self._contain(partial(self.carriers.flow_failed, flow, why, now))
+        self._contain(partial(self._fail_transactions, flow, why, now))
 
-    def flow_closed(self, flow: Flow, now: float) -> None:
+    def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
-        self._contain(partial(self._fail_transactions, flow, now))
+        self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
-        self._contain(partial(self.carriers.flow_failed, flow, "the connection is closed", now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
@@ -186,14 +183,6 @@ class Switchboard:
 
     # -- operator ---------------------------------------------------------------------------
 
-    def begin(self, now: float) -> None:
-        """Do what we do on our own account, now that messages can be sent: register with trunks."""
-        self._contain(partial(self.carriers.configure, self.force, now))
-
-    def leave(self, now: float) -> None:
-        """Withdraw what `begin` began; `carriers.registrations` is empty when that is done."""
-        self._contain(partial(self.carriers.leave, now))
-
     def configure(self, force: InForce, now: float) -> bool:
         """Put a new configuration in force; calls keep the one they began with.
 
@@ -207,9 +196,9 @@ class Switchboard:
         self._contain(partial(self._configure, before, now))
         return False
 
-    def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
-        """Use newly resolved addresses of the peers' host names."""
-        self._contain(partial(self._resolved, addresses))
+    def located(self, locations: Locations) -> None:
+        """Use what is known now of where the targets of peers are."""
+        self._contain(partial(self._located, locations))
 
     def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
         """Take over bindings that `registrar.export` gave.
@@ -237,7 +226,8 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        if not self.admission.admit(flow.network, flow.remote[0], now).admitted:
+        source = placing.counted_as(self.force, flow, self._wire.names(flow))
+        if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
         message: Request | Response | None = None
@@ -302,6 +292,7 @@ class Switchboard:
                 well = self._in_dialog(output, now)
             else:
                 self.reception.receive(key, request, flow, caller, now)
+                self._prove(key, flow)
                 return
         except ParseError as error:
             refusal = Refusal(error.status, error.reason)
@@ -311,6 +302,11 @@ class Switchboard:
             # The call broke over it and is gone; what it may have said stands.
             self._answer_for_fault(output, now)
 
+    def _prove(self, key: TransactionKey, flow: Flow) -> None:
+        """Let the stream of a call live on, though nothing but 100 may leave by it for long."""
+        if flow.reliable and self.calls.by_invite(key) is not None:
+            self._wire.prove(flow)
+
     def _in_dialog(self, output: tx.RequestArrived, now: float) -> bool:
         key, request, flow = output.key, output.request, output.flow
         found = self.calls.by_dialog(request)
@@ -318,6 +314,8 @@ class Switchboard:
             self.reception.refuse(key, request, flow, Refusal(481, "no such dialog"), now)
             return True
         call, side = found
+        if flow.reliable:
+            self._wire.prove(flow)
         call.journal.note(now, "sip", "", side.value, "in", request.raw)
         return self.calls.tell(call, RequestReceived(side, key, request, flow), now)
 
@@ -379,10 +377,8 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
-            flow = self.calls.flow_asked(name, ref)
-            self.calls.tell_named(name, RequestFailed(ref, output.why), now)
-            if flow is not None and output.why == "timeout":
-                self.carriers.doubt(flow, "a call got no answer", now)
+            self.carriers.doubt(self.calls.flow_asked(name, ref), output.why, now)
+            self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -393,8 +389,9 @@ class Switchboard:
         """A fresh branch for a request that belongs to no call."""
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
-    def _fail_transactions(self, flow: Flow, now: float) -> None:
-        self._dispatch(self.layer.transport_failed(flow, now), now)
+    def _fail_transactions(self, flow: Flow, why: str, now: float) -> None:
+        self._dispatch(self.layer.transport_failed(flow, now, why), now)
+        self.carriers.flow_failed(flow, why, now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
         self.agents.carry_out(REGISTRAR, self.registrar.flow_closed(flow), now)
@@ -422,23 +419,26 @@ class Switchboard:
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
 
-    def _resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+    def _located(self, locations: Locations) -> None:
         force = self.force
-        table = force.table.with_addresses(addresses)
-        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
-        moved = set(chain(*force.addresses.values())) ^ set(chain(*addresses.values()))
-        self.admission.peers_moved(self._known_peer, moved)
+        table = force.table.with_locations(locations)
+        located = InForce(force.settings, table, force.policy, locations, plan=force.plan)
+        self._judge_by(located)
+        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce) -> None:
-        force.registrations = self.carriers.registrations
+        self.carriers.serve(force)
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        peer = self.force.table.classify(network, host)
-        return peer.name if peer is not None else None
+        return placing.known_peer(self.force, network, host)
+
+
+def _hosts(locations: Locations) -> set[str]:
+    return {place.host for known in locations.values() for place in known.places}
 
 
 def _trust(force: InForce) -> dict[str, bool]:

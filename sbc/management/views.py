@@ -18,7 +18,7 @@ from sbc.management.listing import (
 )
 from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
-from sbc.resolver.addresses import PeerAddresses
+from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
@@ -33,7 +33,7 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
-        addresses: PeerAddresses,
+        locator: Locator,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -41,7 +41,7 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
-        self._addresses = addresses
+        self._locator = locator
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -106,8 +106,8 @@ class Views:
             "records": {"waiting": self._store.waiting, **asdict(self._store.statistics)},
             "log": {"lost": self._log.lost},
             "names": {
-                "known": len(self._addresses.known),
-                "troubled": self._addresses.troubled,
+                "known": sum(bool(known.places) for known in self._locator.known.values()),
+                "troubled": {str(name): why for name, why in self._locator.troubled.items()},
             },
         }
 

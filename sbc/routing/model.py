@@ -10,7 +10,14 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
+from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.failover import SILENT, FailoverRule
+from sbc.routing.hops import UNASKED, HealthRule
+from sbc.routing.identity import BY_NETWORK, IdentityRules
+from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.registering import Registering
+from sbc.routing.tls import NetworkTls, PeerTls
+from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
 
 IpNetwork = IPv4Network | IPv6Network
@@ -74,6 +81,10 @@ class Network:
     media_dscp: int = 46
     signalling_dscp: int = 24
     keepalive: Keepalive = Keepalive()
+    tls: NetworkTls | None = None
+    """How its TLS listeners answer; None without any."""
+    websocket: WebSocketRules | None = None
+    """What its WebSocket listeners ask of pages; None without any."""
     where: str = ""
 
     def media_address(self, family: Family) -> NetworkAddress | None:
@@ -104,6 +115,10 @@ class Target:
     """None as long as nobody wrote one: SRV decides, or it is the transport's default."""
     transport: TargetTransport | None = None
     """None as long as nobody wrote one: NAPTR decides (RFC 3263 §4.1)."""
+    rank: Rank = UNRANKED
+    """Where it stands among the targets of its peer."""
+    drain: bool = False
+    """Whether it gets no new calls; those it has go on."""
 
 
 class Place(NamedTuple):
@@ -116,6 +131,9 @@ class Place(NamedTuple):
     """Lower comes first (RFC 2782)."""
     weight: int = 1
     """Share among those of equal priority (RFC 2782)."""
+    name: str = ""
+    """Whose address it is, of an SRV target: addresses of one name keep their order, and the
+    weight is the name's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +177,7 @@ class Peer:
     """In order of preference; empty for `endpoints`, which are reached by their bindings."""
     sources: tuple[IpNetwork, ...] = ()
     """Which source addresses are this peer. The addresses behind the names in `targets` are added
-    by `RoutingTable.with_addresses` when `sources_given` is false."""
+    by `RoutingTable.with_locations` when `sources_given` is false."""
     sources_given: bool = False
     """Whether the operator wrote `sources`, so that target addresses are not added."""
     domain: str | None = None
@@ -170,9 +188,21 @@ class Peer:
     """By which we answer its challenges; None to pass them through."""
     realm: Realm | None = None
     """What its requests are challenged for; None to let them pass."""
+    numbers: NumberRules = AS_WRITTEN
+    identity: IdentityRules = BY_NETWORK
+    tls: PeerTls | None = None
+    """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
+    balance: Balance = IN_ORDER
+    """How its targets share calls."""
+    failover: FailoverRule = SILENT
+    health: HealthRule = UNASKED
     registering: Registering | None = None
     """How we register with it; None where that is not wanted."""
     where: str = ""
+
+    def is_trusted(self, network: Network) -> bool:
+        """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""
+        return network.trusted if self.identity.trust is None else self.identity.trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +211,7 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order."""
+    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -190,6 +220,11 @@ class Route:
     """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
     domains: tuple[str, ...] = ()
     """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    ranks: tuple[Rank, ...] = ()
+    """Of the peers in `to`, one each; empty where all stand alike."""
+    balance: Balance = IN_ORDER
+    """How its peers share calls."""
+    failover: FailoverRule = SILENT
     where: str = ""
 
 

@@ -6,10 +6,11 @@ routes were tried one after the other.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sbc.prefixes import PrefixMap, single_host
+from sbc.routing.location import UNKNOWN, Destination, Locations
 from sbc.routing.model import IpNetwork, Network, Peer, Route
 from sbc.routing.patterns import (
     Exact,
@@ -20,6 +21,7 @@ from sbc.routing.patterns import (
     domain_matches,
     parse_number_pattern,
 )
+from sbc.sip.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class RoutingTable:
         "_endpoints",
         "_open",
         "_peers",
+        "_proven",
         "_sources",
         "networks",
         "peers",
@@ -62,6 +65,7 @@ class RoutingTable:
         self.routes = tuple(routes)
         self._peers = {peer.name: peer for peer in peers}
         self._sources = _sources_by_network(self.peers, {})
+        self._proven = _peers_by_name(self.peers)
         self._endpoints: dict[str, list[Peer]] = {}
         for peer in peers:
             if peer.kind == "endpoints":
@@ -94,32 +98,60 @@ class RoutingTable:
         """The peer of that name."""
         return self._peers.get(name)
 
-    def with_addresses(self, addresses: Mapping[str, Iterable[str]]) -> "RoutingTable":
-        """The same table, knowing the numeric addresses behind host names of targets.
+    def with_locations(self, locations: Locations) -> "RoutingTable":
+        """The same table, knowing the places of targets that are names.
 
-        They become sources of the peers that have such a target, unless the operator wrote
-        `sources`. Names that are missing, and addresses that are not numeric, add nothing.
+        Their hosts become sources of the peers that have such a target, unless the operator wrote
+        `sources`. What is missing adds nothing.
         """
         table = RoutingTable.__new__(RoutingTable)
         table.networks = self.networks
         table.peers = self.peers
         table.routes = self.routes
         table._peers = self._peers
+        table._proven = self._proven
         table._endpoints = self._endpoints
         table._choices = self._choices
         table._by_peer = self._by_peer
         table._by_network = self._by_network
         table._open = self._open
-        table._sources = _sources_by_network(self.peers, addresses)
+        table._sources = _sources_by_network(self.peers, locations)
         return table
 
     def classify(self, network: str, host: str) -> Peer | None:
         """The PBX or trunk that a source address on a network belongs to.
 
-        Phones are known by their binding, not by this.
+        Phones are known by their binding, not by this, and a peer that has to prove its name by
+        what `sender` is told.
         """
         sources = self._sources.get(network)
-        return None if sources is None else sources.find(host)
+        peer = None if sources is None else sources.find(host)
+        if peer is not None and peer.tls is not None and peer.tls.name_required:
+            return None
+        return peer
+
+    def sender(self, flow: Flow, proven: tuple[str, ...]) -> Peer | None:
+        """The PBX or trunk that sends what comes by a flow.
+
+        What a certificate proves goes before the address: of who connected to us, or of the peer
+        that we connected to.
+
+        Args:
+            proven: the names, and the pin, that the client's certificate of the connection proves.
+        """
+        opened_for = self._peers.get(flow.peer)
+        if opened_for is not None and opened_for.network == flow.network:
+            return opened_for
+        by_address = self.classify(flow.network, flow.remote[0])
+        claimants = [
+            peer
+            for name in proven
+            for peer in self._proven.get((flow.network, name), ())
+            if peer.tls is not None and peer.tls.are_met_by(proven)
+        ]
+        if not claimants or by_address in claimants:
+            return by_address
+        return claimants[0]
 
     def endpoints(self, network: str, domain: str | None = None) -> Peer | None:
         """The peer of kind ``"endpoints"`` that a phone on a network belongs to.
@@ -172,9 +204,7 @@ class RoutingTable:
         )
 
 
-def _sources_by_network(
-    peers: Iterable[Peer], addresses: Mapping[str, Iterable[str]]
-) -> dict[str, PrefixMap[Peer]]:
+def _sources_by_network(peers: Iterable[Peer], locations: Locations) -> dict[str, PrefixMap[Peer]]:
     entries: dict[str, list[tuple[IpNetwork, Peer]]] = {}
     for peer in peers:
         here = entries.setdefault(peer.network, [])
@@ -182,11 +212,21 @@ def _sources_by_network(
         if peer.sources_given:
             continue
         for target in peer.targets:
-            for host in (target.host, *addresses.get(target.host, ())):
+            known = locations.get(Destination(peer.network, target), UNKNOWN)
+            for host in (target.host, *(place.host for place in known.places)):
                 source = single_host(host)
                 if source is not None:
                     here.append((source, peer))
     return {network: PrefixMap(pairs) for network, pairs in entries.items() if pairs}
+
+
+def _peers_by_name(peers: Iterable[Peer]) -> dict[tuple[str, str], list[Peer]]:
+    """The peers that a name on a network may prove, in the order of the configuration."""
+    found: dict[tuple[str, str], list[Peer]] = {}
+    for peer in peers:
+        for name in peer.tls.names if peer.tls is not None else ():
+            found.setdefault((peer.network, name), []).append(peer)
+    return found
 
 
 class _RouteIndex:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import trio
 
-from sbc.sip.flow import Address
+from sbc.sip.flow import Address, Transport
 from sbc.transport.addresses import canonical_socket_address
 from sbc.transport.limits import TransportStatistics
 
@@ -19,14 +19,23 @@ _ACCEPT_PAUSE_S = 0.2
 
 
 class TcpListener:
-    """One listening socket."""
+    """One listening socket, of one transport or of several that are told apart later."""
 
-    __slots__ = ("_accepted", "_may_accept", "_socket", "_statistics", "local", "network")
+    __slots__ = (
+        "_accepted",
+        "_may_accept",
+        "_socket",
+        "_statistics",
+        "local",
+        "network",
+        "transports",
+    )
 
     def __init__(
         self,
         network: str,
         sock: socket.socket,
+        transports: frozenset[Transport],
         *,
         statistics: TransportStatistics,
         may_accept: Callable[[str, str, float], bool],
@@ -40,6 +49,7 @@ class TcpListener:
             accepted: Takes over each new socket.
         """
         self.network = network
+        self.transports = transports
         self.local: Address = canonical_socket_address(sock.getsockname())
         self._socket = sock
         self._statistics = statistics

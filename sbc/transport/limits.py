@@ -37,6 +37,17 @@ class TransportLimits:
     proven_burst: float = 2000.0
     overdrafts: int = 20
     """How often a source may overdraw its budget on end before its connections are closed."""
+    handshake_s: float = 10.0
+    """How long a TLS handshake may take, whoever began it."""
+    handshakes: int = 1000
+    """TLS handshakes of strangers under way at once. Those that wait for the stranger make room for
+    new ones, the oldest first; those that wait for us make none, and a new one is refused."""
+    upgrade_bytes: int = 8192
+    """Longest HTTP request that begins a WebSocket."""
+    fragments: int = 128
+    """Most fragments of one message on a WebSocket."""
+    websocket_ping_s: float = 30.0
+    """How often we ping a WebSocket, so that proxies keep it and a dead one is noticed."""
     connect_s: float = 5.0
     """How long opening a connection may take."""
     receive_buffer_bytes: int = 2_097_152
@@ -98,3 +109,30 @@ class TransportStatistics:
     """Of these, which could have been answered, had the source not just had an answer."""
     closed_by_peer: int = 0
     """In order or by reset."""
+    handshakes_done: int = 0
+    """TLS handshakes that succeeded, of either side."""
+    handshakes_failed: int = 0
+    closed_slow_handshake: int = 0
+    """Handshakes not done within `handshake_s`."""
+    displaced_handshakes: int = 0
+    """Handshakes that waited for the peer and made room for new ones."""
+    refused_handshakes: int = 0
+    """Handshakes refused because as many as may be waited for us already."""
+    certificates_refused: int = 0
+    """Servers that showed a certificate which is not that of the peer."""
+    upgrades: int = 0
+    """WebSockets that began."""
+    refused_upgrades: int = 0
+    """HTTP requests that were no beginning of one for SIP."""
+    refused_upgrade_size: int = 0
+    """Of these, those longer than `upgrade_bytes`."""
+    refused_origins: int = 0
+    """Of these, those of pages that are not on the list."""
+    closed_websocket_fault: int = 0
+    """WebSockets whose peer broke RFC 6455."""
+    closed_message_size: int = 0
+    """WebSockets that brought a message longer than any may be."""
+    closed_fragments: int = 0
+    """WebSockets that brought a message in more than `fragments`."""
+    closed_silent: int = 0
+    """WebSockets whose peer did not answer a ping."""

@@ -156,6 +156,14 @@ class Pool(Generic[C]):
         if self._share(flow.network).unproven.pop(flow.connection, None) is not None:
             self._sources.find(flow.network, flow.remote[0]).unproven -= 1
 
+    def named(self, connection: C, before: Flow) -> None:
+        """A connection's first bytes told its transport; its flow was `before` until then."""
+        if self._by_number.get(before.connection) is not connection:
+            return
+        if self._by_remote.get(unnumbered(before)) is connection:
+            del self._by_remote[unnumbered(before)]
+        self._by_remote[unnumbered(connection.flow)] = connection
+
     def remove(self, connection: C) -> None:
         """Forget a connection; one that is not here is no fault."""
         flow = connection.flow
@@ -190,4 +198,4 @@ class Pool(Generic[C]):
 
 def unnumbered(flow: Flow) -> Flow:
     """The flow as it is known before its connection is opened."""
-    return Flow(flow.network, flow.transport, flow.local, flow.remote)
+    return flow._replace(connection=0)

@@ -7,20 +7,22 @@ peer claim an address that it did not come from.
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import trio
 
 from sbc.prefixes import is_numeric
 from sbc.routing.facing import family_of, listener_of, sent_by
-from sbc.routing.model import Network
+from sbc.routing.model import Listener, Network
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.warning import warning
-from sbc.sip.flow import Address, Flow
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.sip.transaction.response_path import stamp_via
 from sbc.transport.accepting import TcpListener
 from sbc.transport.failures import Failures
+from sbc.transport.handshakes import Handshakes
 from sbc.transport.limits import TransportLimits, TransportStatistics
 from sbc.transport.pool import Pool, unnumbered
 from sbc.transport.sockets import (
@@ -29,8 +31,13 @@ from sbc.transport.sockets import (
     receive_buffer_of,
     tune_stream,
 )
-from sbc.transport.tcp import Connection
+from sbc.transport.tcp import Connection, Surroundings
+from sbc.transport.tls.contexts import TlsContexts
+from sbc.transport.tls_pipe import TlsPipe
+from sbc.transport.troubles import Troubles
 from sbc.transport.udp import Batch, UdpSocket
+
+_BEFORE_FIRST_BYTES: tuple[Transport, ...] = ("tls", "tcp", "wss", "ws")
 
 
 class Transports:
@@ -39,7 +46,9 @@ class Transports:
     The callbacks are plain functions called from the transports' tasks, never from inside `send`:
     `on_messages` gets what one socket brought in one turn (at most `udp.DATAGRAMS_PER_TURN`
     datagrams or `tcp.MESSAGES_PER_TURN` messages), `on_failure` a flow by which something could
-    not be sent and why, `on_connection_closed` a stream's flow that no longer is.
+    not be sent and why, `on_connection_closed` a stream's flow that no longer is, and why.
+    `on_trouble` gets what an operator may have to mend: a flow, why it failed, and how many before
+    it were not told.
 
     Keep-alives (STUN, CRLF) are answered here and not passed on.
     """
@@ -50,14 +59,19 @@ class Transports:
         *,
         on_messages: Callable[[Batch], None],
         on_failure: Callable[[Flow, str], None],
-        on_connection_closed: Callable[[Flow], None],
+        on_connection_closed: Callable[[Flow, str], None],
+        on_trouble: Callable[[Flow, str, int], None],
+        contexts: TlsContexts | None = None,
         limits: TransportLimits | None = None,
         message_limits: Limits = DEFAULT,
     ) -> None:
-        """Nothing is opened yet."""
-        self._message_limits = message_limits
+        """Nothing is opened yet.
+
+        Args:
+            contexts: Whose certificates TLS shows and believes; asked anew at each handshake.
+        """
         self._networks = tuple(networks)
-        self._limits = limits if limits is not None else TransportLimits()
+        self._limits = limits = limits if limits is not None else TransportLimits()
         self._on_messages = on_messages
         self._on_connection_closed = on_connection_closed
         self._failures = Failures(on_failure)
@@ -66,6 +80,15 @@ class Transports:
         self._by_name = {network.name: network for network in self._networks}
         self._nursery: trio.Nursery | None = None
         self.statistics = TransportStatistics()
+        self._troubles = Troubles(on_trouble)
+        self._around = Surroundings(
+            limits,
+            message_limits,
+            self.statistics,
+            self,
+            Handshakes(limits, self.statistics),
+            contexts if contexts is not None else TlsContexts(),
+        )
         self.warnings: list[str] = []
         """What an operator should know after `open`, one line each."""
         trusted = frozenset(network.name for network in self._networks if network.trusted)
@@ -146,6 +169,16 @@ class Transports:
         if connection is not None:
             connection.prove()
 
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """What the certificate that a stream's client showed proves, in lower case.
+
+        Nothing for a client that showed none, a connection of our own, and one that is gone.
+
+        Spec: RFC 5922 §7.1.
+        """
+        connection = self._pool.find(flow)
+        return connection.names if connection is not None else ()
+
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""
         self._on_messages(batch)
@@ -153,13 +186,19 @@ class Transports:
     def connection_ended(self, connection: Connection, why: str) -> None:
         """For connections: forget one, and tell everybody who may wait for it."""
         self._pool.remove(connection)
-        self._on_connection_closed(connection.flow)
+        self._on_connection_closed(connection.flow, why)
+        if connection.troubled:
+            self._troubles.add(connection.flow, why, trio.current_time())
         if connection.used_unnumbered:
             self._failures.add(unnumbered(connection.flow), why)
 
     def connection_proved(self, connection: Connection) -> None:
         """For connections: count one as proven."""
         self._pool.proved(connection)
+
+    def connection_named(self, connection: Connection, before: Flow) -> None:
+        """For connections: know one by the transport that it turned out to be."""
+        self._pool.named(connection, before)
 
     def refusal(self, flow: Flow, error: ParseError) -> bytes | None:
         """For connections: the answer to a request that cannot be framed.
@@ -180,28 +219,32 @@ class Transports:
             return None
 
     def _open_network(self, network: Network) -> None:
+        streams: dict[tuple[str, int], list[Listener]] = {}
         for listener in network.listeners:
-            if listener.transport == "udp":
-                sock = open_udp(network, listener, self._limits.receive_buffer_bytes)
-                udp = UdpSocket(
-                    network.name,
-                    sock,
-                    limits=self._limits,
-                    statistics=self.statistics,
-                    on_messages=self._on_messages,
-                    on_failure=self._failures.add,
-                )
-                self._udp[udp.local] = udp
-                self._check_receive_buffer(udp, sock)
-            else:
-                tcp = TcpListener(
-                    network.name,
-                    open_tcp_listener(network, listener),
-                    statistics=self.statistics,
-                    may_accept=self._pool.may_accept,
-                    accepted=self._accepted,
-                )
-                self._tcp[tcp.local] = tcp
+            if listener.transport != "udp":
+                streams.setdefault((listener.bind, listener.port), []).append(listener)
+                continue
+            sock = open_udp(network, listener, self._limits.receive_buffer_bytes)
+            udp = UdpSocket(
+                network.name,
+                sock,
+                limits=self._limits,
+                statistics=self.statistics,
+                on_messages=self._on_messages,
+                on_failure=self._failures.add,
+            )
+            self._udp[udp.local] = udp
+            self._check_receive_buffer(udp, sock)
+        for sharing in streams.values():
+            tcp = TcpListener(
+                network.name,
+                open_tcp_listener(network, sharing[0]),
+                frozenset(listener.transport for listener in sharing),
+                statistics=self.statistics,
+                may_accept=self._pool.may_accept,
+                accepted=self._accepted,
+            )
+            self._tcp[tcp.local] = tcp
 
     def _check_receive_buffer(self, udp: UdpSocket, sock: socket.socket) -> None:
         wanted, held = self._limits.receive_buffer_bytes, receive_buffer_of(sock)
@@ -212,13 +255,27 @@ class Transports:
             )
 
     def _accepted(self, listener: TcpListener, sock: socket.socket, remote: Address) -> None:
-        flow = Flow(listener.network, "tcp", listener.local, remote, self._pool.next_number())
-        self._start(flow, sock, opened_by_us=False)
+        speaks = listener.transports
+        # Of those that share a port, SIP is what it is until the first bytes say otherwise.
+        transport = next(one for one in _BEFORE_FIRST_BYTES if one in speaks)
+        network = listener.network
+        flow = Flow(network, transport, listener.local, remote, self._pool.next_number())
+        tls = None
+        if transport in {"tls", "wss"}:
+            tls = TlsPipe(partial(self._around.contexts.accept, network), server=True)
+        self._start(flow, sock, tls, speaks, opened_by_us=False)
 
     def _opened(self, flow: Flow) -> Connection | None:
         """A connection being opened, bound to the listener's address; None has been told."""
-        if flow.local not in self._tcp:
+        listener = self._tcp.get(flow.local)
+        if listener is None or flow.transport not in listener.transports:
             self._fail(flow, "no such socket")
+            return None
+        if flow.transport in {"ws", "wss"}:
+            self._fail(flow, "its WebSocket is closed, and only the browser can open another")
+            return None
+        if flow.transport == "tls" and not flow.peer:
+            self._fail(flow, "no configured peer's certificate could be demanded")
             return None
         family = family_of(flow.remote[0])
         if not is_numeric(flow.remote[0]) or family != family_of(flow.local[0]):
@@ -239,26 +296,37 @@ class Transports:
             sock.close()
             self._fail(flow, error.strerror or str(error))
             return None
-        return self._start(
-            flow._replace(connection=self._pool.next_number()), sock, opened_by_us=True
-        )
+        tls = None
+        if flow.transport == "tls":
+            tls = TlsPipe(partial(self._around.contexts.connect, flow.peer), server=False)
+        flow = flow._replace(connection=self._pool.next_number())
+        return self._start(flow, sock, tls, frozenset({flow.transport}), opened_by_us=True)
 
-    def _start(self, flow: Flow, sock: socket.socket, *, opened_by_us: bool) -> Connection | None:
+    def _start(
+        self,
+        flow: Flow,
+        sock: socket.socket,
+        tls: TlsPipe | None,
+        speaks: frozenset[Transport],
+        *,
+        opened_by_us: bool,
+    ) -> Connection | None:
         nursery = self._nursery
         if nursery is None:
             sock.close()
             self._fail(flow, "the transports do not run")
             return None
-        tune_stream(sock, self._by_name[flow.network].signalling_dscp)
+        network = self._by_name[flow.network]
+        tune_stream(sock, network.signalling_dscp)
         connection = Connection(
             flow,
             sock,
             opened_by_us=opened_by_us,
             source=self._pool.source(flow.network, flow.remote[0]),
-            limits=self._limits,
-            message_limits=self._message_limits,
-            statistics=self.statistics,
-            events=self,
+            tls=tls,
+            speaks=speaks,
+            websocket_rules=network.websocket,
+            around=self._around,
             nursery=nursery,
         )
         self._pool.add(connection)

@@ -152,7 +152,7 @@ class TestTrustedNetwork:
         flow = PHONE_FLOW._replace(transport="tcp", connection=9)
         register(board, flow=flow)
         token = board.switchboard.registrar.bindings[0].token
-        board.switchboard.flow_closed(flow, board.now)
+        board.switchboard.flow_closed(flow, "closed by the peer", board.now)
         ask = f"sip:{token}@192.168.1.2:5062"
         assert board.give(PBX_FLOW, a_message("INVITE", uri=ask))[0].title == "480 INVITE"
         options = a_message("OPTIONS", uri=ask, branch="z9hG4bK-o")

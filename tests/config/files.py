@@ -1,6 +1,7 @@
 """A good sbc.yaml, the machine it is for, and loading it."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from media.types import SrtpAbilities, SrtpSuite
 from sbc.config.load import LoadResult, load_text
@@ -48,6 +49,9 @@ class FakeMachine:
             "down0": (),
         }
 
+    def clock(self) -> float:
+        return 1.7e9
+
     def interfaces(self) -> dict[str, tuple[str, ...]]:
         return dict(self._interfaces)
 
@@ -91,3 +95,25 @@ def problems(text: str, **environment: str) -> list[str]:
 def changed(old: str, new: str) -> str:
     assert GOOD.count(old) == 1
     return GOOD.replace(old, new)
+
+
+class Case(NamedTuple):
+    old: str
+    new: str
+    complaints: list[str]
+
+
+def cases(file: str) -> list[Case]:
+    """Lines taken from a good file (-), what stands there instead (+), and all complaints (!)."""
+    found: list[Case] = []
+    for block in (Path(__file__).parent / file).read_text().strip().split("\n\n"):
+        lines = block.splitlines()
+        old, new, complaints = ([x[1:] for x in lines if x[0] == sign] for sign in "-+!")
+        found.append(
+            Case(
+                "".join(f"{line}\n" for line in old),
+                "".join(f"{line}\n" for line in new),
+                [complaint.strip() for complaint in complaints],
+            )
+        )
+    return found

@@ -124,7 +124,7 @@ BROKEN = {
     "{mode: challenge, realm: r}": "nobody could log in: there are no users of realm 'r'",
     "{mode: challenge, realm: r, users: {bob: {aors: b}}}": "'bob' has neither a password nor",
     "{mode: challenge, realm: r, users: {'b:b': x}}": "'b:b' is no user name",
-    "{mode: challenge, realm: r, users: {bob: ''}}": "users.bob.password: expected some text",
+    "{mode: challenge, realm: r, users: {bob: ''}}": "users.bob: expected some text",
     "{mode: challenge, realm: r, users_file: none.txt}": "none.txt: cannot be read: no such file",
     "{mode: challenge, realm: r, users: {bob: x}, username: me}": "'username' means nothing with",
     "{mode: answer, username: me, password: x}": "phones ask us for no password",

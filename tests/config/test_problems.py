@@ -1,38 +1,13 @@
 """One broken line per case: where the complaint points, and what it says would be right."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 
-from tests.config.files import GOOD, changed, problems
+from tests.config.files import GOOD, Case, cases, changed, problems
 
 BEFORE_ROUTES = GOOD[: GOOD.index("routes:")]
 
 
-class Case(NamedTuple):
-    old: str
-    new: str
-    complaints: list[str]
-
-
-def cases() -> list[Case]:
-    """Lines taken from the good file (-), what stands there instead (+), and all complaints (!)."""
-    found: list[Case] = []
-    for block in (Path(__file__).parent / "broken_files.txt").read_text().strip().split("\n\n"):
-        lines = block.splitlines()
-        old, new, complaints = ([x[1:] for x in lines if x[0] == sign] for sign in "-+!")
-        found.append(
-            Case(
-                "".join(f"{line}\n" for line in old),
-                "".join(f"{line}\n" for line in new),
-                [complaint.strip() for complaint in complaints],
-            )
-        )
-    return found
-
-
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.complaints[0])
+@pytest.mark.parametrize("case", cases("broken_files.txt"), ids=lambda case: case.complaints[0])
 def test_a_broken_file_is_told_where_and_what_would_be_right(case: Case) -> None:
     found = [
         problem.removeprefix("sbc.yaml:").replace("\0", "\\0")
@@ -42,7 +17,7 @@ def test_a_broken_file_is_told_where_and_what_would_be_right(case: Case) -> None
 
 
 def test_there_are_many_such_cases() -> None:
-    assert len(cases()) > 80
+    assert len(cases("broken_files.txt")) > 80
 
 
 def test_a_file_without_routes_is_warned_of() -> None:

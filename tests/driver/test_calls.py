@@ -222,7 +222,7 @@ class TestOutsideCalls:
         monkeypatch.setattr(type(board.switchboard.layer), "transport_failed", breaks)
         monkeypatch.setattr(board.switchboard.registrar, "flow_closed", breaks)
         board.switchboard.flow_failed(PHONE_FLOW, "x", board.now)
-        board.switchboard.flow_closed(PHONE_FLOW, board.now)
+        board.switchboard.flow_closed(PHONE_FLOW, "closed by the peer", board.now)
         board.switchboard.media_event(None, board.now)
         assert len(errors(board)) == 4
 

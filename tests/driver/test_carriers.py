@@ -56,7 +56,7 @@ def registers(sent: list[Sent]) -> dict[tuple[str, int], Sent]:
 def registered(board: Board | None = None) -> Board:
     """Both trunks say yes."""
     board = board or a_board()
-    board.switchboard.begin(board.now)
+    board.switchboard.carriers.configure(board.switchboard.force, board.now)
     for sent in registers(board.wait(1)).values():
         board.reply(sent, 200)
     assert states(board) == {"first": "registered", "second": "registered"}
@@ -111,7 +111,7 @@ class TestCalls:
 
     def test_a_service_route_is_theirs_too_and_that_of_their_cancel(self):
         board = a_board()
-        board.switchboard.begin(board.now)
+        board.switchboard.carriers.configure(board.switchboard.force, board.now)
         sent = registers(board.wait(1))[FIRST.remote]
         board.reply(sent, 200, headers=("Service-Route: <sip:edge.first.example;lr>",))
         invite = call_out(board)[-1]
@@ -130,7 +130,7 @@ class TestCalls:
 
     def test_they_follow_to_the_second_target(self):
         board = a_board()
-        board.switchboard.begin(board.now)
+        board.switchboard.carriers.configure(board.switchboard.force, board.now)
         first = registers(board.wait(1))[FIRST.remote]
         backup = registers(board.reply(first, 503))[BACKUP.remote]
         board.reply(backup, 200)
@@ -138,7 +138,7 @@ class TestCalls:
 
     def test_a_trunk_that_is_not_registered_is_passed_over_at_once_and_the_story_says_why(self):
         board = a_board()
-        board.switchboard.begin(board.now)
+        board.switchboard.carriers.configure(board.switchboard.force, board.now)
         for sent in registers(board.wait(1)).values():
             board.reply(sent, 403 if sent.flow == FIRST else 200)
         sent = [one for one in call_out(board) if one.title == "INVITE"]
@@ -176,7 +176,7 @@ class TestCallers:
     def test_two_accounts_with_one_machine_are_told_apart_by_contact(self):
         text = (TEXT % "pw").replace("two.example", "192.0.2.1")
         board = a_board(text=text)
-        board.switchboard.begin(board.now)
+        board.switchboard.carriers.configure(board.switchboard.force, board.now)
         for sent in [one for one in board.wait(1) if one.title == "REGISTER"]:
             board.reply(sent, 200)
         call_in(board, FIRST, "4940456")
@@ -204,7 +204,7 @@ class TestLog:
 
     def test_a_refused_password_is_an_error_without_the_password(self):
         board = a_board(text=TEXT % "hunter2")
-        board.switchboard.begin(board.now)
+        board.switchboard.carriers.configure(board.switchboard.force, board.now)
         sent = registers(board.wait(1))[FIRST.remote]
         again = registers(board.reply(sent, 401, headers=(CHALLENGE,)))[FIRST.remote]
         assert again.message.headers.has("authorization")
@@ -230,9 +230,9 @@ class TestFlows:
 
     def test_names_that_are_resolved_late_are_registered_with_then(self):
         board = a_board({})
-        board.switchboard.begin(board.now)
+        board.switchboard.carriers.configure(board.switchboard.force, board.now)
         assert SECOND.remote not in registers(board.wait(1))
-        board.switchboard.resolved(KNOWN)
+        board.locate(KNOWN)
         assert SECOND.remote in registers(board.wait(0))
 
 
@@ -255,7 +255,7 @@ class TestOperator:
     @pytest.mark.parametrize("answered", [True, False])
     def test_the_end_withdraws_all_and_leaves_nothing(self, answered: bool):
         board = registered()
-        board.switchboard.leave(board.now)
+        board.switchboard.carriers.leave(board.now)
         for sent in board.wire.take():
             assert sent.message.headers.first("expires") == "0"
             if answered:

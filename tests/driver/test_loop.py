@@ -34,7 +34,7 @@ class FakeBoard:
     def flow_failed(self, flow: object, why: str, now: float) -> None:
         self.due.append(now + 1)
 
-    def flow_closed(self, flow: object, now: float) -> None:
+    def flow_closed(self, flow: object, why: str, now: float) -> None:
         self.due.append(now + 1)
 
     def media_event(self, event: object, now: float) -> None:
@@ -99,7 +99,7 @@ async def test_everything_else_that_happens_rearms_too(autojump_clock, running, 
     if what == "flow_failed":
         loop.flow_failed(PHONE_FLOW, "x")
     elif what == "flow_closed":
-        loop.flow_closed(PHONE_FLOW)
+        loop.flow_closed(PHONE_FLOW, "closed by the peer")
     elif what == "media_event":
         loop.media_event(None)
     else:

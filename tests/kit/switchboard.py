@@ -23,6 +23,8 @@ from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
 from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.routing.location import Located, Locations, default_transport, destinations
+from sbc.routing.model import DEFAULT_PORTS, Place, Settings
 from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
@@ -47,6 +49,9 @@ ANSWER = (
 
 class OneMachine:
     """The machine of the tests: one address outside, one inside."""
+
+    def clock(self) -> float:
+        return 1.7e9
 
     def interfaces(self) -> dict[str, tuple[str, ...]]:
         return {"lo": ("127.0.0.1",), "eth0": (OUTSIDE,), "eth1": (INSIDE,)}
@@ -89,9 +94,18 @@ class FakeWire:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.proven: list[Flow] = []
+        self.certificates: dict[Flow, tuple[str, ...]] = {}
+        """What the client of a flow has proven by its certificate."""
 
     def send(self, flow: Flow, data: bytes) -> None:
         self.sent.append(Sent(flow, data))
+
+    def prove(self, flow: Flow) -> None:
+        self.proven.append(flow)
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        return self.certificates.get(flow, ())
 
     def take(self) -> list[Sent]:
         sent, self.sent = self.sent, []
@@ -178,11 +192,26 @@ def a_configuration(
     return result.configuration
 
 
+def locations(settings: Settings, addresses: Mapping[str, tuple[str, ...]]) -> Locations:
+    """What is known when A and AAAA records of names are all there is."""
+    return {
+        destination: Located(
+            tuple(
+                Place(host, destination.target.port or DEFAULT_PORTS[transport], transport)
+                for host in addresses[destination.target.host]
+            )
+        )
+        for destination, reach in destinations(settings.networks, settings.peers).items()
+        if destination.target.host in addresses
+        for transport in [destination.target.transport or default_transport(reach)]
+    }
+
+
 def in_force(
     configuration: Configuration, addresses: Mapping[str, tuple[str, ...]] | None = None
 ) -> InForce:
-    known = addresses or {}
-    table = configuration.routing_table().with_addresses(known)
+    known = locations(configuration.settings, addresses or {})
+    table = configuration.routing_table().with_locations(known)
     return InForce(configuration.settings, table, configuration.policies, known)
 
 
@@ -209,6 +238,10 @@ class Board:
             ids=self.ids,
             wall=lambda: 1.7e9,
         )
+
+    def locate(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        """Let the resolver know the addresses of some names, and of no others."""
+        self.switchboard.located(locations(self.switchboard.force.settings, addresses))
 
     def give(self, flow: Flow, message: Message | bytes | str) -> list[Sent]:
         """Let a message arrive, and take what leaves because of it."""

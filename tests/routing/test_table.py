@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc.routing.model import Network, Peer, Route, Target
+from sbc.routing.location import Destination, Located
+from sbc.routing.model import Network, Peer, Place, Route, Target
 from sbc.routing.patterns import domain_matches, number_matches, parse_number_pattern
 from sbc.routing.table import RoutingTable
+from sbc.routing.tls import PIN_PREFIX, PeerTls
+from sbc.sip.flow import Flow
 
 NETWORKS = tuple(Network(name, (), (), (30000, 30999)) for name in ("outside", "inside"))
 PBX = Peer("pbx", "pbx", "inside", (Target("192.0.2.10"),))
@@ -67,10 +70,12 @@ def test_a_source_is_the_peer_of_its_longest_prefix(
 
 
 def test_addresses_behind_names_become_sources_unless_sources_were_written() -> None:
-    table = TABLE.with_addresses(
+    table = TABLE.with_locations(
         {
-            "pbx2.example.com": ["192.0.2.11", "2001:db8::11", "junk"],
-            "sip.carrier.example": ["203.0.113.9"],
+            Destination("inside", SPARE.targets[0]): Located(
+                (Place("192.0.2.11", 5060, "udp"), Place("2001:db8::11", 5060, "udp"))
+            ),
+            Destination("outside", TRUNK.targets[0]): Located((Place("203.0.113.9", 5060, "udp"),)),
         }
     )
     assert table.classify("inside", "192.0.2.11") is SPARE
@@ -79,6 +84,78 @@ def test_addresses_behind_names_become_sources_unless_sources_were_written() -> 
     assert table.classify("outside", "203.0.113.9") is None
     assert TABLE.classify("inside", "192.0.2.11") is None
     assert table.choose("pbx", "inside", "112", "x").peers == (TRUNK,)
+
+
+NAMED = Peer(
+    "named", "trunk", "outside", (), (ip_network("198.51.100.7"),), tls=PeerTls(("a.example",))
+)
+STRICT = Peer(
+    "strict",
+    "trunk",
+    "outside",
+    (),
+    (ip_network("198.51.100.8"),),
+    tls=PeerTls(("b.example", "192.0.2.8"), name_required=True),
+)
+PINNED = Peer("pinned", "trunk", "outside", tls=PeerTls(("c.example",), pins=("KEY1", "KEY2")))
+TWIN = Peer(
+    "twin", "trunk", "outside", (), (ip_network("198.51.100.9"),), tls=PeerTls(("a.example",))
+)
+PROVING = RoutingTable(NETWORKS, (TRUNK, NAMED, STRICT, PINNED, TWIN), ())
+KEY1, KEY3 = PIN_PREFIX + "KEY1", PIN_PREFIX + "KEY3"
+
+
+def by_tls(host: str, network: str = "outside", peer: str = "") -> Flow:
+    return Flow(network, "tls", ("203.0.113.10", 5061), (host, 40000), 7, peer)
+
+
+@pytest.mark.parametrize(
+    ("flow", "proven", "expected"),
+    [
+        # What is proven goes before the address, on the peer's network only.
+        (by_tls("203.0.113.99"), ("a.example", KEY3), NAMED),
+        (by_tls("198.51.100.1"), ("a.example",), NAMED),
+        (by_tls("203.0.113.99", "inside"), ("a.example",), None),
+        (by_tls("203.0.113.99"), ("x.example", "a.example"), NAMED),
+        # Who proves nothing, or somebody nobody knows, is known by the address.
+        (by_tls("198.51.100.7"), (), NAMED),
+        (by_tls("198.51.100.7"), ("x.example",), NAMED),
+        (by_tls("203.0.113.99"), ("x.example",), None),
+        (by_tls("203.0.113.99"), ("*.a.example", "sub.a.example"), None),
+        # Unless the peer is one that has to prove its name.
+        (by_tls("198.51.100.8"), (), None),
+        (by_tls("198.51.100.8"), ("x.example",), None),
+        (by_tls("198.51.100.8"), ("b.example",), STRICT),
+        (by_tls("203.0.113.99"), ("b.example",), STRICT),
+        (by_tls("203.0.113.99"), ("192.0.2.8",), STRICT),
+        (by_tls("198.51.100.8")._replace(transport="udp", connection=0), (), None),
+        # A pinned peer needs its key too.
+        (by_tls("203.0.113.99"), ("c.example", KEY1), PINNED),
+        (by_tls("203.0.113.99"), ("c.example", KEY3), None),
+        (by_tls("203.0.113.99"), ("c.example",), None),
+        (by_tls("203.0.113.99"), (KEY1,), None),
+        # Two peers of one name are told apart by their address.
+        (by_tls("198.51.100.9"), ("a.example",), TWIN),
+        # A connection that we opened is to whom we opened it for.
+        (by_tls("203.0.113.99", peer="strict"), (), STRICT),
+        (by_tls("203.0.113.99", "inside", peer="strict"), (), None),
+        (by_tls("198.51.100.7", peer="gone"), (), NAMED),
+    ],
+)
+def test_a_tls_identity_goes_before_an_address(
+    flow: Flow, proven: tuple[str, ...], expected: Peer | None
+) -> None:
+    assert PROVING.sender(flow, proven) == expected
+
+
+def test_the_address_of_a_peer_that_has_to_prove_its_name_is_nobodys() -> None:
+    assert PROVING.classify("outside", "198.51.100.8") is None
+    assert PROVING.classify("outside", "198.51.100.6") is TRUNK
+
+
+@given(st.tuples(st.text(max_size=20), st.text(max_size=20)))
+def test_names_that_nobody_has_prove_nobody(proven: tuple[str, str]) -> None:
+    assert PROVING.sender(by_tls("203.0.113.99"), proven) is None
 
 
 class Question(NamedTuple):

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 from sbc.routing.model import Network
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
+from sbc.transport.tls.contexts import TlsContexts
 from tests.transport.edge import Edge
 
 Start = Callable[..., Awaitable[Edge]]
@@ -21,8 +22,15 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
         limits: TransportLimits | None = None,
         message_limits: Limits = DEFAULT,
         echo: bool = False,
+        contexts: TlsContexts | None = None,
     ) -> Edge:
-        edge = Edge(networks, limits or TransportLimits(), message_limits=message_limits, echo=echo)
+        edge = Edge(
+            networks,
+            limits or TransportLimits(),
+            message_limits=message_limits,
+            echo=echo,
+            contexts=contexts,
+        )
         await nursery.start(edge.transports.run)
         return edge
 

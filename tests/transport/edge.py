@@ -7,9 +7,12 @@ from typing import Literal
 import trio
 
 from sbc.routing.model import Listener, Network
-from sbc.sip.flow import Address, Flow
+from sbc.routing.tls import NetworkTls
+from sbc.routing.websocket import WebSocketRules
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.transport.limits import TransportLimits
+from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
 from tests.kit.patience import PATIENCE_S
 
@@ -23,16 +26,28 @@ OPTIONS = (
 
 def network(
     name: str = "public",
-    transport: Literal["udp", "tcp"] = "udp",
+    transport: Transport = "udp",
     host: str = "127.0.0.1",
     port: int = 0,
     dscp: int = 24,
     trusted: bool = False,
+    *,
+    beside: tuple[Transport, ...] = (),
+    tls: NetworkTls | None = None,
+    websocket: WebSocketRules | None = None,
 ) -> Network:
-    """A network with one listener on a free port."""
+    """A network with one listener on a free port, which the transports `beside` it share."""
     family: Literal[4, 6] = 6 if ":" in host else 4
-    listener = Listener(transport, family, host, port, host)
-    return Network(name, (listener,), (), (20000, 20010), trusted, signalling_dscp=dscp)
+    return Network(
+        name,
+        tuple(Listener(one, family, host, port, host) for one in (transport, *beside)),
+        (),
+        (20000, 20010),
+        trusted,
+        signalling_dscp=dscp,
+        tls=tls,
+        websocket=websocket,
+    )
 
 
 @dataclass
@@ -45,6 +60,8 @@ class Edge:
     batches: list[int] = field(default_factory=list)
     failures: list[tuple[Flow, str]] = field(default_factory=list)
     closed: list[Flow] = field(default_factory=list)
+    troubles: list[tuple[Flow, str, int]] = field(default_factory=list)
+    contexts: TlsContexts | None = None
     echo: bool = False
     message_limits: Limits = DEFAULT
 
@@ -55,6 +72,8 @@ class Edge:
             on_messages=self._messages,
             on_failure=self._failure,
             on_connection_closed=self._closed,
+            on_trouble=self._trouble,
+            contexts=self.contexts,
             limits=self.limits,
             message_limits=self.message_limits,
         )
@@ -93,7 +112,11 @@ class Edge:
         self.failures.append((flow, why))
         self._told.set()
 
-    def _closed(self, flow: Flow) -> None:
+    def _trouble(self, flow: Flow, why: str, untold: int) -> None:
+        self.troubles.append((flow, why, untold))
+        self._told.set()
+
+    def _closed(self, flow: Flow, why: str) -> None:
         self.closed.append(flow)
         self._told.set()
 

@@ -69,6 +69,8 @@ class RequestFailed(NamedTuple):
 
     key: TransactionKey
     why: Literal["timeout", "transport"]
+    detail: str = ""
+    """Of ``"transport"``: what the transport said, for whoever reads the call's story."""
 
 
 class ResponseUnacknowledged(NamedTuple):

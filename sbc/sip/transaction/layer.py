@@ -11,6 +11,7 @@ from sbc.sip.timers import Deadlines, Timer
 from sbc.sip.transaction.events import (
     AckArrived,
     Output,
+    RequestFailed,
     RequestRefused,
     StrayResponse,
     TransactionKey,
@@ -190,8 +191,10 @@ class TransactionLayer:
             self._step(transaction, Event.ABANDON, now, outputs)
         return outputs
 
-    def transport_failed(self, flow: Flow, now: float) -> list[Output]:
+    def transport_failed(self, flow: Flow, now: float, why: str = "") -> list[Output]:
         """Take note that a flow is dead: client transactions on it fail, servers fall silent.
+
+        Each failure of a client transaction says why the flow died.
 
         A request that was sent with ``connection=0`` (reuse or open one) went the same way as
         the connection of its remote address that is reported.
@@ -202,9 +205,11 @@ class TransactionLayer:
             if transaction is None:
                 continue
             theirs = transaction.flow
-            if theirs == flow or (theirs.reliable and theirs.connection == 0):
+            if theirs == flow or (theirs.reliable and theirs == flow._replace(connection=0)):
                 self._step(transaction, Event.TRANSPORT_ERROR, now, outputs)
-        return outputs
+        return [
+            one._replace(detail=why) if isinstance(one, RequestFailed) else one for one in outputs
+        ]
 
     def _receive_response(
         self, response: Response, flow: Flow, now: float, outputs: list[Output]

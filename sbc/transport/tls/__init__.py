@@ -1,0 +1,1 @@
+"""TLS without sockets: contexts, and what certificates prove."""

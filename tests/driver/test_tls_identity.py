@@ -1,0 +1,119 @@
+"""Who sends by TLS is who they prove to be, at the door and where messages are counted."""
+
+from pathlib import Path
+
+import pytest
+
+from sbc.config.load import Configuration
+from sbc.sip.flow import Flow
+from tests.kit.certificates import Authority
+from tests.kit.switchboard import OFFER, Board, Sent, a_configuration, a_message, titles
+
+TEXT = """\
+networks:
+  outside:
+    bind: 203.0.113.10
+    listen: [udp/5060, tcp/5060, tls/5061]
+    media_ports: 30000-39999
+    tls:
+      certificates: [{{certificate: {0}/sbc.pem, key: {0}/sbc.key}}]
+      client_certificates: optional
+  inside: {{trust: trusted, bind: 192.168.1.2, listen: udp/5062, media_ports: 20000-29999}}
+peers:
+  pbx: {{kind: pbx, network: inside, address: 192.168.1.5}}
+  carrier:
+    kind: trunk
+    network: outside
+    address: 192.0.2.9;transport=tls
+    tls: {{name: sip.carrier.example}}
+  strict:
+    kind: trunk
+    network: outside
+    sources: 192.0.2.30
+    tls: {{name: strict.example, client_certificate: required}}
+routes:
+  - {{name: in, from: [carrier, strict], to: pbx}}
+policies: ../policies/edge-default.yaml
+"""
+ANYWHERE = Flow("outside", "tls", ("203.0.113.10", 5061), ("198.51.100.66", 40000), 7)
+CARRIER = ANYWHERE._replace(remote=("192.0.2.9", 40000))
+STRICT = ANYWHERE._replace(remote=("192.0.2.30", 40000))
+STRICT_UDP = Flow("outside", "udp", ("203.0.113.10", 5060), ("192.0.2.30", 5060))
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Configuration:
+    Authority().issue("sbc.example").write(tmp_path)
+    return a_configuration(TEXT.format(tmp_path))
+
+
+def invite(board: Board, flow: Flow, *proven: str, call: int = 1) -> list[Sent]:
+    board.wire.certificates[flow] = proven
+    return board.give(
+        flow,
+        a_message(
+            "INVITE",
+            uri="sip:600@203.0.113.10",
+            transport=flow.transport.upper(),
+            branch=f"z9hG4bK-{call}",
+            call_id=f"c-{call}",
+            body=OFFER,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("flow", "proven", "peer"),
+    [
+        (ANYWHERE, "sip.carrier.example", "carrier"),
+        (STRICT, "sip.carrier.example", "carrier"),
+        (ANYWHERE, "strict.example", "strict"),
+        (CARRIER, "strict.example", "strict"),
+        (CARRIER, "unknown.example", "carrier"),
+    ],
+)
+def test_who_proves_a_peers_name_is_the_peer(
+    configuration: Configuration, flow: Flow, proven: str, peer: str
+) -> None:
+    board = Board(configuration)
+    assert titles(invite(board, flow, proven)) == ["100 INVITE", "INVITE"]
+    (call,) = board.switchboard.calls
+    assert call.a.peer == peer
+
+
+@pytest.mark.parametrize("flow", [STRICT, STRICT_UDP, ANYWHERE])
+def test_who_only_has_the_address_is_nobody_where_a_name_is_demanded(
+    configuration: Configuration, flow: Flow
+) -> None:
+    board = Board(configuration)
+    assert titles(invite(board, flow)) == ["403 INVITE"]
+
+
+def test_what_comes_by_a_connection_that_we_opened_is_of_whom_we_opened_it_for(
+    configuration: Configuration,
+) -> None:
+    board = Board(configuration)
+    opened = ANYWHERE._replace(peer="carrier")
+    assert titles(invite(board, opened)) == ["100 INVITE", "INVITE"]
+
+
+def test_the_messages_of_a_peer_are_counted_as_its_own_wherever_they_come_from(
+    configuration: Configuration,
+) -> None:
+    board = Board(configuration)
+    messages = 200  # a stranger may send 60 at once
+    answered = [invite(board, ANYWHERE, "sip.carrier.example", call=n) for n in range(messages)]
+    assert all(answered)
+    assert board.switchboard.tally.dropped_rate == 0
+    stranger = ANYWHERE._replace(connection=8)
+    for number in range(messages):
+        invite(board, stranger, "unknown.example", call=messages + number)
+    assert board.switchboard.tally.dropped_rate == messages - 60
+
+
+def test_a_refusal_of_a_proven_peer_is_told_each_time(configuration: Configuration) -> None:
+    board = Board(configuration)
+    board.wire.certificates[ANYWHERE] = ("sip.carrier.example",)
+    for number in range(3):
+        bye = a_message("BYE", transport="TLS", to_tag="gone", branch=f"z9hG4bK-{number}")
+        assert titles(board.give(ANYWHERE, bye)) == ["481 BYE"]
