@@ -17,8 +17,8 @@ from media.relay import Relay
 from sbc.config.load import Configuration, load_file
 from sbc.config.reload import reload_file
 from sbc.driver.entropy import SystemEntropy
+from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
-from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.management.control import (
     AlreadyRunning,

@@ -3,7 +3,8 @@
 from sbc.b2bua.context import IdSource
 from sbc.driver.agents import Agents
 from sbc.driver.edges import Log
-from sbc.driver.placing import InForce, flows_to
+from sbc.driver.in_force import InForce
+from sbc.driver.placing import flows_to
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import host_port
 from sbc.routing.model import Peer

@@ -23,16 +23,17 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
-from sbc.driver import placing
+from sbc.driver import callers
 from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
@@ -226,7 +227,7 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = placing.counted_as(self.force, flow, self._wire.names(flow))
+        source = callers.counted_as(self.force, flow, self._wire.names(flow))
         if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
@@ -434,7 +435,7 @@ class Switchboard:
         self.reception.configure(force)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        return placing.known_peer(self.force, network, host)
+        return callers.known_peer(self.force, network, host)
 
 
 def _hosts(locations: Locations) -> set[str]:
