@@ -57,8 +57,10 @@ def identify(
         ParseError: a header that says who sends it is malformed (400).
     """
     network = force.networks[flow.network]
+    peer = force.table.sender(flow, proven)
     trunk = force.registrations.peer_of(request, flow)
-    peer = force.table.peer(trunk or "") or force.table.sender(flow, proven)
+    if trunk is not None and not proven:
+        peer = force.table.peer(trunk) or peer
     binding = _registered(registrar, request, flow)
     facts = Facts(
         network=flow.network,

@@ -67,6 +67,10 @@ class Carriers:
             said = "a call got no answer"
             self._agents.carry_out(TRUNKS, self._core.doubt(flow, said, now), now)
 
+    def hurry(self, peer: str, now: float) -> bool:
+        """Register with a trunk now instead of later; whether there is anything to hurry."""
+        return self._core.hurry(peer, now)
+
     def leave(self, now: float) -> None:
         """Withdraw everything; it is done when no registration is left."""
         self._agents.carry_out(TRUNKS, self._core.leave(now), now)

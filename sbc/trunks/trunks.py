@@ -116,6 +116,19 @@ class Trunks:
             if waited and found:
                 self._deadlines.set(("step", registration.peer), float("-inf"))
 
+    def hurry(self, peer: str, now: float) -> bool:
+        """Wait no longer with a registration: what was wrong may have been put right.
+
+        Returns:
+            Whether there is one, and nothing of it is under way.
+        """
+        registration = self.registrations.of_peer(peer)
+        if registration is None or registration.due is None or registration.ref:
+            return False
+        registration.failures = 0
+        self._plan(registration, now)
+        return True
+
     def leave(self, now: float) -> list[Command]:
         """Withdraw everything: the process ends. It is done when none is left."""
         out: list[Command] = []
