@@ -17,6 +17,7 @@ from sbc.config.dids import DidsSection
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
+from sbc.config.registration import RegistrationSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
@@ -230,6 +231,10 @@ class PeerSection(Section):
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
     )
+    registration: RegistrationSection = Field(
+        default=RegistrationSection(),
+        description="How its phones register. Only for `endpoints`.",
+    )
     numbers: NumbersSection = Field(
         default=NumbersSection(), description="In which form it sends and wants numbers."
     )
@@ -398,9 +403,10 @@ class SbcFile(Section):
     dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records and the control socket, relative to this file. It "
-        "is made if it is missing; the user that runs the SBC must be able to write there. Records "
-        "are kept for 365 days and up to 1 000 000 calls, the oldest go first.",
+        description="Directory for call records, registrations (which survive a restart) and the "
+        "control socket, relative to this file. It is made if it is missing; the user that runs "
+        "the SBC must be able to write there. Records are kept for 365 days and up to 1 000 000 "
+        "calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(

@@ -30,7 +30,7 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
-from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
@@ -66,6 +66,7 @@ class Switchboard:
         wire: Wire,
         relay: MediaRelay,
         records: Records,
+        bindings: BindingRecords,
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
@@ -114,6 +115,7 @@ class Switchboard:
             instance=self._instance,
             calls=self.calls,
             registrar=self.registrar,
+            bindings=bindings,
             admission=self.admission,
             caps=caps,
             logins=self.logins,
@@ -142,16 +144,8 @@ class Switchboard:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is wanted next."""
-        times = [
-            at
-            for at in (
-                self.layer.next_timeout(),
-                self.calls.next_timeout(),
-                self.agents.next_timeout(),
-            )
-            if at is not None
-        ]
-        return min(times, default=None)
+        times = (self.layer.next_timeout(), self.calls.next_timeout(), self.agents.next_timeout())
+        return min((at for at in times if at is not None), default=None)
 
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
@@ -201,13 +195,18 @@ class Switchboard:
         """Use what is known now of where the targets of peers are."""
         self._contain(partial(self._located, locations))
 
-    def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
+    def restore(
+        self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
+    ) -> None:
         """Take over bindings that `registrar.export` gave.
+
+        Args:
+            origin: What the spans in them count from, on this clock; `now` when None.
 
         Raises:
             ValueError: they are no such export.
         """
-        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now, origin), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""

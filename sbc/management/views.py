@@ -20,6 +20,7 @@ from sbc.management.log import Log
 from sbc.management.quality import rtp_totals
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
+from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
 
@@ -33,6 +34,7 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
+        bindings: BindingStore,
         locator: Locator,
         log: Log,
         wall: Callable[[], float],
@@ -41,6 +43,7 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
+        self._bindings = bindings
         self._locator = locator
         self._log = log
         self._wall = wall
@@ -85,6 +88,11 @@ class Views:
             "trunks": {
                 "registered": sum(one.home is not None for one in board.carriers.registrations),
                 "all": len(board.carriers.registrations),
+            },
+            "registers": {
+                "waiting": board.registrar.pending,
+                "absorbed": board.registrar.absorbed,
+                **asdict(self._bindings.statistics),
             },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
