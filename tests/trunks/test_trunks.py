@@ -541,6 +541,30 @@ class TestConfiguration:
         assert (office.sent, len(office.trunks.registrations)) == ([], 0)
 
 
+class TestHurry:
+    def test_who_waits_is_registered_at_once_and_waits_less_the_next_time(self):
+        office = Office(ONE)
+        for _ in range(5):
+            office.fail(office.until_sent())
+        assert office.trunks.hurry("carrier", office.now)
+        office.wait(0)
+        office.fail(office.last)
+        assert office.carrier.due == office.now + 3
+
+    def test_a_registration_that_stands_is_refreshed(self):
+        office = Office()
+        office.register()
+        assert office.trunks.hurry("carrier", office.now)
+        office.wait(0)
+        assert office.state == "refreshing"
+
+    def test_what_is_under_way_or_unknown_cannot_be_hurried(self):
+        office = Office()
+        office.until_sent()
+        assert not office.trunks.hurry("carrier", office.now)
+        assert not office.trunks.hurry("nobody", office.now)
+
+
 class TestNames:
     def test_without_an_address_there_is_nothing_to_ask(self):
         office = Office({"carrier": a_line(flows=())})
