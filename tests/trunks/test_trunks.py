@@ -271,8 +271,14 @@ class TestFailover:
         office.wait(8)
         assert office.abandoned == [first.ref]
         assert office.last.flow == SECOND
-        office.wait(30)
+        office.wait(32)
         assert (office.sent, office.abandoned) == ([], [])
+
+    def test_even_the_last_is_not_waited_for_beyond_its_transaction(self):
+        office = Office(ONE)
+        sent = office.until_sent()
+        office.wait(36)
+        assert (office.abandoned, office.state) == ([sent.ref], "backing off")
 
     @pytest.mark.parametrize("status", [400, 403, 404, 600, 302])
     def test_what_speaks_of_the_account_is_asked_of_nobody_else(self, status: int):
