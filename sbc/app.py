@@ -84,6 +84,7 @@ class App:
             ids=SystemEntropy(),
             wall=time.time,
             message_limits=configuration.message_limits,
+            now=trio.current_time(),
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
@@ -128,6 +129,7 @@ class App:
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
                 "register": self._register,
+                "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
@@ -162,7 +164,7 @@ class App:
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
-            self.switchboard.carriers.configure(self.switchboard.force, trio.current_time())
+            self.switchboard.begin(trio.current_time())
             self.loop.changed()
             task_status.started()
             await self.stopping.run()
@@ -272,7 +274,8 @@ class App:
             if before is None or before.places != known.places:
                 places = [place_text(place) for place in known.places]
                 self.log.info("name resolved", name=str(destination), places=places)
-        self.switchboard.located(locations)
+        self.switchboard.located(locations, trio.current_time())
+        self.loop.changed()
 
 
 class _Wire:

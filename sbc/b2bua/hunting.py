@@ -1,16 +1,14 @@
 """Hunting: whether the next candidate is tried, what each try told, and which refusal is the best.
 
-Spec: RFC 3261 §16.7 (which answers hunt, best response), §20.33 (Retry-After), RFC 3263 §4.3.
+Spec: RFC 3261 §16.7 (which answers hunt, best response), RFC 3263 §4.3.
 """
-
-import re
 
 from sbc.b2bua.call import B, Call, Timer
 from sbc.b2bua.commands import HopSeen
 from sbc.b2bua.table import State
+from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.message import Response
 
-_SECONDS = re.compile(r"[0-9]{1,9}")
 _TELLING = frozenset({401, 407, 415, 420, 484})
 """Refusals that say how a request would succeed (§16.7 step 6)."""
 _OF_THE_WAY = frozenset({408, 430, 503})
@@ -98,12 +96,6 @@ def best(kept: Response | None, other: Response) -> Response:
 def concerns_callee(status: int) -> bool:
     """Whether a refusal says something of the callee."""
     return status not in _OF_THE_WAY
-
-
-def retry_after_of(response: Response) -> int:
-    """How many seconds the sender wants to be left alone; 0 where it does not say."""
-    found = _SECONDS.match((response.headers.first("retry-after") or "").lstrip())
-    return int(found[0]) if found is not None else 0
 
 
 def _budget_ends(call: Call) -> float:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import files, names, operate, serve
+from sbc.cli import files, names, operate, peers, serve
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -117,6 +117,7 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
     )
     _add_whom(listed)
+    _add_whom(_add(commands, "peers", peers.peers, "list peers, their targets and their health"))
     _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")
     stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")

@@ -187,6 +187,7 @@ def load_text(
                 calls_per_second=peer.limits.calls_per_second,
                 burst=peer.limits.burst,
                 where=peer.where,
+                max_kbps=peer.limits.max_kbps,
             )
             for peer in peers
         },

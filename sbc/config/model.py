@@ -192,6 +192,14 @@ class PeerLimitsSection(Section):
         description="New ones at once, before `calls_per_second` counts.",
         examples=[10],
     )
+    max_kbps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Kilobits per second that all its calls together may bring in one direction; "
+        "without it no limit. A call counts what `b=AS` or `b=TIAS` of its description says, else "
+        "what its widest codec takes with IP, UDP and RTP headers at 20 ms (G.711: 80); before "
+        "the answer that of the offer. A call that grows later stays.",
+        examples=[2000],
+    )
 
 
 class PeerSection(Section):

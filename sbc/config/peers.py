@@ -121,6 +121,7 @@ class _PeerBuilder:
                 max_calls=section.limits.max_calls,
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
+                max_kbps=section.limits.max_kbps,
             ),
             registration=build_registration(
                 self._document,

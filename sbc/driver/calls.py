@@ -15,6 +15,7 @@ from sbc.b2bua.commands import Answered, Command, HopSeen, News
 from sbc.b2bua.ending import watched
 from sbc.b2bua.events import Event, GaveUp, MediaRefused, ReplyReceived, RequestFailed
 from sbc.b2bua.table import State
+from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.boundary import contained
 from sbc.driver.edges import Log, Records
 from sbc.driver.loads import Loads
@@ -24,6 +25,8 @@ from sbc.driver.recent import RecentCalls
 from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
 from sbc.routing.hops import Hop
+from sbc.sdp.bandwidth import kbps_of
+from sbc.sdp.description import SessionDescription
 from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
@@ -58,6 +61,8 @@ class Calls:
         self._deadlines: Deadlines[str] = Deadlines()
         self._due: dict[str, float] = {}
         self._loads = Loads()
+        self._described: dict[str, SessionDescription] = {}
+        """Of each call the description that it was weighed by."""
         self.recent = RecentCalls()
         self.hop_seen: Callable[[HopSeen, float], None] = _nobody_cares
         """Who is told what tries say of hops."""
@@ -210,7 +215,8 @@ class Calls:
         self, call: Call, commands: Sequence[Command], now: float
     ) -> tuple[str, Sequence[Command]]:
         """Hold the INVITE to another candidate back if its peer may have no more calls."""
-        decision = self._caps.begin(call.b.peer, call.name, now)
+        kbps = offered_kbps(call.invite) if self._caps.weighs and call.invite is not None else 0
+        decision = self._caps.begin(call.b.peer, call.name, now, kbps)
         if decision.allowed or call.setup is None:
             return "", commands
         call.note("decision", decision.explanation)
@@ -235,6 +241,8 @@ class Calls:
             self._index(tag, call, SideName.B)
             self._loads.put(call.name, call.candidate.hop)
             self._leave(call)
+        if self._caps.weighs:
+            self._weigh(call)
         due = machine.next_timeout(call)
         if due != self._due.get(call.name):
             if due is None:
@@ -243,6 +251,15 @@ class Calls:
             else:
                 self._due[call.name] = due
                 self._deadlines.set(call.name, due)
+
+    def _weigh(self, call: Call) -> None:
+        """Let the caps of both peers know what a call may bring by now."""
+        said = call.b.negotiation.remote or call.a.negotiation.remote
+        if said is None or self._described.get(call.name) is said:
+            return
+        self._described[call.name] = said
+        for peer in (call.a.peer, call.b.peer):
+            self._caps.weigh(peer, call.name, kbps_of(said))
 
     def _leave(self, call: Call) -> None:
         """Count a call no more for the peers of candidates that failed: nothing of it is there."""
@@ -291,6 +308,7 @@ class Calls:
         self._due.pop(call.name, None)
         self._deadlines.cancel(call.name)
         self._loads.end(call.name)
+        self._described.pop(call.name, None)
         self._outbox.forget_call(call, now)
         left = self._ports.give_back_all(call.name, now)
         if left:

@@ -1,11 +1,9 @@
 """The registrations with trunks, between their core and the process."""
 
-from sbc.b2bua.context import IdSource
 from sbc.driver.agents import Agents
 from sbc.driver.edges import Log
 from sbc.driver.in_force import InForce
 from sbc.driver.placing import flows_to
-from sbc.routing.accounts import Logins
 from sbc.routing.facing import host_port
 from sbc.routing.model import Peer
 from sbc.sip.flow import Flow
@@ -24,29 +22,22 @@ class Carriers:
 
     __slots__ = ("_agents", "_core", "_log")
 
-    def __init__(
-        self, force: InForce, logins: Logins, ids: IdSource, *, agents: Agents, log: Log
-    ) -> None:
+    def __init__(self, core: Trunks, *, agents: Agents, log: Log) -> None:
         """Nothing is registered before `configure`."""
-        self._core = Trunks(force.settings, logins, fresh=ids.token, branch=agents.branch)
+        self._core = core
         self._agents = agents
         self._log = log
-        agents.add(TRUNKS, self._core, self._told)
-        self.serve(force)
+        agents.add(TRUNKS, core, self._told)
 
     @property
     def registrations(self) -> Registrations:
         """All of them."""
         return self._core.registrations
 
-    def serve(self, force: InForce) -> None:
-        """Let calls under a configuration know what is registered."""
-        force.registrations = self.registrations
-
     def configure(self, force: InForce, now: float) -> None:
         """Register what a configuration says, and withdraw what it says no more."""
         lines = {
-            peer.name: Line(peer.registering, ways_to(force, peer))
+            peer.name: Line(peer.registering, flows_of(force, peer))
             for peer in force.settings.peers
             if peer.registering is not None
         }
@@ -55,17 +46,15 @@ class Carriers:
     def locate(self, force: InForce) -> None:
         """Use the addresses that are known now."""
         peers = (peer for peer in force.settings.peers if peer.registering is not None)
-        self._core.locate({peer.name: ways_to(force, peer) for peer in peers})
+        self._core.locate({peer.name: flows_of(force, peer) for peer in peers})
 
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """A flow is dead."""
         self._agents.carry_out(TRUNKS, self._core.flow_failed(flow, why, now), now)
 
-    def doubt(self, flow: Flow | None, why: str, now: float) -> None:
-        """A request of a call failed on a flow; that nobody answered may be of interest."""
-        if flow is not None and why == "timeout":
-            said = "a call got no answer"
-            self._agents.carry_out(TRUNKS, self._core.doubt(flow, said, now), now)
+    def doubt(self, flow: Flow, why: str, now: float) -> None:
+        """Something else got no answer on a flow."""
+        self._agents.carry_out(TRUNKS, self._core.doubt(flow, why, now), now)
 
     def hurry(self, peer: str, now: float) -> bool:
         """Register with a trunk now instead of later; whether there is anything to hurry."""
@@ -87,7 +76,7 @@ class Carriers:
         )
 
 
-def ways_to(force: InForce, peer: Peer) -> tuple[Flow, ...]:
+def flows_of(force: InForce, peer: Peer) -> tuple[Flow, ...]:
     """The flows to a peer's targets, in order of preference, each once."""
     flows = (flow for target in peer.targets for flow in flows_to(force, peer, target))
     return tuple(dict.fromkeys(flows))

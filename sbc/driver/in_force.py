@@ -26,9 +26,9 @@ class InForce:
     networks: dict[str, Network] = field(default_factory=dict)
     by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
+    plan: NumberPlan = _WORLD
     registrations: Registrations = field(default_factory=Registrations)
     """Ours with trunks, which outlive every configuration."""
-    plan: NumberPlan = _WORLD
 
     def __post_init__(self) -> None:
         self.networks = {network.name: network for network in self.settings.networks}

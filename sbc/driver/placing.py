@@ -46,6 +46,7 @@ from sbc.routing.model import (
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
+from sbc.routing.registering import Registering
 from sbc.routing.table import RouteChoice
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
@@ -187,10 +188,10 @@ def hops_of(force: InForce) -> dict[Hop, Peer]:
 
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
-    return [flow for _, flow in _ways_to(force, peer, target)]
+    return [flow for _, flow in ways_to(force, peer, target)]
 
 
-def _ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
+def ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
     """The places of a target that a listener of ours can reach, each with the flow to it."""
     network = force.networks[peer.network]
     found = []
@@ -239,17 +240,14 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
 def _to_peer(
     force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
 ) -> list[Candidate]:
-    """One candidate for each place of each target of a peer that takes new calls.
-
-    Of a trunk that we register with only the flow that registered: nobody knows us elsewhere.
-    """
+    """One candidate for each place of each target of a peer that takes new calls."""
+    told = sent(number, peer.numbers, "called", force.plan)
+    if peer.registering is not None:
+        return _by_registration(force, peer, peer.registering, request.uri, told)
     targets = [
-        (target, _ways_to(force, peer, target)) for target in peer.targets if not target.drain
+        (target, ways_to(force, peer, target)) for target in peer.targets if not target.drain
     ]
     flows = flows_in_order(peer, targets, request, flow, present)
-    if peer.registering is not None:
-        flows = force.registrations.ways_to(peer.name)
-    told = sent(number, peer.numbers, "called", force.plan)
     return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
 
 
@@ -269,9 +267,19 @@ def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow
         rules=peer.media,
         trusted=peer.is_trusted(network),
         note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
-        contact_user="sbc" if peer.registering is None else peer.registering.contact,
-        routes=force.registrations.service_route(peer.name),
     )
+
+
+def _by_registration(
+    force: InForce, peer: Peer, registering: Registering, uri: Uri, told: Rewritten
+) -> list[Candidate]:
+    """The flow that registered with a trunk, and no other: nobody knows us there."""
+    registration = force.registrations.of_peer(peer.name)
+    if registration is None or registration.home is None:
+        return []
+    route = registration.grant.service_route if registration.grant is not None else ()
+    candidate = _candidate(force, peer, uri, told, registration.home)
+    return [replace(candidate, contact_user=registering.contact, routes=route)]
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:

@@ -22,7 +22,7 @@ class Present:
     key: bytes = b""
     """Fresh entropy, by which calls are shared."""
     usable: Callable[[Hop], bool] = _always
-    """Whether a hop may be tried before those that are down."""
+    """Whether a hop may be tried before those that are down; asked once for each call."""
     calls_with: Callable[[str], int] = _none
     """How many live calls a peer has."""
     calls_at: Callable[[Hop], int] = _none

@@ -12,6 +12,7 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.agents import Agents
+from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
@@ -20,6 +21,7 @@ from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.tally import Tally
+from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
@@ -77,6 +79,7 @@ class Reception:
         bindings: BindingRecords,
         admission: Admission,
         caps: PeerCaps,
+        health: Health,
         logins: Logins,
         ports: NetworkPorts,
         log: Log,
@@ -93,6 +96,7 @@ class Reception:
         self._bindings = bindings
         self._admission = admission
         self._caps = caps
+        self._health = health
         self._logins = logins
         self._ports = ports
         self._log = log
@@ -258,13 +262,14 @@ class Reception:
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark)
+        placed = self._placed(request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, placed, now)
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
-        allowed = self._within_caps(call.name, caller.peer, candidates, now)
+        kbps = offered_kbps(request) if self._caps.weighs else 0
+        allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
             self.refuse(key, request, flow, refusal, now)
@@ -280,7 +285,7 @@ class Reception:
         self._calls.begin(call, now)
 
     def _placed(
-        self, request: Request, flow: Flow, caller: Caller, mark: str
+        self, request: Request, flow: Flow, caller: Caller, mark: str, now: float
     ) -> tuple[str, list[Candidate]] | Refusal:
         """Where an INVITE goes and why there, unless it is none to be placed."""
         if self.draining:
@@ -291,6 +296,7 @@ class Reception:
             return Refusal(482, "this INVITE passed here before")
         present = Present(
             key=self._ids.token().encode(),
+            usable=lambda hop: self._health.admits(hop, now),
             calls_with=self._caps.calls,
             calls_at=self._calls.at,
         )
@@ -303,18 +309,18 @@ class Reception:
         return route, placing.by_service_route(caller.binding, candidates)
 
     def _within_caps(
-        self, name: str, caller: str, candidates: list[Candidate], now: float
+        self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
     ) -> list[Candidate] | Decision:
         """Count a call for its peers: the candidates from the first on that has room for it."""
         if caller:
-            decision = self._caps.begin(caller, name, now)
+            decision = self._caps.begin(caller, name, now, kbps)
             if not decision.allowed:
                 return decision
         refusal: Decision | None = None
         for number, candidate in enumerate(candidates):
             if not candidate.peer:
                 return candidates[number:]
-            decision = self._caps.begin(candidate.peer, name, now)
+            decision = self._caps.begin(candidate.peer, name, now, kbps)
             if decision.allowed:
                 return candidates[number:]
             refusal = refusal or decision
@@ -375,7 +381,11 @@ def call_limits(force: InForce) -> dict[str, CallLimits]:
     """The caps of every peer."""
     return {
         peer.name: CallLimits(
-            peer.limits.max_calls, peer.limits.calls_per_second, peer.limits.burst, peer.where
+            peer.limits.max_calls,
+            peer.limits.calls_per_second,
+            peer.limits.burst,
+            peer.where,
+            peer.limits.max_kbps,
         )
         for peer in force.settings.peers
     }

@@ -31,6 +31,7 @@ from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
+from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
@@ -51,6 +52,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
 """States of calls that nobody needs to end any more."""
@@ -71,12 +73,14 @@ class Switchboard:
         ids: IdSource,
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
+        now: float = 0.0,
     ) -> None:
         """Start without calls.
 
         Args:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
+            now: Monotonic seconds of the start, from which on hops are watched.
         """
         self.force = force
         self.tally = Tally()
@@ -88,8 +92,8 @@ class Switchboard:
         self.ports = NetworkPorts(force.settings.networks, seed)
         self.layer = TransactionLayer()
         self.outbox = Outbox(self.layer, wire, relay, self.ports, log)
-        caps = PeerCaps({})
-        self.calls = Calls(self.outbox, caps, self.ports, records, log, self.tally)
+        self.caps = PeerCaps({})
+        self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(force.policy, _trust(force), self._known_peer)
         self.door = Door(
@@ -107,6 +111,7 @@ class Switchboard:
         self._instance = ids.token()[:8]
         self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
+        self.hops = HopWatch(self.agents, log, seed & 0x7FFFFFFF)
         self.reception = Reception(
             force,
             layer=self.layer,
@@ -117,7 +122,8 @@ class Switchboard:
             registrar=self.registrar,
             bindings=bindings,
             admission=self.admission,
-            caps=caps,
+            caps=self.caps,
+            health=self.hops.health,
             logins=self.logins,
             ports=self.ports,
             log=log,
@@ -126,7 +132,11 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
-        self.carriers = Carriers(force, self.logins, ids, agents=self.agents, log=log)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
+        force.registrations = self.carriers.registrations
+        self.calls.hop_seen = self.hops.seen
+        self.hops.configure(force, now)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -144,18 +154,28 @@ class Switchboard:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is wanted next."""
-        times = (self.layer.next_timeout(), self.calls.next_timeout(), self.agents.next_timeout())
-        return min((at for at in times if at is not None), default=None)
+        times = [
+            at
+            for at in (
+                self.layer.next_timeout(),
+                self.calls.next_timeout(),
+                self.agents.next_timeout(),
+            )
+            if at is not None
+        ]
+        return min(times, default=None)
 
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
         self._contain(partial(self._fail_transactions, flow, why, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
@@ -178,6 +198,14 @@ class Switchboard:
 
     # -- operator ---------------------------------------------------------------------------
 
+    def begin(self, now: float) -> None:
+        """Do what we do on our own account, now that messages can be sent: register with trunks."""
+        self._contain(partial(self.carriers.configure, self.force, now))
+
+    def leave(self, now: float) -> None:
+        """Withdraw what `begin` began; `carriers.registrations` is empty when that is done."""
+        self._contain(partial(self.carriers.leave, now))
+
     def configure(self, force: InForce, now: float) -> bool:
         """Put a new configuration in force; calls keep the one they began with.
 
@@ -191,9 +219,9 @@ class Switchboard:
         self._contain(partial(self._configure, before, now))
         return False
 
-    def located(self, locations: Locations) -> None:
+    def located(self, locations: Locations, now: float) -> None:
         """Use what is known now of where the targets of peers are."""
-        self._contain(partial(self._located, locations))
+        self._contain(partial(self._located, locations, now))
 
     def restore(
         self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
@@ -377,8 +405,10 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
-            self.carriers.doubt(self.calls.flow_asked(name, ref), output.why, now)
+            flow = self.calls.flow_asked(name, ref)
             self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
+            if flow is not None and output.why == "timeout":
+                self.carriers.doubt(flow, "a call got no answer", now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -390,8 +420,8 @@ class Switchboard:
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
     def _fail_transactions(self, flow: Flow, why: str, now: float) -> None:
+        self.hops.health.flow_failed(flow, why)
         self._dispatch(self.layer.transport_failed(flow, now, why), now)
-        self.carriers.flow_failed(flow, why, now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
         self.agents.carry_out(REGISTRAR, self.registrar.flow_closed(flow), now)
@@ -413,25 +443,26 @@ class Switchboard:
         self.layer.abandon(output.key, now)
 
     def _configure(self, force: InForce, now: float) -> None:
-        self._judge_by(force)
+        self._judge_by(force, now)
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
 
-    def _located(self, locations: Locations) -> None:
+    def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
-        located = InForce(force.settings, table, force.policy, locations, plan=force.plan)
-        self._judge_by(located)
+        new = InForce(force.settings, table, force.policy, locations, plan=force.plan)
+        self._judge_by(new, now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)
 
-    def _judge_by(self, force: InForce) -> None:
-        self.carriers.serve(force)
+    def _judge_by(self, force: InForce, now: float) -> None:
+        force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
+        self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         return callers.known_peer(self.force, network, host)

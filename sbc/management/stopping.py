@@ -83,11 +83,10 @@ class Stopping:
 
     async def _leave_trunks(self) -> None:
         """Withdraw what we registered; nobody waits long for answers to that."""
-        carriers = self._switchboard.carriers
-        registrations = carriers.registrations
+        registrations = self._switchboard.carriers.registrations
         if not registrations:
             return
-        carriers.leave(trio.current_time())
+        self._switchboard.leave(trio.current_time())
         self._rearm()
         answered_by = trio.current_time() + HANG_UP_S
         while len(registrations) and not self._hurried and trio.current_time() < answered_by:

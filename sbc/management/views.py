@@ -17,6 +17,7 @@ from sbc.management.listing import (
     trunks_listing,
 )
 from sbc.management.log import Log
+from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
@@ -68,6 +69,10 @@ class Views:
         """Every registration of ours with a trunk."""
         registrations = self._switchboard.carriers.registrations
         return trunks_listing(registrations, trio.current_time())
+
+    def peers(self) -> list[Row]:
+        """Every place that a target of a peer stands for."""
+        return peers_listing(self._switchboard, trio.current_time())
 
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.

@@ -146,6 +146,8 @@ class Limits:
     calls_per_second: float | None = None
     burst: int = 10
     """How many calls may come at once before `calls_per_second` counts."""
+    max_kbps: int | None = None
+    """What the streams of all its calls may bring together, in one direction."""
 
 
 @dataclass(frozen=True, slots=True)

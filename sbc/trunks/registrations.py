@@ -27,20 +27,6 @@ class Registrations:
         """The registration with a peer; None when there is none to be."""
         return self._by_peer.get(peer)
 
-    def ways_to(self, peer: str) -> list[Flow]:
-        """The flow that registered with a trunk, which calls go by; none while there is none."""
-        registration = self._by_peer.get(peer)
-        if registration is None or registration.home is None:
-            return []
-        return [registration.home]
-
-    def service_route(self, peer: str) -> tuple[str, ...]:
-        """The Route values that a trunk asked for (RFC 3608)."""
-        registration = self._by_peer.get(peer)
-        if registration is None or registration.grant is None:
-            return ()
-        return registration.grant.service_route
-
     def trouble_with(self, peer: str) -> str:
         """Why no call can go to a trunk that is not registered, for people."""
         said = f"trunk {peer!r} is not registered"

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from sbc.b2bua.diagram import call_diagram, negotiation_diagram
+from sbc.health.diagram import health_diagram
 from sbc.sip.transaction.diagram import mermaid
 from sbc.sip.transaction.tables import (
     INVITE_CLIENT,
@@ -37,6 +38,7 @@ def drawn() -> dict[str, str]:
         **diagrams,
         "call": call_diagram(),
         "negotiation": negotiation_diagram(),
+        "health": health_diagram(),
         "trunk-registration": registration_diagram(),
     }
 

@@ -11,6 +11,7 @@ from tests.kit.switchboard import (
     a_configuration,
     a_message,
     in_force,
+    locations,
     titles,
 )
 
@@ -56,7 +57,7 @@ def registers(sent: list[Sent]) -> dict[tuple[str, int], Sent]:
 def registered(board: Board | None = None) -> Board:
     """Both trunks say yes."""
     board = board or a_board()
-    board.switchboard.carriers.configure(board.switchboard.force, board.now)
+    board.switchboard.begin(board.now)
     for sent in registers(board.wait(1)).values():
         board.reply(sent, 200)
     assert states(board) == {"first": "registered", "second": "registered"}
@@ -111,7 +112,7 @@ class TestCalls:
 
     def test_a_service_route_is_theirs_too_and_that_of_their_cancel(self):
         board = a_board()
-        board.switchboard.carriers.configure(board.switchboard.force, board.now)
+        board.switchboard.begin(board.now)
         sent = registers(board.wait(1))[FIRST.remote]
         board.reply(sent, 200, headers=("Service-Route: <sip:edge.first.example;lr>",))
         invite = call_out(board)[-1]
@@ -130,7 +131,7 @@ class TestCalls:
 
     def test_they_follow_to_the_second_target(self):
         board = a_board()
-        board.switchboard.carriers.configure(board.switchboard.force, board.now)
+        board.switchboard.begin(board.now)
         first = registers(board.wait(1))[FIRST.remote]
         backup = registers(board.reply(first, 503))[BACKUP.remote]
         board.reply(backup, 200)
@@ -138,7 +139,7 @@ class TestCalls:
 
     def test_a_trunk_that_is_not_registered_is_passed_over_at_once_and_the_story_says_why(self):
         board = a_board()
-        board.switchboard.carriers.configure(board.switchboard.force, board.now)
+        board.switchboard.begin(board.now)
         for sent in registers(board.wait(1)).values():
             board.reply(sent, 403 if sent.flow == FIRST else 200)
         sent = [one for one in call_out(board) if one.title == "INVITE"]
@@ -176,7 +177,7 @@ class TestCallers:
     def test_two_accounts_with_one_machine_are_told_apart_by_contact(self):
         text = (TEXT % "pw").replace("two.example", "192.0.2.1")
         board = a_board(text=text)
-        board.switchboard.carriers.configure(board.switchboard.force, board.now)
+        board.switchboard.begin(board.now)
         for sent in [one for one in board.wait(1) if one.title == "REGISTER"]:
             board.reply(sent, 200)
         call_in(board, FIRST, "4940456")
@@ -204,7 +205,7 @@ class TestLog:
 
     def test_a_refused_password_is_an_error_without_the_password(self):
         board = a_board(text=TEXT % "hunter2")
-        board.switchboard.carriers.configure(board.switchboard.force, board.now)
+        board.switchboard.begin(board.now)
         sent = registers(board.wait(1))[FIRST.remote]
         again = registers(board.reply(sent, 401, headers=(CHALLENGE,)))[FIRST.remote]
         assert again.message.headers.has("authorization")
@@ -230,9 +231,10 @@ class TestFlows:
 
     def test_names_that_are_resolved_late_are_registered_with_then(self):
         board = a_board({})
-        board.switchboard.carriers.configure(board.switchboard.force, board.now)
+        board.switchboard.begin(board.now)
         assert SECOND.remote not in registers(board.wait(1))
-        board.locate(KNOWN)
+        known = locations(board.switchboard.force.settings, KNOWN)
+        board.switchboard.located(known, board.now)
         assert SECOND.remote in registers(board.wait(0))
 
     def test_a_candidate_that_was_passed_over_is_the_one_in_doubt(self):
@@ -267,7 +269,7 @@ class TestOperator:
     @pytest.mark.parametrize("answered", [True, False])
     def test_the_end_withdraws_all_and_leaves_nothing(self, answered: bool):
         board = registered()
-        board.switchboard.carriers.leave(board.now)
+        board.switchboard.leave(board.now)
         for sent in board.wire.take():
             assert sent.message.headers.first("expires") == "0"
             if answered:

@@ -250,11 +250,13 @@ class Board:
             log=self.log,
             ids=self.ids,
             wall=lambda: 1.7e9,
+            now=self.now,
         )
 
     def locate(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Let the resolver know the addresses of some names, and of no others."""
-        self.switchboard.located(locations(self.switchboard.force.settings, addresses))
+        settings = self.switchboard.force.settings
+        self.switchboard.located(locations(settings, addresses), self.now)
 
     def give(self, flow: Flow, message: Message | bytes | str) -> list[Sent]:
         """Let a message arrive, and take what leaves because of it."""

@@ -198,7 +198,7 @@ class Registered:
         self.stopping = Stopping(
             self.board.switchboard, rearm=lambda: None, log=Log(lambda _: None)
         )
-        self.board.switchboard.carriers.configure(self.board.switchboard.force, self.board.now)
+        self.board.switchboard.begin(self.board.now)
         (sent,) = self.board.wait(0.2)
         self.board.reply(sent, 200)
 
