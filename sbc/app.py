@@ -17,8 +17,8 @@ from media.relay import Relay
 from sbc.config.load import Configuration, load_file
 from sbc.config.reload import reload_file
 from sbc.driver.entropy import SystemEntropy
+from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
-from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.management.control import (
     AlreadyRunning,
@@ -116,6 +116,7 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "peers": lambda _: self._views.peers(),
+                "trunks": lambda _: self._views.trunks(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
@@ -148,6 +149,8 @@ class App:
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
+            self.switchboard.begin(trio.current_time())
+            self.loop.changed()
             task_status.started()
             await self.stopping.run()
             nursery.cancel_scope.cancel()

@@ -61,6 +61,10 @@ class Candidate:
     trusted: bool
     note: str = ""
     """What was done to the called number for it; empty for nothing."""
+    contact_user: str = "sbc"
+    """User part of our Contact toward it."""
+    service_route: tuple[str, ...] = ()
+    """Route values of the first request (RFC 3608 §5)."""
     failover: Failover = DEFAULT_FAILOVER
     """When the next candidate is tried in place of this one."""
 

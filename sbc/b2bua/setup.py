@@ -121,7 +121,7 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener),
+        contact=contact_of(listener, candidate.contact_user),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,
@@ -221,6 +221,8 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     ref = branch(call)
     headers = Headers()
     headers.append("Via", via(leg, ref))
+    for value in candidate.service_route:
+        headers.append("Route", value)
     headers.append("Max-Forwards", str(call.max_forwards))
     way = passage(call, call.a, leg)
     for name, shown in (

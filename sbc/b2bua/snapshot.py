@@ -66,6 +66,8 @@ class CandidateData(TypedDict):
     note: str
     failover: tuple[list[int], float, float]
     """Codes, seconds until a try counts as silent, seconds of all tries."""
+    contact_user: str
+    service_route: list[str]
 
 
 class EndingData(TypedDict):
@@ -221,6 +223,8 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "trusted": candidate.trusted,
         "note": candidate.note,
         "failover": (sorted(failover.codes), failover.timeout_s, failover.budget_s),
+        "contact_user": candidate.contact_user,
+        "service_route": list(candidate.service_route),
     }
 
 
@@ -236,6 +240,8 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         trusted=data["trusted"],
         note=data["note"],
         failover=Failover(frozenset(codes), timeout_s, budget_s),
+        contact_user=data["contact_user"],
+        service_route=tuple(data["service_route"]),
     )
 
 

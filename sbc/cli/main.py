@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sbc.cli import files, names, operate, peers, serve
+from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
 Command = Callable[[argparse.Namespace], int]
@@ -112,6 +113,7 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     _add_whom(calls)
     _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
     _add_whom(_add(commands, "peers", peers.peers, "list peers, their targets and their health"))
+    _add_whom(_add(commands, "trunks", trunks, "list our registrations with trunks"))
     _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")
     stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from sbc.config.authentication import ReadText
+from sbc.config.dids import build_dids
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
@@ -25,7 +26,7 @@ from sbc.routing.table import RoutingTable
 from sbc.sip.parser import Limits as MessageLimits
 from sbc.transport.limits import TransportLimits
 
-MAX_FILE_BYTES = 4_194_304
+MAX_FILE_BYTES = 33_554_432
 """Longest file that is read: far more than anybody writes, far less than hurts."""
 
 
@@ -63,7 +64,7 @@ class Configuration:
     def routing_table(self) -> RoutingTable:
         """A new routing table; addresses behind names are added with `with_locations`."""
         settings = self.settings
-        return RoutingTable(settings.networks, settings.peers, settings.routes)
+        return RoutingTable(settings.networks, settings.peers, settings.routes, settings.dids)
 
     @property
     def trust(self) -> dict[str, bool]:
@@ -146,7 +147,8 @@ def load_text(
 
     Args:
         file: its name, for problems and for paths relative to it.
-        read: how policy files and files of users are read; raises OSError or ValueError.
+        read: how policy files, files of users and DID tables are read; raises OSError or
+            ValueError.
     """
     document = read_document(text, file, environment)
     model = validate(document, SbcFile)
@@ -154,7 +156,8 @@ def load_text(
         return _result(None, document.problems)
     networks = build_networks(document, model, machine)
     peers = build_peers(document, model, networks, machine, read)
-    routes = build_routes(document, model, peers)
+    dids = build_dids(document, model.dids, peers, read)
+    routes = build_routes(document, model, peers, dids)
     policies = _policies(document, model, read)
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
@@ -175,6 +178,7 @@ def load_text(
                 inactivity_s=timers.media_inactivity,
             ),
             server_header=model.user_agent or None,
+            dids=dids,
         ),
         policies=combine(policies),
         call_limits={

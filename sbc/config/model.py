@@ -13,6 +13,7 @@ from sbc.config.balancing import (
     ShareEntry,
     TargetEntry,
 )
+from sbc.config.dids import DidsSection
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
@@ -286,9 +287,17 @@ class RouteSection(Section):
         "it all.",
         examples=["example.com"],
     )
+    dids: str | None = Field(
+        default=None,
+        description="A table under `dids`: only numbers that it holds match, and it says where "
+        "they go.",
+        examples=["main"],
+    )
     to: Annotated[tuple[ShareEntry, ...], *ONE_OR_MORE] = Field(
+        default=(),
         description="Peers, tried in this order, each as a name or a mapping. A peer of kind "
-        "`endpoints` means: the registration of the called number.",
+        "`endpoints` means: the registration of the called number. With `dids` only for numbers "
+        "whose row names no peer; else required.",
         examples=["pbx"],
     )
     balance: BalanceWord = "order"
@@ -377,6 +386,9 @@ class SbcFile(Section):
     )
     routes: tuple[RouteSection, ...] = Field(
         default=(), description="Where requests go; the first that matches is taken."
+    )
+    dids: dict[Name, DidsSection] = Field(
+        default={}, description="Tables of numbers and where each goes, for routes."
     )
     policies: Annotated[tuple[str, ...], *ANY_NUMBER] = Field(
         default=(),

@@ -116,6 +116,7 @@ def _flat(configuration: Configuration) -> dict[str, object]:
         "peers": {peer.name: peer for peer in settings.peers},
         "peer order": tuple(peer.name for peer in settings.peers),
         "routes": settings.routes,
+        "dids": {table.name: table for table in settings.dids},
         "timers": settings.timers,
         "user_agent": settings.server_header,
         "dns": configuration.dns,

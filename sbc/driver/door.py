@@ -10,10 +10,11 @@ Spec: RFC 3261 §8.2.7 (stateless UAS), RFC 5853 §3.5 (access control).
 from dataclasses import replace
 from typing import Final
 
-from sbc.driver import placing
+from sbc.driver import callers
+from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
-from sbc.driver.placing import PARTICIPANT, Caller, InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
@@ -143,7 +144,7 @@ class Door:
 
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
         proven = self._wire.names(flow)
-        caller = placing.identify(self._force, self._registrar, request, flow, proven)
+        caller = callers.identify(self._force, self._registrar, request, flow, proven)
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
             return self._authenticated(request, flow, caller, now)

@@ -6,7 +6,8 @@ The log gets one line for each change, which names the response or failure that 
 from sbc.b2bua.commands import HopSeen
 from sbc.driver.agents import Agents
 from sbc.driver.edges import Log
-from sbc.driver.placing import InForce, hops_of
+from sbc.driver.in_force import InForce
+from sbc.driver.placing import hops_of
 from sbc.health.health import Health
 from sbc.health.record import HopRests, News
 from sbc.health.states import State

@@ -1,23 +1,20 @@
-"""Placing a new call: who calls, may they, and where to.
+"""Placing a new call: where it goes.
 
 Everything here is a question about configuration, policy and bindings; the answers are values.
 
 Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import blake2s
 from typing import Final
 
 from sbc.b2bua.call import Candidate
+from sbc.driver.callers import Caller
+from sbc.driver.in_force import InForce
 from sbc.driver.present import IDLE, Present
 from sbc.driver.sharing import flows_in_order, peers_in_order
-from sbc.numbering import WorldPlan
-from sbc.policy.access import BUILT_IN, decide
-from sbc.policy.authentication import UNCHALLENGED, credentials_for
-from sbc.policy.model import Decision, Facts, PolicySet
 from sbc.policy.numbers import (
-    NumberPlan,
     Rewritten,
     dialled,
     is_global,
@@ -30,7 +27,6 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
-from sbc.routing.accounts import Realm
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
 from sbc.routing.failover import settled
 from sbc.routing.hops import Hop, hop_of
@@ -38,145 +34,28 @@ from sbc.routing.location import (
     UNKNOWN,
     Destination,
     Located,
-    Locations,
     numeric_place,
     reach_of,
 )
 from sbc.routing.model import (
     DEFAULT_PORTS,
     MediaRules,
-    Network,
     Peer,
     Place,
-    Settings,
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
-from sbc.routing.table import RoutingTable
+from sbc.routing.registering import Registering
+from sbc.routing.table import RouteChoice
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
-_WORLD = WorldPlan()
-_PEER = "peer "
-"""What no address begins with."""
 
-
-@dataclass(slots=True)
-class InForce:
-    """The configuration that new requests are judged by; replaced as one reference."""
-
-    settings: Settings
-    table: RoutingTable
-    policy: PolicySet
-    locations: Locations
-    """What is known of the targets that are names."""
-    networks: dict[str, Network] = field(default_factory=dict)
-    by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
-    """By network: the realm that unknown sources may log in to, and the peers they then are."""
-    plan: NumberPlan = _WORLD
-
-    def __post_init__(self) -> None:
-        self.networks = {network.name: network for network in self.settings.networks}
-        for peer in self.settings.peers:
-            if peer.realm is not None and peer.realm.tells_peer:
-                named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
-                named[1].append(peer)
-
-    def realm_of(self, peer: str) -> Realm | None:
-        """What requests of a peer are challenged for; None where nothing is asked."""
-        found = self.table.peer(peer)
-        return None if found is None else found.realm
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request, as far as it is known."""
-
-    peer: str
-    """Configured name, ``""`` for a stranger."""
-    rules: MediaRules
-    binding: Binding | None
-    decision: Decision
-    known: bool = True
-    """Whether its address is a peer's, or its flow a registered phone's."""
-    user: str = ""
-    """Who proved to have sent it, where its peer is challenged."""
-
-
-PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
-"""Whoever sends what belongs to a transaction or dialog that was let in before."""
 
 UNREACHABLE: Final = "the called party cannot be reached now"
 """What is said of anybody who cannot be called, whatever the reason is."""
-
-
-def identify(
-    force: InForce,
-    registrar: Registrar,
-    request: Request,
-    flow: Flow,
-    proven: tuple[str, ...] = (),
-) -> Caller:
-    """Classify the source of a request outside any dialog, and decide on it.
-
-    Args:
-        proven: what the client's certificate of the connection proves.
-
-    Raises:
-        ParseError: a header that says who sends it is malformed (400).
-    """
-    network = force.networks[flow.network]
-    peer = force.table.sender(flow, proven)
-    binding = _registered(registrar, request, flow)
-    facts = Facts(
-        network=flow.network,
-        trusted=network.trusted,
-        host=flow.remote[0],
-        method=request.method,
-        peer=peer.name if peer is not None else None,
-        registered=binding is not None,
-        user_agent=request.headers.first("user-agent"),
-    )
-    known = peer is not None or binding is not None
-    decision = decide(force.policy, facts)
-    if not known:
-        peer, decision = _by_credentials(force, request, facts, decision)
-    if peer is None:
-        if request.method == "REGISTER":
-            peer = force.table.endpoints(flow.network, request.to.uri.host)
-        elif binding is not None:
-            peer = force.table.endpoints(flow.network, binding.host)
-    return Caller(
-        peer=peer.name if peer is not None else "",
-        rules=peer.media if peer is not None else _ANY_MEDIA,
-        binding=binding,
-        decision=decision,
-        known=known,
-    )
-
-
-def counted_as(force: InForce, flow: Flow, proven: tuple[str, ...]) -> str:
-    """What the rate of messages on a flow is counted by.
-
-    Returns:
-        The peer that the connection proves, wherever it comes from, or the address.
-    """
-    if proven or flow.peer:
-        peer = force.table.sender(flow, proven)
-        if peer is not None:
-            return _PEER + peer.name
-    return flow.remote[0]
-
-
-def known_peer(force: InForce, network: str, counted: str) -> str | None:
-    """The peer that something `counted_as` belongs to."""
-    if counted.startswith(_PEER):
-        peer = force.table.peer(counted.removeprefix(_PEER))
-    else:
-        peer = force.table.classify(network, counted)
-    return peer.name if peer is not None else None
 
 
 def candidates_for(
@@ -211,20 +90,35 @@ def candidates_for(
         return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    for peer in peers_in_order(choice.route, choice.peers, request, flow, present):
+    for peer, user in _steps(choice, request, dial.number, flow, present):
         places = (
-            _to_phones(force, registrar, peer, dial.number, flow)
+            _to_phones(force, registrar, peer, user, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, request, dial.number, flow, present)
+            else _to_peer(force, peer, request, user, flow, present)
         )
         failover = settled(choice.route.failover, peer.failover)
         found += [replace(place, failover=failover) for place in places]
         if not places:
-            missing.append(_why_unreachable(force, peer, dial.number))
+            missing.append(_why_unreachable(force, peer, user))
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
         return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
+    why = "; ".join([why, *missing])
     return why, sorted(found, key=lambda one: not present.usable(one.hop))
+
+
+def _steps(
+    choice: RouteChoice, request: Request, number: str, flow: Flow, present: Present
+) -> list[tuple[Peer, str]]:
+    """The peers of a choice in the order to try them, and whom to call there.
+
+    What a DID table says stays in its order: a row is a list, not a share.
+    """
+    assert choice.route is not None, "there is somewhere to go"
+    if choice.users:
+        return list(zip(choice.peers, choice.users, strict=True))
+    peers = peers_in_order(choice.route, choice.peers, request, flow, present)
+    return [(peer, number) for peer in peers]
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -321,50 +215,17 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
-def _by_credentials(
-    force: InForce, request: Request, facts: Facts, decision: Decision
-) -> tuple[Peer | None, Decision]:
-    """The peer that an unknown source may be once it has logged in, and what then holds.
-
-    One is proposed where policy would let it in but no stranger, or where credentials come. That
-    there is such a peer is all that a challenge tells: a user name that is none is challenged too.
-    """
-    named = force.by_credentials.get(facts.network)
-    if named is None or request.method == "REGISTER" or request.method in UNCHALLENGED:
-        return None, decision
-    realm, peers = named
-    given = credentials_for(request, realm)
-    if given is None and decision.allowed:
-        return None, decision
-    user = "" if given is None else given.username
-    for peer in sorted(peers, key=lambda peer: peer.realm is None or user not in peer.realm.users):
-        as_peer = decide(force.policy, facts._replace(peer=peer.name))
-        if as_peer.allowed:
-            return peer, as_peer
-    return None, decision
-
-
-def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
-    """The binding that a request comes from; of the lines of one phone that of its From."""
-    bindings = registrar.by_flow(flow)
-    if len(bindings) < 2:
-        return bindings[0] if bindings else None
-    user = user_of(request.from_.uri)
-    for binding in reversed(bindings):
-        if binding.user == user:
-            return binding
-    return bindings[-1]
-
-
 def _to_peer(
     force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
 ) -> list[Candidate]:
     """One candidate for each place of each target of a peer that takes new calls."""
+    told = sent(number, peer.numbers, "called", force.plan)
+    if peer.registering is not None:
+        return _by_registration(force, peer, peer.registering, request.uri, told)
     targets = [
         (target, ways_to(force, peer, target)) for target in peer.targets if not target.drain
     ]
     flows = flows_in_order(peer, targets, request, flow, present)
-    told = sent(number, peer.numbers, "called", force.plan)
     return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
 
 
@@ -385,6 +246,18 @@ def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow
         trusted=peer.is_trusted(network),
         note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
     )
+
+
+def _by_registration(
+    force: InForce, peer: Peer, registering: Registering, uri: Uri, told: Rewritten
+) -> list[Candidate]:
+    """The flow that registered with a trunk, and no other: nobody knows us there."""
+    registration = force.registrations.of_peer(peer.name)
+    if registration is None or registration.home is None:
+        return []
+    route = registration.grant.service_route if registration.grant is not None else ()
+    candidate = _candidate(force, peer, uri, told, registration.home)
+    return [replace(candidate, contact_user=registering.contact, service_route=route)]
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
@@ -428,6 +301,8 @@ def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     if peer.kind == "endpoints":
         user = number or "nobody"
         return f"{user} has no reachable registration on network {peer.network!r}"
+    if peer.registering is not None:
+        return force.registrations.trouble_with(peer.name)
     reasons = []
     for target in peer.targets:
         known = located(force, peer, target)

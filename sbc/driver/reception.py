@@ -13,10 +13,11 @@ from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, told_of
+from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.tally import Tally

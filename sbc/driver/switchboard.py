@@ -18,21 +18,22 @@ from sbc.b2bua.events import (
     GaveUp,
     MediaNoted,
     MediaSilent,
-    ReplyReceived,
-    RequestFailed,
     RequestReceived,
 )
 from sbc.b2bua.table import State
-from sbc.driver import placing
+from sbc.driver import callers
 from sbc.driver.agents import Agents
+from sbc.driver.answers import Answers
 from sbc.driver.boundary import contained
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
+from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
 from sbc.driver.edges import Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
+from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
@@ -50,6 +51,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
 """States of calls that nobody needs to end any more."""
@@ -127,6 +129,10 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
+        force.registrations = self.carriers.registrations
+        self.answers = Answers(self.outbox, self.calls, self.agents, self.carriers)
         self.calls.hop_seen = self.hops.seen
         self.hops.configure(force, now)
 
@@ -161,11 +167,13 @@ class Switchboard:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
         self._contain(partial(self._fail_transactions, flow, why, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
@@ -187,6 +195,14 @@ class Switchboard:
             self.calls.tell_named(name, MediaNoted(event.side, media_story(event)), now)
 
     # -- operator ---------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Do what we do on our own account, now that messages can be sent: register with trunks."""
+        self._contain(partial(self.carriers.configure, self.force, now))
+
+    def leave(self, now: float) -> None:
+        """Withdraw what `begin` began; `carriers.registrations` is empty when that is done."""
+        self._contain(partial(self.carriers.leave, now))
 
     def configure(self, force: InForce, now: float) -> bool:
         """Put a new configuration in force; calls keep the one they began with.
@@ -231,7 +247,7 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = placing.counted_as(self.force, flow, self._wire.names(flow))
+        source = callers.counted_as(self.force, flow, self._wire.names(flow))
         if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
@@ -271,14 +287,14 @@ class Switchboard:
 
     def _handle(self, output: tx.Output, now: float, caller: Caller | None) -> None:
         if isinstance(output, tx.ResponseArrived):
-            self._response(output, now)
+            self.answers.response(output, now)
         elif isinstance(output, tx.RequestArrived):
             assert caller is not None, "the door lets nobody in unseen"
             self._request(output, caller, now)
         elif isinstance(output, tx.AckArrived):
             self._ack(output, now)
         elif isinstance(output, tx.RequestFailed):
-            self._failed(output, now)
+            self.answers.failed(output, now)
         elif isinstance(output, tx.RequestRefused):
             said, wait_s = "too many transactions under way", output.retry_after_s
             refusal = Refusal(503, said, retry_after_s=wait_s)
@@ -357,33 +373,6 @@ class Switchboard:
         call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
         self.calls.tell(call, AckReceived(side, output.request, output.flow), now)
 
-    def _response(self, output: tx.ResponseArrived, now: float) -> None:
-        owner = self.outbox.owner_of(output.key)
-        if owner is None:
-            return
-        name, ref = owner
-        response = output.response
-        if self.agents.owns(name):
-            if response.status >= 200:
-                self.outbox.forget(name, output.key)
-            self.agents.reply(name, ref, response, now)
-            return
-        self.calls.tell_reply(name, ReplyReceived(ref, response, output.flow), now)
-        # Only a 2xx to INVITE comes again and again, until its ACK arrives.
-        if response.status >= 300 or (response.status >= 200 and response.cseq.method != "INVITE"):
-            self.outbox.forget(name, output.key)
-
-    def _failed(self, output: tx.RequestFailed, now: float) -> None:
-        owner = self.outbox.owner_of(output.key)
-        if owner is None:
-            return
-        name, ref = owner
-        self.outbox.forget(name, output.key)
-        if self.agents.owns(name):
-            self.agents.failed(name, ref, output.why, now)
-        else:
-            self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
-
     # -- deadlines, faults, configuration ---------------------------------------------------
 
     def _wake_layer(self, now: float) -> None:
@@ -421,21 +410,24 @@ class Switchboard:
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
+        self.carriers.configure(force, now)
 
     def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
         self._judge_by(InForce(force.settings, table, force.policy, locations), now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
+        force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
         self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        return placing.known_peer(self.force, network, host)
+        return callers.known_peer(self.force, network, host)
 
 
 def _hosts(locations: Locations) -> set[str]:

@@ -3,7 +3,8 @@
 One row for each place that a target stands for, and one for a target that stands for none now.
 """
 
-from sbc.driver.placing import InForce, located, ways_to
+from sbc.driver.in_force import InForce
+from sbc.driver.placing import located, ways_to
 from sbc.driver.switchboard import Switchboard
 from sbc.management.listing import Row
 from sbc.routing.facing import host_port

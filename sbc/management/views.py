@@ -9,7 +9,13 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
-from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
+from sbc.management.listing import (
+    Row,
+    call_story,
+    calls_listing,
+    registrations_listing,
+    trunks_listing,
+)
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
@@ -60,6 +66,11 @@ class Views:
         """Every place that a target of a peer stands for."""
         return peers_listing(self._switchboard, trio.current_time())
 
+    def trunks(self) -> list[Row]:
+        """Every registration of ours with a trunk."""
+        registrations = self._switchboard.carriers.registrations
+        return trunks_listing(registrations, trio.current_time())
+
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
@@ -76,6 +87,10 @@ class Views:
             "calls": len(board.calls),
             "calls_total": board.calls.total,
             "registrations": len(board.registrar.bindings),
+            "trunks": {
+                "registered": sum(one.home is not None for one in board.carriers.registrations),
+                "all": len(board.carriers.registrations),
+            },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
             "owned_transactions": board.outbox.owned,

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
 from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.did import DidTable
 from sbc.routing.failover import SILENT, FailoverRule
 from sbc.routing.hops import UNASKED, HealthRule
 from sbc.routing.identity import BY_NETWORK, IdentityRules
@@ -213,7 +214,8 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise."""
+    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise; with `dids`,
+    those of rows that name none."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -227,6 +229,8 @@ class Route:
     balance: Balance = IN_ORDER
     """How its peers share calls."""
     failover: FailoverRule = SILENT
+    dids: str = ""
+    """The DID table that must hold the number and says where it goes; empty for none."""
     where: str = ""
 
 
@@ -253,6 +257,7 @@ class Settings:
     timers: Timers = Timers()
     server_header: str | None = "sbc"
     """What User-Agent and Server say of us; None to leave both out."""
+    dids: tuple[DidTable, ...] = ()
 
     def network(self, name: str) -> Network:
         """The network of that name.

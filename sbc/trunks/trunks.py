@@ -6,7 +6,7 @@ and no other. A flow that fails is left at once; rounds that fail wait longer ea
 Spec: RFC 3261 §10.2, RFC 5626 §4.4 and §4.5, RFC 3608.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sbc.routing.accounts import Logins
@@ -18,9 +18,9 @@ from sbc.sip.timers import Deadlines
 from sbc.sip.user import Abandon, Ping, SendRequest
 from sbc.trunks.answers import Weighed, weigh, weigh_silence
 from sbc.trunks.commands import Command, TrunkChanged
-from sbc.trunks.homes import Homes, is_same
 from sbc.trunks.messages import number, options, register
 from sbc.trunks.registration import Line, Registration
+from sbc.trunks.registrations import Registrations, is_same
 from sbc.trunks.table import Action, Happening, State, next_of
 from sbc.trunks.waiting import (
     ANSWER_S,
@@ -62,11 +62,9 @@ class Trunks:
             fresh: Gives 16 hexadecimal digits that nobody can guess.
             branch: Gives a branch for a request that leaves.
         """
-        self._registrations: dict[str, Registration] = {}
+        self.registrations = Registrations()
         self._refs: dict[str, str] = {}
         """Peer by the branch of each request under way."""
-        self.homes = Homes()
-        """Those that carry calls."""
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
         self._logins = logins
         self._fresh = fresh
@@ -85,18 +83,6 @@ class Trunks:
             Action.NOTHING: lambda _, __: [],
         }
 
-    # -- what others ask --------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._registrations)
-
-    def __iter__(self) -> Iterator[Registration]:
-        return iter(list(self._registrations.values()))
-
-    def of_peer(self, peer: str) -> Registration | None:
-        """The registration with a peer; None when there is none to be."""
-        return self._registrations.get(peer)
-
     # -- configuration ----------------------------------------------------------------------
 
     def configure(self, settings: Settings, lines: Mapping[str, Line], now: float) -> list[Command]:
@@ -107,7 +93,7 @@ class Trunks:
         """
         self._use(settings)
         out: list[Command] = []
-        for registration in self:
+        for registration in self.registrations:
             line = lines.get(registration.peer)
             leaving = registration.state is State.UNREGISTERING
             if line is not None and not leaving and _fits(registration, line):
@@ -116,14 +102,14 @@ class Trunks:
                 registration.wanted = line
                 why = "the configuration is another"
                 out += self._happen(registration, Weighed(Happening.LEAVE, why), now)
-        added = [peer for peer in lines if peer not in self._registrations]
+        added = [peer for peer in lines if self.registrations.of_peer(peer) is None]
         for peer in added:
             self._add(peer, lines[peer], now, start_in(len(added), self._chance()))
         return out
 
     def locate(self, flows: Mapping[str, tuple[Flow, ...]]) -> None:
         """Use other ways to the peers from the next attempt on; who waited for one has it now."""
-        for registration in self:
+        for registration in self.registrations:
             found = flows.get(registration.peer, ())
             waited = not registration.line.flows and registration.state is State.BACKING_OFF
             registration.line = replace(registration.line, flows=found)
@@ -133,7 +119,7 @@ class Trunks:
     def leave(self, now: float) -> list[Command]:
         """Withdraw everything: the process ends. It is done when none is left."""
         out: list[Command] = []
-        for registration in self:
+        for registration in self.registrations:
             registration.wanted = None
             out += self._happen(registration, Weighed(Happening.LEAVE, "we stop"), now)
         return out
@@ -143,7 +129,7 @@ class Trunks:
         self._server_header = settings.server_header
 
     def _add(self, peer: str, line: Line, now: float, wait_s: float) -> None:
-        self._registrations[peer] = registration = Registration(
+        registration = Registration(
             peer=peer,
             line=line,
             # The same for all REGISTERs of one process, so that CSeq orders them; the next process
@@ -154,6 +140,7 @@ class Trunks:
             login=self._logins.of(peer),
             ask_s=line.registering.expires_s,
         )
+        self.registrations.add(registration)
         self._plan(registration, now + wait_s)
 
     def _adapt(self, registration: Registration, line: Line, now: float) -> None:
@@ -196,7 +183,7 @@ class Trunks:
     def flow_failed(self, flow: Flow, why: str, now: float) -> list[Command]:
         """A flow is dead, for example its connection closed."""
         out: list[Command] = []
-        for registration in self:
+        for registration in self.registrations:
             if is_same(registration.home, flow):
                 out += self._lose(registration, why, now)
         return out
@@ -204,7 +191,7 @@ class Trunks:
     def doubt(self, flow: Flow, why: str, now: float) -> list[Command]:
         """Something else got no answer on a flow: see at once whether the registrar is there."""
         out: list[Command] = []
-        for registration in self:
+        for registration in self.registrations:
             settled = registration.state is State.REGISTERED and (
                 now - registration.since >= SETTLED_S
             )
@@ -221,7 +208,7 @@ class Trunks:
 
     def _asked(self, ref: str) -> Registration | None:
         """The registration that a request was of; it waits for it no longer."""
-        return self._registrations.get(self._refs.pop(ref, ""))
+        return self.registrations.of_peer(self._refs.pop(ref, ""))
 
     def _ended(self, registration: Registration, ref: str) -> bool:
         """Note the end of a request of a registration; whether it was the REGISTER."""
@@ -246,7 +233,7 @@ class Trunks:
         del branches
         out: list[Command] = []
         for kind, peer in self._deadlines.pop_due(now):
-            registration = self._registrations.get(peer)
+            registration = self.registrations.of_peer(peer)
             if registration is None:
                 continue
             out += (
@@ -347,7 +334,7 @@ class Trunks:
         if registration.home != flow:
             self._lose_home(registration)
             registration.home_since, registration.deaf = now, False
-            self.homes.add(registration, flow)
+            self.registrations.settle(registration, flow)
         registration.expires_at = now + grant.expires_s
         self._plan(registration, now + refresh_in(grant.expires_s, self._chance()))
         interval_s = self._networks[flow.network].keepalive.interval_s
@@ -381,7 +368,7 @@ class Trunks:
         peer, wanted = registration.peer, registration.wanted
         self._lose_home(registration)
         self._deadlines.cancel(("step", peer))
-        del self._registrations[peer]
+        self.registrations.remove(registration)
         if wanted is not None:
             self._add(peer, wanted, now, 0.0)
         return []
@@ -421,7 +408,7 @@ class Trunks:
 
     def _lose_home(self, registration: Registration) -> None:
         """No calls by the flow that registered, and no keep-alives, from here on."""
-        self.homes.remove(registration)
+        self.registrations.lose_home(registration)
         registration.expires_at = None
         self._refs.pop(registration.ping_ref, None)
         registration.ping_ref = ""

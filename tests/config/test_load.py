@@ -221,7 +221,8 @@ EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy/examples").glob("*.yaml")), ids=str)
 def test_every_example_loads_clean(path: Path) -> None:
-    result = load_file(path, EXAMPLE_MACHINE, {})
+    passwords = {"FIRST_PASSWORD": "one", "SECOND_PASSWORD": "two"}
+    result = load_file(path, EXAMPLE_MACHINE, passwords)
     assert [str(problem) for problem in result.problems] == []
 
 

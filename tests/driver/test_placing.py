@@ -2,18 +2,17 @@
 
 import pytest
 
+from sbc.driver.callers import Caller, identify
+from sbc.driver.in_force import InForce
 from sbc.driver.placing import (
-    Caller,
-    InForce,
-    Refusal,
     candidates_for,
     flows_to,
-    identify,
     is_loop,
     loop_mark,
     places_of,
     upstream_for,
 )
+from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.location import Destination, Located
 from sbc.routing.model import Place
@@ -216,7 +215,7 @@ def _dial(form: str, uri: str, number: str):
 class TestNumbers:
     def test_a_number_is_routed_as_e164_and_told_as_the_trunk_wants_it(self):
         why, found = _dial("international", "keep", "sip:03012345678@x")
-        assert why.endswith(", called 03012345678 -> +493012345678 (e164 DE)")
+        assert ", called 03012345678 -> +493012345678 (e164 DE)" in why
         assert found[0].request_uri == "sip:493012345678@192.0.2.30"
         assert found[0].note == (
             "peer 'carrier' is told +493012345678 -> 493012345678 (international DE)"
@@ -243,3 +242,37 @@ class TestNumbers:
         refused = _dial("e164", "keep", "sip:1001@x")
         assert isinstance(refused, Refusal)
         assert refused.text.endswith("1001 has no reachable registration on network 'outside'")
+
+
+DIDS = TEXT.replace(
+    "routes:\n",
+    """dids:
+  main:
+    numbers:
+      "+4930600": {peer: [pbx, phones], user: "1001", failover: "+4930601"}
+      "+4930601": {user: "0"}
+routes:
+  - {name: numbers, from: outside, dids: main, to: pbx}
+""",
+)
+
+
+class TestDids:
+    force = in_force(a_configuration(DIDS), KNOWN)
+
+    def test_a_number_of_the_table_goes_where_its_row_says_then_to_its_failover(self):
+        why, found = ask("sip:+4930600@203.0.113.10", PHONE_FLOW, self.force)
+        assert why.startswith("route 'numbers' (")
+        assert ", DID main +4930600 (" in why
+        assert ", failover +4930601 (" in why
+        assert [one.request_uri.partition("@")[0] for one in found] == [
+            "sip:1001",
+            "sip:1001",
+            "sip:0",
+            "sip:0",
+        ]
+
+    def test_any_other_number_goes_by_the_next_route(self):
+        why, found = ask("sip:+4930602@203.0.113.10", PHONE_FLOW, self.force)
+        assert why.startswith("route 'in' (")
+        assert found[0].request_uri.startswith("sip:+4930602@")

@@ -4,7 +4,9 @@ from collections import Counter
 
 import pytest
 
-from sbc.driver.placing import InForce, candidates_for, hops_of, identify
+from sbc.driver.callers import identify
+from sbc.driver.in_force import InForce
+from sbc.driver.placing import candidates_for, hops_of
 from sbc.driver.present import IDLE, Present
 from sbc.driver.sharing import flows_in_order
 from sbc.registrar.registrar import Registrar

@@ -16,7 +16,7 @@ from media.events import (
 from media.types import Component, Endpoint, LatchRank, Refusal, SideName
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.driver import door
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.registrar.commands import Command
 from sbc.routing.model import Keepalive, Settings
 from tests.kit.registrar import a_network

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.snapshot import from_data, to_data
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.policy.model import Conditions, PolicySet, Rule
 from sbc.routing.model import (

@@ -21,7 +21,7 @@ from media.types import (
 )
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.routing.location import Located, Locations, default_transport, destinations
 from sbc.routing.model import DEFAULT_PORTS, Place, Settings

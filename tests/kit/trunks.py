@@ -90,7 +90,7 @@ class Office:
 
     @property
     def carrier(self) -> Registration:
-        registration = self.trunks.of_peer("carrier")
+        registration = self.trunks.registrations.of_peer("carrier")
         assert registration is not None
         return registration
 

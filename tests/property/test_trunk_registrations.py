@@ -138,14 +138,14 @@ class Registering(RuleBasedStateMachine):
 
     @invariant()
     def calls_have_a_way_exactly_while_registered(self) -> None:
-        for one in self.office.trunks:
+        for one in self.office.trunks.registrations:
             registered = one.state in (State.REGISTERED, State.REFRESHING)
             assert (one.home is not None) == registered
 
     @invariant()
     def something_always_comes_next(self) -> None:
         """What neither waits for an answer nor for a moment would stand still for ever."""
-        for one in self.office.trunks:
+        for one in self.office.trunks.registrations:
             assert one.due is not None or one.ref in self.under_way
 
 

@@ -452,7 +452,7 @@ class TestConfiguration:
         assert sent.request.headers.first("contact").endswith(";expires=0")
         assert office.carrier.home is None
         office.reply(sent, 200)
-        assert len(office.trunks) == 0
+        assert len(office.trunks.registrations) == 0
         assert office.trunks.next_timeout() is None
 
     def test_a_withdrawal_answers_challenges_too(self):
@@ -470,7 +470,7 @@ class TestConfiguration:
         ref = office.last.ref
         office.wait(2)
         assert office.abandoned == [ref]
-        assert len(office.trunks) == 0
+        assert len(office.trunks.registrations) == 0
 
     def test_a_register_under_way_is_waited_for_and_then_withdrawn(self):
         office = Office()
@@ -480,7 +480,7 @@ class TestConfiguration:
         office.reply(sent, 200)
         assert office.last.request.headers.first("expires") == "0"
         office.reply(office.last, 200)
-        assert len(office.trunks) == 0
+        assert len(office.trunks.registrations) == 0
 
     def test_calls_have_no_way_as_soon_as_it_leaves(self):
         office = Office()
@@ -532,13 +532,13 @@ class TestConfiguration:
         office.take(office.trunks.leave(office.now))
         assert [one.request.headers.first("expires") for one in office.sent] == ["0"] * 3
         office.wait(2)
-        assert len(office.trunks) == 0
+        assert len(office.trunks.registrations) == 0
 
     def test_who_waits_is_gone_at_once(self):
         office = Office()
         office.reply(office.until_sent(), 404)
         office.configure({})
-        assert (office.sent, len(office.trunks)) == ([], 0)
+        assert (office.sent, len(office.trunks.registrations)) == ([], 0)
 
 
 class TestNames:
@@ -584,7 +584,7 @@ class TestCallers:
 
     def test_whoever_comes_from_the_registered_flow_is_that_trunk(self):
         office = Office()
-        ask = office.trunks.homes.peer_of
+        ask = office.trunks.registrations.peer_of
         assert ask(self.request("sip:x@y"), FIRST) is None
         office.register()
         assert ask(self.request("sip:x@y"), FIRST) == "carrier"
@@ -594,7 +594,7 @@ class TestCallers:
     def test_our_contact_is_called_from_any_port_of_that_machine_only(self):
         office = Office()
         office.register()
-        ask = office.trunks.homes.peer_of
+        ask = office.trunks.registrations.peer_of
         other_port = FIRST._replace(remote=("192.0.2.1", 9999))
         assert ask(self.request("sip:4930123@203.0.113.10"), other_port) == "carrier"
         assert ask(self.request("sip:x@203.0.113.10"), other_port) is None
@@ -604,7 +604,7 @@ class TestCallers:
         office = Office({"a": a_line("1"), "b": a_line("2")}, chance=None)
         for _ in range(2):
             office.reply(office.until_sent(), 200)
-        ask = office.trunks.homes.peer_of
+        ask = office.trunks.registrations.peer_of
         assert ask(self.request("sip:1@x"), FIRST) == "a"
         assert ask(self.request("sip:2@x"), FIRST) == "b"
         assert ask(self.request("sip:3@x"), FIRST) is None
@@ -613,7 +613,7 @@ class TestCallers:
         office = Office()
         office.register()
         office.fail(office.until_sent())
-        assert office.trunks.homes.peer_of(self.request("sip:x@y"), FIRST) is None
+        assert office.trunks.registrations.peer_of(self.request("sip:x@y"), FIRST) is None
 
 
 class TestStrays:
