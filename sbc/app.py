@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
+from sbc.management.bindings import BindingRecords, read_kept
 from sbc.management.control import (
     AlreadyRunning,
     Arguments,
@@ -38,8 +39,9 @@ from sbc.resolver.dns import Dns
 from sbc.resolver.locator import Locator
 from sbc.routing.location import Destination, Locations, Reach, destinations, place_text
 from sbc.sip.flow import Flow
-from sbc.state.file import StoreInUse, StoreUnusable
-from sbc.state.places import CDR_FILE
+from sbc.state.bindings import BindingStore
+from sbc.state.database import StoreInUse, StoreUnusable
+from sbc.state.places import BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.transports import Transports
@@ -63,12 +65,21 @@ class App:
             configuration.state_dir / CDR_FILE,
             on_trouble=lambda why: log.error("call records", trouble=why or "over"),
         )
+        self.bindings = BindingStore(
+            configuration.state_dir / BINDINGS_FILE,
+            os.urandom(32),
+            on_trouble=lambda why: log.error("registrations", trouble=why or "over"),
+        )
+        self._binding_records = BindingRecords(
+            self.bindings.put, self.bindings.forget, clock=trio.current_time, wall=time.time
+        )
         wire = _Wire()
         self.switchboard = Switchboard(
             in_force(configuration, {}),
             wire=wire,
             relay=relay,
             records=CallRecords(self.store.put),
+            bindings=self._binding_records,
             log=log,
             ids=SystemEntropy(),
             wall=time.time,
@@ -88,8 +99,9 @@ class App:
         )
         wire.transports = self.transports
         self._dns = Dns(configuration.dns)
+        answers = Answers(self._dns.ask)
         self._locator = Locator(
-            Answers(self._dns.ask).ask,
+            answers.ask,
             on_change=self._located,
             on_trouble=lambda destination, why: log.warning(
                 "name lookup", name=str(destination), trouble=why or "over"
@@ -105,7 +117,9 @@ class App:
             relay,
             self.transports,
             self.store,
+            self.bindings,
             self._locator,
+            answers.statistics,
             log,
             time.time,
         )
@@ -120,7 +134,7 @@ class App:
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
-                "flush": lambda _: self.store.flush(),
+                "flush": lambda _: self._flush(),
             },
             log=log,
         )
@@ -130,12 +144,14 @@ class App:
 
         Raises:
             ListenFailed: a listener cannot be bound.
-            StoreInUse, StoreUnusable: the call records cannot be kept.
+            StoreInUse, StoreUnusable: the call records or the registrations cannot be kept.
             AlreadyRunning, ControlUnusable: the control socket cannot be had.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.bindings.run(task_status=task_status))
+            self._take_over_bindings()
             await nursery.start(self._relay.run)
             self.transports.open()
             for warning in self.transports.warnings:
@@ -182,6 +198,10 @@ class App:
             )
         return found
 
+    async def _flush(self) -> None:
+        await self.store.flush()
+        await self.bindings.flush()
+
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
         drain_s = 0.0
@@ -189,6 +209,21 @@ class App:
             drain_s = math.inf if timeout is None else _seconds(timeout)
         self.stopping.stop(drain_s)
         return {"calls": len(self.switchboard.calls)}
+
+    def _take_over_bindings(self) -> None:
+        """Have the phones of the process before this one, so that they can be called at once."""
+        self.switchboard.registrar.use_secret(self.bindings.secret)
+        now, origin = trio.current_time(), self._binding_records.epoch
+
+        def restore(data: Mapping[str, object]) -> None:
+            self.switchboard.restore([data], now, origin)
+
+        unread = list(read_kept(self.bindings.take_found(), restore))
+        if unread:
+            self.log.warning("registrations", unreadable=len(unread), first=unread[0])
+        taken = len(self.switchboard.registrar.bindings)
+        if taken:
+            self.log.info("registrations", taken_over=taken)
 
     def _tell_ready(self) -> None:
         listeners = [

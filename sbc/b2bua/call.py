@@ -59,12 +59,12 @@ class Candidate:
     their_host: str
     rules: MediaRules
     trusted: bool
+    routes: tuple[str, ...] = ()
+    """Route of the INVITE, the nearest hop first (RFC 3327 §5.2, RFC 3608 §6)."""
     note: str = ""
     """What was done to the called number for it; empty for nothing."""
     contact_user: str = "sbc"
     """User part of our Contact toward it."""
-    service_route: tuple[str, ...] = ()
-    """Route values of the first request (RFC 3608 §5)."""
     failover: Failover = DEFAULT_FAILOVER
     """When the next candidate is tried in place of this one."""
 

@@ -221,8 +221,6 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     ref = branch(call)
     headers = Headers()
     headers.append("Via", via(leg, ref))
-    for value in candidate.service_route:
-        headers.append("Route", value)
     headers.append("Max-Forwards", str(call.max_forwards))
     way = passage(call, call.a, leg)
     for name, shown in (
@@ -234,6 +232,8 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
             call.note("decision", shown.why, B)
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
+    for route in candidate.routes:
+        headers.append("Route", route)
     request = Request("INVITE", candidate.request_uri, headers)
     dress(call, leg, request, invite, sdp)
     call.setup = Exchange(

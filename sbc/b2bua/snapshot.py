@@ -63,11 +63,11 @@ class CandidateData(TypedDict):
     their_host: str
     rules: RulesData
     trusted: bool
+    routes: list[str]
     note: str
     failover: tuple[list[int], float, float]
     """Codes, seconds until a try counts as silent, seconds of all tries."""
     contact_user: str
-    service_route: list[str]
 
 
 class EndingData(TypedDict):
@@ -221,10 +221,10 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "their_host": candidate.their_host,
         "rules": rules_to_data(candidate.rules),
         "trusted": candidate.trusted,
+        "routes": list(candidate.routes),
         "note": candidate.note,
         "failover": (sorted(failover.codes), failover.timeout_s, failover.budget_s),
         "contact_user": candidate.contact_user,
-        "service_route": list(candidate.service_route),
     }
 
 
@@ -238,10 +238,10 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         their_host=data["their_host"],
         rules=rules_from_data(data["rules"]),
         trusted=data["trusted"],
+        routes=tuple(data["routes"]),
         note=data["note"],
         failover=Failover(frozenset(codes), timeout_s, budget_s),
         contact_user=data["contact_user"],
-        service_route=tuple(data["service_route"]),
     )
 
 

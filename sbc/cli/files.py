@@ -16,7 +16,8 @@ from sbc.cli.table import clock_time, draw_table, span
 from sbc.config.json_schema import configuration_schema, policy_schema
 from sbc.config.load import LoadResult, MediaEngine, load_file
 from sbc.state.cdr import CdrRecord
-from sbc.state.file import StoreUnusable, read_records
+from sbc.state.database import StoreUnusable
+from sbc.state.file import read_records
 
 
 def version(arguments: Namespace) -> int:

@@ -17,6 +17,7 @@ from sbc.config.dids import DidsSection
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
+from sbc.config.registration import RegistrationSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
@@ -211,13 +212,14 @@ class PeerSection(Section):
     address: Annotated[tuple[TargetEntry, ...], *ANY_NUMBER] = Field(
         default=(),
         description="`host[:port][;transport=tcp]`, or several in order of preference, each as a "
-        "text or a mapping. Not for `endpoints`.",
+        "text or a mapping. Of a name without port SRV records say the servers and their ports, "
+        "and without transport NAPTR records say that too (RFC 3263). Not for `endpoints`.",
         examples=["192.0.2.10:5060"],
     )
     sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
         default=(),
         description="Addresses or prefixes that requests of this peer come from; without it the "
-        "addresses of `address`. Not for `endpoints`.",
+        "addresses that `address` leads to. Not for `endpoints`.",
         examples=["192.0.2.0/28"],
     )
     domain: DomainText | None = Field(
@@ -237,6 +239,10 @@ class PeerSection(Section):
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
+    )
+    registration: RegistrationSection = Field(
+        default=RegistrationSection(),
+        description="How its phones register. Only for `endpoints`.",
     )
     numbers: NumbersSection = Field(
         default=NumbersSection(), description="In which form it sends and wants numbers."
@@ -406,9 +412,10 @@ class SbcFile(Section):
     dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records and the control socket, relative to this file. It "
-        "is made if it is missing; the user that runs the SBC must be able to write there. Records "
-        "are kept for 365 days and up to 1 000 000 calls, the oldest go first.",
+        description="Directory for call records, registrations (which survive a restart) and the "
+        "control socket, relative to this file. It is made if it is missing; the user that runs "
+        "the SBC must be able to write there. Records are kept for 365 days and up to 1 000 000 "
+        "calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(

@@ -7,6 +7,7 @@ from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
 from sbc.config.numbers import build_numbers
+from sbc.config.registration import build_registration
 from sbc.config.tls import TlsBuilder
 from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
@@ -121,6 +122,13 @@ class _PeerBuilder:
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
                 max_kbps=section.limits.max_kbps,
+            ),
+            registration=build_registration(
+                self._document,
+                (*path, "registration"),
+                section.registration,
+                kind=section.kind,
+                challenged=realm is not None,
             ),
             account=account,
             realm=realm,

@@ -8,6 +8,7 @@ Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 from dataclasses import replace
 from hashlib import blake2s
 from typing import Final
+from urllib.parse import unquote
 
 from sbc.b2bua.call import Candidate
 from sbc.driver.callers import Caller
@@ -81,7 +82,8 @@ def candidates_for(
         if called is not None:
             if not called.reachable:
                 return unreachable(called)
-            return f"binding of {called.aor}", [_to_binding(force, called)]
+            flows = [one for one in registrar.flows_of(uri.user) if one.reachable]
+            return f"binding of {called.aor}", [_to_binding(force, one) for one in flows]
     who = force.table.peer(caller.peer)
     rules = AS_WRITTEN if who is None else who.numbers
     dial = dialled(uri, rules, force.plan)
@@ -92,7 +94,7 @@ def candidates_for(
     missing: list[str] = []
     for peer, user in _steps(choice, request, dial.number, flow, present):
         places = (
-            _to_phones(force, registrar, peer, user, flow)
+            _to_phones(force, registrar, peer, uri, user, flow)
             if peer.kind == "endpoints"
             else _to_peer(force, peer, request, user, flow, present)
         )
@@ -121,15 +123,28 @@ def _steps(
     return [(peer, number) for peer in peers]
 
 
+def by_service_route(binding: Binding | None, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates, those at the caller's registrar by the way that it wants (RFC 3608).
+
+    The way is the registrar's own business: it is never shown to the phone.
+    """
+    if binding is None or not binding.service_route:
+        return candidates
+    way = binding.service_route
+    return [
+        replace(one, routes=way) if one.peer == binding.registrar else one for one in candidates
+    ]
+
+
 def unreachable(called: Binding) -> Refusal:
     """Why a phone that registered is not called."""
     return Refusal(480, UNREACHABLE, f"the phone of {called.aor} does not answer keep-alives")
 
 
-def upstream_for(
+def upstreams_for(
     force: InForce, caller: Caller, request: Request, flow: Flow
-) -> Upstream | Refusal:
-    """The registrar that a REGISTER goes to.
+) -> list[Upstream] | Refusal:
+    """The registrars that a REGISTER goes to, the next one where the one before is silent.
 
     Raises:
         ParseError: To is malformed (400).
@@ -140,18 +155,25 @@ def upstream_for(
     )
     if choice.route is None:
         return Refusal(404, "no registrations are taken for this address", choice.why)
-    missing: list[str] = []
-    for peer in choice.peers:
-        for target in peer.targets:
-            for target_flow in flows_to(force, peer, target):
-                host = peer.domain or target_flow.remote[0]
-                port = target_flow.remote[1]
-                if peer.domain or port == DEFAULT_PORTS[target_flow.transport]:
-                    return Upstream(peer.name, target_flow, host, None)
-                return Upstream(peer.name, target_flow, host, port)
-        missing.append(_why_unreachable(force, peer, user_of(to)))
-    said = "the registrar cannot be reached now"
-    return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
+    found = [
+        _upstream(peer, target_flow)
+        for peer in choice.peers
+        for target in peer.targets
+        for target_flow in flows_to(force, peer, target)
+    ]
+    if found:
+        return found
+    missing = "; ".join(_why_unreachable(force, peer, user_of(to)) for peer in choice.peers)
+    return Refusal(503, "the registrar cannot be reached now", f"{choice.why}: {missing}")
+
+
+def _upstream(peer: Peer, flow: Flow) -> Upstream:
+    """A registrar over one flow: its domain, or the address if it has none."""
+    host, port = flow.remote
+    usual = port == DEFAULT_PORTS[flow.transport]
+    if peer.domain or usual:
+        return Upstream(peer.name, flow, peer.domain or host, None)
+    return Upstream(peer.name, flow, host, port)
 
 
 def hops_of(force: InForce) -> dict[Hop, Peer]:
@@ -194,10 +216,13 @@ def places_of(force: InForce, peer: Peer, target: Target) -> tuple[Place, ...]:
 
 def located(force: InForce, peer: Peer, target: Target) -> Located:
     """What is known now of where a target of a peer is; nobody waits for more."""
-    place = numeric_place(target, reach_of(force.networks[peer.network]))
-    if place is not None:
-        return Located((place,))
-    return force.locations.get(Destination(peer.network, target), UNKNOWN)
+    destination = Destination(peer.network, target)
+    known = force.located.get(destination)
+    if known is None:
+        place = numeric_place(target, reach_of(force.networks[peer.network]))
+        known = Located((place,)) if place else force.locations.get(destination, UNKNOWN)
+        force.located[destination] = known
+    return known
 
 
 def loop_mark(request: Request, flow: Flow) -> str:
@@ -257,7 +282,7 @@ def _by_registration(
         return []
     route = registration.grant.service_route if registration.grant is not None else ()
     candidate = _candidate(force, peer, uri, told, registration.home)
-    return [replace(candidate, contact_user=registering.contact, service_route=route)]
+    return [replace(candidate, contact_user=registering.contact, routes=route)]
 
 
 def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
@@ -268,18 +293,35 @@ def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -
     phone = form in ("phone", "tel") or (form == "keep" and is_phone(uri))
     person = f"{user}@" if user else ""
     suffix = ";user=phone" if phone and user else ""
-    return f"sip:{person}{where}{suffix}{transport_param(flow.transport)}"
+    return f"sip:{person}{where}{suffix}{transport_param(flow.transport)}{_gruu_param(uri)}"
+
+
+def _gruu_param(uri: Uri) -> str:
+    """The `gr` of a GRUU: one phone of a user, or a name that only its registrar can tell."""
+    if not uri.has_param("gr"):
+        return ""
+    value = uri.param("gr")
+    return ";gr" if value is None else f";gr={value}"
 
 
 def _to_phones(
-    force: InForce, registrar: Registrar, peer: Peer, number: str, flow: Flow
+    force: InForce, registrar: Registrar, peer: Peer, uri: Uri, number: str, flow: Flow
 ) -> list[Candidate]:
     """The phones of the called user, newest registration first; never the phone that calls."""
+    wanted = _instance_of(uri)
     return [
         _to_binding(force, binding)
         for binding in registrar.by_user(number, peer.network)
-        if binding.flow != flow and force.table.endpoints(peer.network, binding.host) is peer
+        if binding.flow != flow
+        and force.table.endpoints(peer.network, binding.host) is peer
+        and wanted in (None, binding.instance)
     ]
+
+
+def _instance_of(uri: Uri) -> str | None:
+    """The one phone of a user that a GRUU means; None for all of them (RFC 5627 §3.2)."""
+    instance = uri.param("gr")
+    return unquote(instance) if instance else None
 
 
 def _to_binding(force: InForce, binding: Binding) -> Candidate:
@@ -293,6 +335,7 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
         their_host=binding.host,
         rules=peer.media if peer is not None else _ANY_MEDIA,
         trusted=network.trusted if peer is None else peer.is_trusted(network),
+        routes=binding.path,
     )
 
 

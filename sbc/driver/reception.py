@@ -15,7 +15,7 @@ from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
-from sbc.driver.edges import Log, told_of
+from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
@@ -27,8 +27,9 @@ from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
-from sbc.registrar.commands import BindingChanged, News
+from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
 from sbc.registrar.registrar import Registrar
+from sbc.registrar.relaying import Upstream
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
@@ -47,6 +48,9 @@ _SCHEMES = {
     "REGISTER": frozenset({"sip", "sips"}),
 }
 """The methods served outside calls, and the Request-URIs that each is served for."""
+
+REGISTRATION_OPTIONS = frozenset({"path", "outbound", "gruu"})
+"""What a REGISTER may require (RFC 3327, RFC 5626, RFC 5627)."""
 
 _IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
 """Methods that only a dialog, or a subscription, gives a meaning."""
@@ -72,6 +76,7 @@ class Reception:
         instance: str,
         calls: Calls,
         registrar: Registrar,
+        bindings: BindingRecords,
         admission: Admission,
         caps: PeerCaps,
         health: Health,
@@ -88,6 +93,7 @@ class Reception:
         self._instance = instance
         self._calls = calls
         self._registrar = registrar
+        self._bindings = bindings
         self._admission = admission
         self._caps = caps
         self._health = health
@@ -150,6 +156,14 @@ class Reception:
         """Take note of what the registrar did."""
         if isinstance(news, BindingChanged):
             self._binding_changed(news)
+        elif isinstance(news, AnsweredInNeed):
+            self._log(
+                "warning",
+                "registrar silent",
+                registrar=news.registrar,
+                aor=news.binding.aor,
+                why="the phone was answered from what the registrar granted before",
+            )
         else:
             self._note_refusal(news.request, news.flow, news.refusal)
 
@@ -166,15 +180,16 @@ class Reception:
     def _binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
+        self._bindings.binding_changed(change)
         network, host = binding.flow.network, binding.flow.remote[0]
         if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(network, host)
-        elif change.what not in ("reachable", "unreachable"):
+        elif change.what in GONE:
             previous = binding.flow
         if previous is not None and not self._registrar.has_source(previous):
             self._admission.withdraw(previous.network, previous.remote[0])
         self._log(
-            "debug" if change.what == "refreshed" else "info",
+            "debug" if change.what in ("refreshed", "restored") else "info",
             f"phone {change.what}",
             aor=binding.aor,
             source=binding.flow.remote,
@@ -208,6 +223,8 @@ class Reception:
             self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
             return True
         unmet = [] if method == "INVITE" else unsupported_requirements(request)
+        if method == "REGISTER":
+            unmet = [option for option in unmet if option.lower() not in REGISTRATION_OPTIONS]
         if unmet:
             options = ", ".join(unmet)
             said = f"{options} is required, but not supported here"
@@ -232,12 +249,14 @@ class Reception:
             refusal = Refusal(482, "this REGISTER passed here before")
             self.refuse(key, request, flow, refusal, now)
             return
-        upstream = placing.upstream_for(self._force, caller, request, flow)
-        if isinstance(upstream, Refusal):
-            self.refuse(key, request, flow, upstream, now)
+        upstreams: list[Upstream] | Refusal = []
+        if not self._registrar.decides(caller.peer):
+            upstreams = placing.upstreams_for(self._force, caller, request, flow)
+        if isinstance(upstreams, Refusal):
+            self.refuse(key, request, flow, upstreams, now)
             return
         commands = self._registrar.register(
-            key, request, flow, upstream, endpoints=caller.peer, ref=self._agents.branch(), now=now
+            key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
         )
         self._agents.carry_out(REGISTRAR, commands, now)
 
@@ -281,7 +300,13 @@ class Reception:
             calls_with=self._caps.calls,
             calls_at=self._calls.at,
         )
-        return placing.candidates_for(self._force, self._registrar, caller, request, flow, present)
+        placed = placing.candidates_for(
+            self._force, self._registrar, caller, request, flow, present
+        )
+        if isinstance(placed, Refusal):
+            return placed
+        route, candidates = placed
+        return route, placing.by_service_route(caller.binding, candidates)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float

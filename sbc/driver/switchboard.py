@@ -29,7 +29,7 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
-from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
@@ -67,6 +67,7 @@ class Switchboard:
         wire: Wire,
         relay: MediaRelay,
         records: Records,
+        bindings: BindingRecords,
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
@@ -118,6 +119,7 @@ class Switchboard:
             instance=self._instance,
             calls=self.calls,
             registrar=self.registrar,
+            bindings=bindings,
             admission=self.admission,
             caps=self.caps,
             health=self.hops.health,
@@ -221,13 +223,18 @@ class Switchboard:
         """Use what is known now of where the targets of peers are."""
         self._contain(partial(self._located, locations, now))
 
-    def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
+    def restore(
+        self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
+    ) -> None:
         """Take over bindings that `registrar.export` gave.
+
+        Args:
+            origin: What the spans in them count from, on this clock; `now` when None.
 
         Raises:
             ValueError: they are no such export.
         """
-        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now, origin), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""

@@ -70,7 +70,11 @@ def call_story(call: Call, now: float) -> Row:
 
 
 def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
-    """One row per registered contact, sorted by address-of-record."""
+    """One row per registered contact, of phones with several flows one per flow, by user.
+
+    ``expires_in_s`` is when we take the phone for gone, ``registrar_expires_in_s`` when its
+    registrar does: later, where a cache answers for it.
+    """
     rows: list[Row] = [
         {
             "aor": binding.aor,
@@ -79,7 +83,11 @@ def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
             "transport": binding.flow.transport,
             "source": _place(binding.flow.remote),
             "registrar": binding.registrar,
+            "mode": binding.mode,
             "expires_in_s": round(binding.expires_at - now, 1),
+            "registrar_expires_in_s": round(binding.kept_until - now, 1),
+            "flow": binding.reg_id,
+            "path": list(binding.path),
             "behind_nat": binding.nat.behind_nat,
             "nat": str(binding.nat),
             "reachable": binding.reachable,

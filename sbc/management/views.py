@@ -19,8 +19,10 @@ from sbc.management.listing import (
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
+from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
 
@@ -34,7 +36,9 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
+        bindings: BindingStore,
         locator: Locator,
+        questions: ResolverStatistics,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -42,7 +46,9 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
+        self._bindings = bindings
         self._locator = locator
+        self._questions = questions
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -91,6 +97,11 @@ class Views:
                 "registered": sum(one.home is not None for one in board.carriers.registrations),
                 "all": len(board.carriers.registrations),
             },
+            "registers": {
+                "waiting": board.registrar.pending,
+                "absorbed": board.registrar.absorbed,
+                **asdict(self._bindings.statistics),
+            },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
             "owned_transactions": board.outbox.owned,
@@ -112,6 +123,7 @@ class Views:
             "log": {"lost": self._log.lost},
             "names": {
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
+                **asdict(self._questions),
                 "troubled": {str(name): why for name, why in self._locator.troubled.items()},
             },
         }

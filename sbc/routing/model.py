@@ -17,6 +17,7 @@ from sbc.routing.hops import UNASKED, HealthRule
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.registering import Registering
+from sbc.routing.registration import RELAYED, Registration
 from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
@@ -187,6 +188,8 @@ class Peer:
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    registration: Registration = RELAYED
+    """How phones register; only for `endpoints`."""
     account: Account | None = None
     """By which we answer its challenges; None to pass them through."""
     realm: Realm | None = None

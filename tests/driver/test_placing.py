@@ -10,7 +10,7 @@ from sbc.driver.placing import (
     is_loop,
     loop_mark,
     places_of,
-    upstream_for,
+    upstreams_for,
 )
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
@@ -162,13 +162,14 @@ class TestCandidates:
 class TestUpstream:
     def upstream(self, force=FORCE, **rest: object):
         request = a_request("REGISTER", **rest)
-        return upstream_for(force, identify(force, registrar(), request, PHONE_FLOW), request,
+        return upstreams_for(force, identify(force, registrar(), request, PHONE_FLOW), request,
                             PHONE_FLOW)  # fmt: skip
 
-    def test_the_first_address_of_the_registrar(self):
-        upstream = self.upstream()
+    def test_the_addresses_of_the_registrar_in_order(self):
+        upstream, next_one = self.upstream()
         assert (upstream.peer, upstream.host, upstream.port) == ("pbx", "office.example", None)
         assert upstream.flow.remote == ("192.168.1.5", 5060)
+        assert next_one.flow.remote == ("192.168.1.6", 5060)
 
     def test_one_without_address_is_out_of_service_and_named(self):
         refused = self.upstream(BLIND)
@@ -178,7 +179,7 @@ class TestUpstream:
     def test_registrations_that_no_route_takes(self):
         request = a_request("REGISTER", to="sip:a@b")
         caller = Caller("", FORCE.settings.peers[0].media, None, None)  # type: ignore[arg-type]
-        refused = upstream_for(FORCE, caller, request, INSIDE_FLOW)
+        refused = upstreams_for(FORCE, caller, request, INSIDE_FLOW)
         assert isinstance(refused, Refusal)
         assert refused.status == 404
 

@@ -23,6 +23,7 @@ from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
 from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.registrar.commands import BindingChanged
 from sbc.routing.location import Located, Locations, default_transport, destinations
 from sbc.routing.model import DEFAULT_PORTS, Place, Settings
 from sbc.sip.flow import Flow
@@ -151,6 +152,16 @@ class FakeRecords:
         self.ended.append(call)
 
 
+class FakeBindings:
+    """What was told of bindings."""
+
+    def __init__(self) -> None:
+        self.changes: list[BindingChanged] = []
+
+    def binding_changed(self, change: BindingChanged) -> None:
+        self.changes.append(change)
+
+
 class FakeLog:
     """Every line, as (level, event, fields)."""
 
@@ -227,6 +238,7 @@ class Board:
         self.wire = FakeWire()
         self.relay = FakeRelay()
         self.records = FakeRecords()
+        self.bindings = FakeBindings()
         self.log = FakeLog()
         self.ids = CountingIds()
         self.switchboard = Switchboard(
@@ -234,6 +246,7 @@ class Board:
             wire=self.wire,
             relay=self.relay,
             records=self.records,
+            bindings=self.bindings,
             log=self.log,
             ids=self.ids,
             wall=lambda: 1.7e9,

@@ -90,7 +90,8 @@ def test_registrations_are_sorted_and_say_why_a_nat_is_believed() -> None:
     rows = registrations_listing([a_binding("200@pbx"), a_binding()], now=100.0)
     assert [row["aor"] for row in rows] == ["100@pbx", "200@pbx"]
     assert rows[0]["source"] == "[2001:db8::7]:5062"
-    assert rows[0]["expires_in_s"] == 60.0
+    assert rows[0]["expires_in_s"] == rows[0]["registrar_expires_in_s"] == 60.0
+    assert (rows[0]["mode"], rows[0]["flow"]) == ("relay", 0)
     assert rows[0]["behind_nat"] is True
     assert "Contact is not the source" in str(rows[0]["nat"])
     json.dumps(rows)
