@@ -103,7 +103,8 @@ class Outbox:
             elif isinstance(command, Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
             elif isinstance(command, Abandon):
-                self._give_up(owner, command.ref, now)
+                for key in self._abandon(owner, command.ref, now):
+                    self.forget(owner, key)
             else:
                 told(command)
 
@@ -180,16 +181,12 @@ class Outbox:
                 call.journal.note(call.now, "sip", "", side, "out", output.data)
                 self._wire.send(output.flow, output.data)
 
-    def _give_up(self, owner: str, ref: str, now: float) -> None:
-        """Abandon an agent's request, whose answer nobody is told of any more."""
-        self._abandon(owner, ref, now)
-        for key in [key for key, known in self._refs.get(owner, {}).items() if known == ref]:
-            self.forget(owner, key)
-
-    def _abandon(self, owner: str, ref: str, now: float) -> None:
-        for key, known in self._refs.get(owner, {}).items():
-            if known == ref:
-                self.transmit(self._layer.abandon(key, now))
+    def _abandon(self, owner: str, ref: str, now: float) -> list[str]:
+        """Abandon what was sent under a reference; the keys of that."""
+        keys = [key for key, known in self._refs.get(owner, {}).items() if known == ref]
+        for key in keys:
+            self.transmit(self._layer.abandon(key, now))
+        return keys
 
     def _apply_media(self, call: Call, plan: MediaPlan | None) -> str | None:
         """Apply a plan; the relay's reason when it refused."""

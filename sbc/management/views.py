@@ -68,14 +68,14 @@ class Views:
         """Every binding."""
         return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
 
-    def peers(self) -> list[Row]:
-        """Every place that a target of a peer stands for."""
-        return peers_listing(self._switchboard, trio.current_time())
-
     def trunks(self) -> list[Row]:
         """Every registration of ours with a trunk."""
         registrations = self._switchboard.carriers.registrations
         return trunks_listing(registrations, trio.current_time())
+
+    def peers(self) -> list[Row]:
+        """Every place that a target of a peer stands for."""
+        return peers_listing(self._switchboard, trio.current_time())
 
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.

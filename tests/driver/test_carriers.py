@@ -233,7 +233,8 @@ class TestFlows:
         board = a_board({})
         board.switchboard.begin(board.now)
         assert SECOND.remote not in registers(board.wait(1))
-        board.switchboard.located(locations(board.switchboard.force.settings, KNOWN), board.now)
+        known = locations(board.switchboard.force.settings, KNOWN)
+        board.switchboard.located(known, board.now)
         assert SECOND.remote in registers(board.wait(0))
 
 
