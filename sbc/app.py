@@ -99,8 +99,9 @@ class App:
         )
         wire.transports = self.transports
         self._dns = Dns(configuration.dns)
+        answers = Answers(self._dns.ask)
         self._locator = Locator(
-            Answers(self._dns.ask).ask,
+            answers.ask,
             on_change=self._located,
             on_trouble=lambda destination, why: log.warning(
                 "name lookup", name=str(destination), trouble=why or "over"
@@ -118,6 +119,7 @@ class App:
             self.store,
             self.bindings,
             self._locator,
+            answers.statistics,
             log,
             time.time,
         )

@@ -212,13 +212,14 @@ class PeerSection(Section):
     address: Annotated[tuple[TargetEntry, ...], *ANY_NUMBER] = Field(
         default=(),
         description="`host[:port][;transport=tcp]`, or several in order of preference, each as a "
-        "text or a mapping. Not for `endpoints`.",
+        "text or a mapping. Of a name without port SRV records say the servers and their ports, "
+        "and without transport NAPTR records say that too (RFC 3263). Not for `endpoints`.",
         examples=["192.0.2.10:5060"],
     )
     sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
         default=(),
         description="Addresses or prefixes that requests of this peer come from; without it the "
-        "addresses of `address`. Not for `endpoints`.",
+        "addresses that `address` leads to. Not for `endpoints`.",
         examples=["192.0.2.0/28"],
     )
     domain: DomainText | None = Field(

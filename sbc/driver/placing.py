@@ -216,10 +216,13 @@ def places_of(force: InForce, peer: Peer, target: Target) -> tuple[Place, ...]:
 
 def located(force: InForce, peer: Peer, target: Target) -> Located:
     """What is known now of where a target of a peer is; nobody waits for more."""
-    place = numeric_place(target, reach_of(force.networks[peer.network]))
-    if place is not None:
-        return Located((place,))
-    return force.locations.get(Destination(peer.network, target), UNKNOWN)
+    destination = Destination(peer.network, target)
+    known = force.located.get(destination)
+    if known is None:
+        place = numeric_place(target, reach_of(force.networks[peer.network]))
+        known = Located((place,)) if place else force.locations.get(destination, UNKNOWN)
+        force.located[destination] = known
+    return known
 
 
 def loop_mark(request: Request, flow: Flow) -> str:
