@@ -124,7 +124,12 @@ class Calls:
     def flow_asked(self, name: str, ref: str) -> Flow | None:
         """The flow that our request of that branch left by, if the call still lives."""
         call = self._live.get(name)
-        return None if call is None else call.leg(call.side_asked(ref)).flow
+        if call is None:
+            return None
+        for one in call.passed_over:
+            if one.invite.ref == ref:
+                return one.leg.flow
+        return call.leg(call.side_asked(ref)).flow
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""
