@@ -36,6 +36,7 @@ from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.management.stopping import Stopping
+from sbc.management.trunks import registering
 from sbc.management.views import Views
 from sbc.resolver.cache import Answers
 from sbc.resolver.dns import Dns
@@ -148,7 +149,7 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
-                "register": self._register,
+                "register": registering(self.switchboard, self.loop.changed),
                 "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
@@ -221,15 +222,6 @@ class App:
     async def _flush(self) -> None:
         await self.store.flush()
         await self.bindings.flush()
-
-    def _register(self, arguments: Arguments) -> object:
-        name = text_argument(arguments, "trunk")
-        if not self.switchboard.carriers.hurry(name, trio.current_time()):
-            raise CommandRefused(
-                f"no registration waits with trunk {name!r}; `sbc trunks` lists them all"
-            )
-        self.loop.changed()
-        return self._views.trunks()
 
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
