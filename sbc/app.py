@@ -6,8 +6,9 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -18,9 +19,10 @@ from sbc.config.load import Configuration, load_file
 from sbc.config.reload import diff, reload_file
 from sbc.config.renewal import certificates_of, files_of, renewed
 from sbc.driver.entropy import SystemEntropy
+from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
-from sbc.driver.placing import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.management.bindings import BindingRecords, read_kept
 from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
     AlreadyRunning,
@@ -35,14 +37,21 @@ from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.management.stopping import Stopping
 from sbc.management.views import Views
-from sbc.resolver.addresses import Addresses, PeerAddresses
+from sbc.resolver.cache import Answers
+from sbc.resolver.dns import Dns
+from sbc.resolver.locator import Locator
+from sbc.routing.location import Destination, Locations, Reach, destinations, place_text
 from sbc.sip.flow import Flow
-from sbc.state.file import StoreInUse, StoreUnusable
-from sbc.state.places import CDR_FILE
+from sbc.state.bindings import BindingStore
+from sbc.state.database import StoreInUse, StoreUnusable
+from sbc.state.places import BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
+
+_FIRST_ANSWERS_S = 1.0
+"""How long a start waits for names to be located; then they are unknown until they are."""
 
 FAILED = 1
 """The exit status of a process that could not start, or could not go on."""
@@ -60,16 +69,26 @@ class App:
             configuration.state_dir / CDR_FILE,
             on_trouble=lambda why: log.error("call records", trouble=why or "over"),
         )
+        self.bindings = BindingStore(
+            configuration.state_dir / BINDINGS_FILE,
+            os.urandom(32),
+            on_trouble=lambda why: log.error("registrations", trouble=why or "over"),
+        )
+        self._binding_records = BindingRecords(
+            self.bindings.put, self.bindings.forget, clock=trio.current_time, wall=time.time
+        )
         wire = _Wire()
         self.switchboard = Switchboard(
             in_force(configuration, {}),
             wire=wire,
             relay=relay,
             records=CallRecords(self.store.put),
+            bindings=self._binding_records,
             log=log,
             ids=SystemEntropy(),
             wall=time.time,
             message_limits=configuration.message_limits,
+            now=trio.current_time(),
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
@@ -85,13 +104,16 @@ class App:
             message_limits=configuration.message_limits,
         )
         wire.transports = self.transports
-        self._addresses = PeerAddresses(
-            hosts_of(configuration),
-            on_change=self._resolved,
-            on_trouble=lambda name, why: log.warning(
-                "name lookup", name=name, trouble=why or "over"
+        self._dns = Dns(configuration.dns)
+        self._locator = Locator(
+            Answers(self._dns.ask).ask,
+            on_change=self._located,
+            on_trouble=lambda destination, why: log.warning(
+                "name lookup", name=str(destination), trouble=why or "over"
             ),
+            time_of_day=_time_of_day,
         )
+        self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration,
             read=_read_again,
@@ -111,7 +133,8 @@ class App:
             relay,
             self.transports,
             self.store,
-            self._addresses,
+            self.bindings,
+            self._locator,
             self._watch,
             log,
             time.time,
@@ -122,10 +145,12 @@ class App:
                 "calls": lambda _: self._views.calls(),
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
+                "trunks": lambda _: self._views.trunks(),
+                "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
                 "stop": self._stop,
-                "flush": lambda _: self.store.flush(),
+                "flush": lambda _: self._flush(),
             },
             log=log,
         )
@@ -135,23 +160,30 @@ class App:
 
         Raises:
             ListenFailed: a listener cannot be bound.
-            StoreInUse, StoreUnusable: the call records cannot be kept.
+            StoreInUse, StoreUnusable: the call records or the registrations cannot be kept.
             AlreadyRunning, ControlUnusable: the control socket cannot be had.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.bindings.run(task_status=task_status))
+            self._take_over_bindings()
             await nursery.start(self._relay.run)
             self.transports.open()
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
-            nursery.start_soon(self._addresses.run)
             nursery.start_soon(self._watch.run)
+            nursery.start_soon(self._locator.run)
+            # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
+            with trio.move_on_after(_FIRST_ANSWERS_S):
+                await self._locator.settled()
             nursery.start_soon(self.loop.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
             self._tell_ready()
+            self.switchboard.begin(trio.current_time())
+            self.loop.changed()
             task_status.started()
             await self.stopping.run()
             nursery.cancel_scope.cancel()
@@ -183,6 +215,10 @@ class App:
             )
         return found
 
+    async def _flush(self) -> None:
+        await self.store.flush()
+        await self.bindings.flush()
+
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
         drain_s = 0.0
@@ -190,6 +226,21 @@ class App:
             drain_s = math.inf if timeout is None else _seconds(timeout)
         self.stopping.stop(drain_s)
         return {"calls": len(self.switchboard.calls)}
+
+    def _take_over_bindings(self) -> None:
+        """Have the phones of the process before this one, so that they can be called at once."""
+        self.switchboard.registrar.use_secret(self.bindings.secret)
+        now, origin = trio.current_time(), self._binding_records.epoch
+
+        def restore(data: Mapping[str, object]) -> None:
+            self.switchboard.restore([data], now, origin)
+
+        unread = list(read_kept(self.bindings.take_found(), restore))
+        if unread:
+            self.log.warning("registrations", unreadable=len(unread), first=unread[0])
+        taken = len(self.switchboard.registrar.bindings)
+        if taken:
+            self.log.info("registrations", taken_over=taken)
 
     def _tell_ready(self) -> None:
         listeners = [
@@ -222,15 +273,21 @@ class App:
         settings = configuration.settings
         self._contexts.replace(settings.networks, settings.peers)
         self.transports.configure(settings.networks)
-        self._addresses.watch(hosts_of(configuration))
-        force = in_force(configuration, self._addresses.known)
+        self._dns.configure(configuration.dns)
+        self._locator.watch(wanted(configuration))
+        force = in_force(configuration, self._locator.known)
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
         self.loop.changed()
 
-    def _resolved(self, name: str, addresses: Addresses) -> None:
-        self.log.info("name resolved", name=name, addresses=list(addresses))
-        self.switchboard.resolved(self._addresses.known)
+    def _located(self, locations: Locations) -> None:
+        for destination, known in locations.items():
+            before = self.switchboard.force.locations.get(destination)
+            if before is None or before.places != known.places:
+                places = [place_text(place) for place in known.places]
+                self.log.info("name resolved", name=str(destination), places=places)
+        self.switchboard.located(locations, trio.current_time())
+        self.loop.changed()
 
 
 class _Wire:
@@ -338,15 +395,19 @@ def _renew(configuration: Configuration) -> ReadAgain[Configuration]:
     return ReadAgain(new, problems, (), list(dict.fromkeys(changes)))
 
 
-def in_force(configuration: Configuration, addresses: dict[str, Addresses]) -> InForce:
+def in_force(configuration: Configuration, locations: Locations) -> InForce:
     """What the switchboard judges by under a configuration."""
-    table = configuration.routing_table().with_addresses(addresses)
-    return InForce(configuration.settings, table, configuration.policies, addresses)
+    table = configuration.routing_table().with_locations(locations)
+    return InForce(configuration.settings, table, configuration.policies, locations)
 
 
-def hosts_of(configuration: Configuration) -> list[str]:
-    """Every host that a peer's target names."""
-    return [target.host for peer in configuration.settings.peers for target in peer.targets]
+def wanted(configuration: Configuration) -> dict[Destination, Reach]:
+    """Every name that a peer's target has, and what can be reached of it."""
+    return destinations(configuration.settings.networks, configuration.settings.peers)
+
+
+def _time_of_day() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _raise_descriptor_limit(log: Log) -> None:

@@ -10,10 +10,11 @@ from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import Ending, q850_of
 from sbc.b2bua.commands import Answered
+from sbc.b2bua.credentials import branch, build_ack
 from sbc.b2bua.ending import ACK_TIMER, finish, hang_up, release_media, stop_timers
 from sbc.b2bua.events import Event, ReplyReceived
 from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, LegState
-from sbc.b2bua.messages import acknowledge, answer, branch, dress, has_sdp, learn_uuid
+from sbc.b2bua.messages import acknowledge, answer, dress, has_sdp, learn_uuid
 from sbc.b2bua.negotiate import Unacceptable
 from sbc.b2bua.refusing import final_to_caller
 from sbc.b2bua.table import State
@@ -124,7 +125,7 @@ def _end_fork(call: Call, dialog: Dialog, setup: Exchange, tag: str, response: R
         call.note("error", f"2xx of another fork cannot be acknowledged: {error.reason}", B)
         return
     call.note("decision", "another fork answered too: acknowledged and ended", B)
-    ack = fork.build_ack(setup.cseq, branch(call), call.b.sent_by)
+    ack = build_ack(call, call.b, fork, setup.cseq)
     call.forks.append(Fork(tag, ack))
     call.out.append(SendAck(call.b.flow, ack, B.value))
     ref = branch(call)

@@ -15,9 +15,11 @@ from sbc.b2bua.context import Context
 from sbc.b2bua.journal import Journal
 from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, PassedOver
 from sbc.b2bua.table import State
+from sbc.routing.failover import DEFAULT_FAILOVER, Failover
+from sbc.routing.hops import Hop, hop_of
 from sbc.routing.model import MediaRules
 from sbc.sip.flow import Flow
-from sbc.sip.message import Request
+from sbc.sip.message import Request, Response
 
 A = SideName.A
 B = SideName.B
@@ -28,6 +30,8 @@ class Timer(Enum):
 
     RING = "no sign of ringing"
     """100 came, or nothing, but no provisional response that rings."""
+    TRY = "no response"
+    """Nothing at all came back from the candidate being tried."""
     NO_ANSWER = "no answer"
     MAX_DURATION = "longest allowed duration reached"
     CANCEL = "no final response to the cancelled INVITE"
@@ -55,6 +59,19 @@ class Candidate:
     their_host: str
     rules: MediaRules
     trusted: bool
+    routes: tuple[str, ...] = ()
+    """Route of the INVITE, the nearest hop first (RFC 3327 §5.2, RFC 3608 §6)."""
+    note: str = ""
+    """What was done to the called number for it; empty for nothing."""
+    contact_user: str = "sbc"
+    """User part of our Contact toward it."""
+    failover: Failover = DEFAULT_FAILOVER
+    """When the next candidate is tried in place of this one."""
+
+    @property
+    def hop(self) -> Hop:
+        """Where it is, as health and live calls are kept by."""
+        return hop_of(self.peer, self.flow)
 
 
 @dataclass(slots=True)
@@ -134,6 +151,8 @@ class Call:
     forks: list[Fork] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
     """Candidates that did not ring in time, each until the call ends."""
+    refused: Response | None = None
+    """The best final response of the candidates that failed (RFC 3261 §16.7 step 6)."""
     timers: dict[Timer, float] = field(default_factory=dict)
     lines: list[MediaLine] = field(default_factory=list)
     plan: MediaPlan | None = None

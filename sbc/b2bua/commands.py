@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from media.plan import MediaPlan
+from sbc.routing.hops import Hop
 from sbc.sip.user import Abandon, Respond, SendAck, SendRequest
 
 
@@ -27,4 +28,18 @@ class ReleasePorts(NamedTuple):
     """Network and even port."""
 
 
-Command = Respond | SendRequest | SendAck | Abandon | ApplyMedia | Answered | Ended | ReleasePorts
+class HopSeen(NamedTuple):
+    """The INVITE to a candidate told something of the hop itself, whatever becomes of the call."""
+
+    hop: Hop
+    evidence: str
+    """The response or failure that told it, for people."""
+    alive: bool
+    retry_after_s: int = 0
+    """How long it wants to be left alone (RFC 3261 §20.33)."""
+
+
+News = Answered | Ended | HopSeen
+"""What is nobody's to execute but everybody's to know."""
+
+Command = Respond | SendRequest | SendAck | Abandon | ApplyMedia | ReleasePorts | News

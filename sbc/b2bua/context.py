@@ -1,10 +1,12 @@
 """What a call is handed: configuration in force, entropy and ports. Never part of its data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
-from sbc.routing.model import Listener, Network, Settings
+from sbc.routing.model import Listener, Network, Peer, Settings
 from sbc.sip.flow import Flow
 
 
@@ -32,6 +34,9 @@ class PortSource(Protocol):
         """Put a port into quarantine, from which it returns to the pool."""
 
 
+_NO_PLAN = NoPlan()
+
+
 @dataclass(slots=True)
 class Context:
     """The surroundings of all calls that began under one configuration."""
@@ -42,6 +47,13 @@ class Context:
     ports: PortSource
     instance: str
     """Marks the branches of this process, so that a request that comes back is recognised."""
+    logins: Logins = field(default_factory=Logins)
+    """Our accounts at peers: one object for all configurations, so that a new password holds."""
+    plan: NumberPlan = _NO_PLAN
+    peers: dict[str, Peer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.peers = {peer.name: peer for peer in self.settings.peers}
 
     def listener(self, flow: Flow) -> Listener:
         """The socket of ours that a flow runs over: what Via and Contact must name."""

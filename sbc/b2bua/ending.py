@@ -8,6 +8,7 @@ from sbc.b2bua import lines
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.b2bua.commands import ApplyMedia, Ended
+from sbc.b2bua.credentials import kept
 from sbc.b2bua.events import Event, GaveUp, RequestReceived
 from sbc.b2bua.leg import Exchange, Leg, LegState, PassedOver
 from sbc.b2bua.messages import acknowledge, answer, reason_given, request_in_dialog
@@ -72,7 +73,9 @@ def hang_up(call: Call, leg: Leg, reason: str | None = None) -> None:
     if reason is not None:
         bye.headers.append("Reason", reason)
     leg.state = LegState.BYE_SENT
-    call.exchanges[ref] = Exchange(ref=ref, method="BYE", to=leg.side, cseq=leg.dialog.local_cseq)
+    call.exchanges[ref] = Exchange(
+        ref=ref, method="BYE", to=leg.side, cseq=leg.dialog.local_cseq, sent=kept(call, leg, bye)
+    )
     call.out.append(SendRequest(ref, leg.flow, bye, leg.side.value))
 
 

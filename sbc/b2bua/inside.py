@@ -9,6 +9,7 @@ Spec: RFC 3261 §12.2, §14; RFC 3311; RFC 6141; RFC 5407 (races).
 from media.errors import PortsExhausted
 from sbc.b2bua import negotiate
 from sbc.b2bua.call import A, Call, Timer
+from sbc.b2bua.credentials import kept
 from sbc.b2bua.ending import cancel, open_invites
 from sbc.b2bua.events import CancelReceived, Event, RequestReceived
 from sbc.b2bua.leg import Exchange, Leg
@@ -61,7 +62,7 @@ def relay_request(call: Call, event: Event) -> None:
     if refusal is not None:
         _refuse(call, leg, event, refusal)
         return
-    _follow(leg, event)
+    _follow(call, leg, event)
     learn_uuid(call, leg, request)
     invite = request.method == "INVITE"
     if invite:
@@ -78,7 +79,7 @@ def relay_request(call: Call, event: Event) -> None:
         request=request,
         offers=sdp is not None,
         late=invite and sdp is None,
-        sent=forwarded if invite else None,
+        sent=kept(call, other, forwarded),
     )
     call.out.append(SendRequest(ref, other.flow, forwarded, other.side.value))
 
@@ -215,7 +216,7 @@ def _forward_offer(
     return refusal, None
 
 
-def _follow(leg: Leg, event: RequestReceived) -> None:
+def _follow(call: Call, leg: Leg, event: RequestReceived) -> None:
     """Speak to the leg where it now speaks from: its NAT or its connection may have changed.
 
     Only outside trusted networks, where phones move. Another address needs a target refresh, a
@@ -225,7 +226,9 @@ def _follow(leg: Leg, event: RequestReceived) -> None:
     """
     flow = event.flow
     ours = leg.flow
-    if flow == ours or leg.trusted or leg.dialog is None or flow.network != ours.network:
+    if flow == ours or leg.dialog is None or flow.network != ours.network:
+        return
+    if call.context.networks[ours.network].trusted:
         return
     if ours.reliable and ours.connection == 0:
         return

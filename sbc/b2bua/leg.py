@@ -48,10 +48,14 @@ class Leg:
     call_id: str = ""
     """Call-ID of this leg's dialogs."""
     trusted: bool = False
-    """Whether the network is trusted: identity headers cross only between trusted networks."""
+    """Whether its peer is in our trust domain: identity headers cross only between such."""
+    registered: str = ""
+    """The user that it registered, where it is a phone that did."""
     negotiation: Negotiation = field(default_factory=Negotiation)
     dialog: Dialog | None = None
     state: LegState = LegState.OPEN
+    proofs: tuple[tuple[str, str], ...] = ()
+    """Headers with credentials that our last INVITE had: its ACK has them too (RFC 3261 §22.1)."""
 
     def secrets(self) -> Iterable[str]:
         """Addresses, hosts and identifiers of this leg that the other must not see."""
@@ -96,7 +100,9 @@ class Exchange:
     cancel_reason: str | None = None
     """Reason header of the CANCEL: why whoever gave up did so (RFC 3326)."""
     sent: Request | None = None
-    """Our INVITE, kept while it can be cancelled: CANCEL copies from it."""
+    """Our request, kept while it can be cancelled, which copies from it, or may be challenged."""
+    answered: int = 0
+    """How often it was sent again as the answer to a challenge."""
 
 
 @dataclass(slots=True)

@@ -46,9 +46,11 @@ class LegData(TypedDict):
     local_tag: str
     call_id: str
     trusted: bool
+    registered: str
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
+    proofs: list[list[str]]
 
 
 class ExchangeData(TypedDict):
@@ -64,6 +66,7 @@ class ExchangeData(TypedDict):
     """Offers, late, provisional, final, cancel wanted, cancel sent."""
     cancel_reason: str | None
     sent: MessageData | None
+    answered: int
 
 
 class PassedOverData(TypedDict):
@@ -114,6 +117,13 @@ def request_from_data(data: MessageData) -> Request:
     return message
 
 
+def response_from_data(data: MessageData) -> Response:
+    """Restore a response."""
+    message = message_from_data(data)
+    assert isinstance(message, Response)
+    return message
+
+
 def rules_to_data(rules: MediaRules) -> RulesData:
     """Export media rules."""
     return {
@@ -147,9 +157,11 @@ def leg_to_data(leg: Leg) -> LegData:
         "local_tag": leg.local_tag,
         "call_id": leg.call_id,
         "trusted": leg.trusted,
+        "registered": leg.registered,
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
+        "proofs": [[name, value] for name, value in leg.proofs],
     }
 
 
@@ -169,9 +181,11 @@ def leg_from_data(data: LegData) -> Leg:
         local_tag=data["local_tag"],
         call_id=data["call_id"],
         trusted=data["trusted"],
+        registered=data["registered"],
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),
+        proofs=tuple((name, value) for name, value in data["proofs"]),
     )
 
 
@@ -195,6 +209,7 @@ def exchange_to_data(exchange: Exchange) -> ExchangeData:
         ],
         "cancel_reason": exchange.cancel_reason,
         "sent": None if sent is None else message_to_data(sent),
+        "answered": exchange.answered,
     }
 
 
@@ -216,6 +231,7 @@ def exchange_from_data(data: ExchangeData) -> Exchange:
         cancel_sent=cancel_sent,
         cancel_reason=data["cancel_reason"],
         sent=None if data["sent"] is None else request_from_data(data["sent"]),
+        answered=data["answered"],
     )
 
 
@@ -258,11 +274,9 @@ def ack_wait_to_data(wait: AckWait) -> AckWaitData:
 
 def ack_wait_from_data(data: AckWaitData) -> AckWait:
     """Restore a 2xx that waits for its ACK."""
-    response = message_from_data(data["response"])
-    assert isinstance(response, Response)
     return AckWait(
         key=data["key"],
-        response=response,
+        response=response_from_data(data["response"]),
         cseq=data["cseq"],
         next_at=data["next_at"],
         interval_s=data["interval_s"],

@@ -8,7 +8,17 @@ raises for what the network did.
 
 from collections.abc import Callable
 
-from sbc.b2bua import answering, ending, inside, passing, refusing, replies, setup
+from sbc.b2bua import (
+    answering,
+    credentials,
+    ending,
+    hunting,
+    inside,
+    passing,
+    refusing,
+    replies,
+    setup,
+)
 from sbc.b2bua.call import A, B, Call, Timer
 from sbc.b2bua.causes import NO_ANSWER, RECOVERY_ON_TIMER_EXPIRY, TEMPORARY_FAILURE, Ending
 from sbc.b2bua.commands import Command
@@ -24,8 +34,9 @@ from sbc.b2bua.events import (
     RequestFailed,
     RequestReceived,
 )
-from sbc.b2bua.leg import LegState
+from sbc.b2bua.leg import Exchange, LegState
 from sbc.b2bua.table import Action, Happening, State, next_of
+from sbc.sip.message import Response
 from sbc.sip.timers import T2
 from sbc.sip.user import Respond
 from sbc.state.cdr import EndedBy
@@ -49,9 +60,11 @@ def receive(call: Call, event: Event, now: float) -> list[Command]:
 def handle_timeout(call: Call, now: float) -> list[Command]:
     """Let the timers fire whose time has come."""
     call.now = now
-    for timer in [timer for timer, at in call.timers.items() if at <= now]:
-        if call.timers.pop(timer, None) is not None:
-            _fire(call, timer)
+    for timer, at in [(timer, at) for timer, at in call.timers.items() if at <= now]:
+        # One that fired may have stopped another, or set it anew.
+        if call.timers.get(timer) == at:
+            del call.timers[timer]
+            _fire(call, timer, at)
     return _drain(call)
 
 
@@ -110,23 +123,37 @@ def _weigh_reply(call: Call, event: ReplyReceived) -> Happening:
     status = event.response.status
     exchange = call.exchanges.get(event.ref)
     if exchange is not None:
+        if credentials.answer_challenge(call, exchange, event.response):
+            return Happening.NOTE
         if exchange.method == "BYE" and status >= 200:
             return _leg_done(call, event.ref)
         return Happening.REPLY
     if call.setup is None or event.ref != call.setup.ref:
         passing.reply_received(call, event)
         return _waited(call)
+    hunting.heard(call, event.response)
     if status < 200:
         call.setup.provisional = True
         if status in _NOT_TOLD and call.state is not State.CANCELLING:
             return Happening.NOTE
         return Happening.PROGRESS
-    call.setup.final = True
-    if status < 300:
+    return _weigh_final(call, call.setup, event.response)
+
+
+def _weigh_final(call: Call, invite: Exchange, response: Response) -> Happening:
+    if credentials.answer_challenge(call, invite, response):
+        hunting.asked_again(call)
+        return Happening.NOTE
+    invite.final = True
+    if response.status < 300:
         return Happening.ANSWER
-    if setup.wants_plain(call, status):
+    if setup.wants_plain(call, response.status):
         return Happening.RETRY
-    return _refused_or_retry(call, status in setup.HUNTING_STATUSES)
+    # That a peer refuses our account says nothing of the callee.
+    of_the_way = bool(credentials.refused_text(call, call.b, response))
+    if (of_the_way or hunting.leads_on(call, response.status)) and hunting.goes_on(call):
+        return Happening.RETRY
+    return Happening.REFUSED
 
 
 def _weigh_failure(call: Call, event: RequestFailed) -> Happening:
@@ -141,15 +168,8 @@ def _weigh_failure(call: Call, event: RequestFailed) -> Happening:
     if call.setup.final:
         return Happening.NOTE
     call.setup.final = True
-    return _refused_or_retry(call, True)
-
-
-def _refused_or_retry(call: Call, hunting: bool) -> Happening:
-    return Happening.RETRY if hunting and _has_next(call) else Happening.REFUSED
-
-
-def _has_next(call: Call) -> bool:
-    return call.position + 1 < len(call.candidates)
+    hunting.unheard(call, event.why)
+    return Happening.RETRY if hunting.goes_on(call) else Happening.REFUSED
 
 
 def _waited(call: Call) -> Happening:
@@ -182,7 +202,7 @@ def _refused_media(call: Call, event: MediaRefused) -> Event:
     return GaveUp(Ending(503, TEMPORARY_FAILURE, EndedBy.INTERNAL, text, said))
 
 
-def _fire(call: Call, timer: Timer) -> None:
+def _fire(call: Call, timer: Timer, at: float) -> None:
     if timer in (Timer.ACK_A, Timer.ACK_B):
         _repeat_answer(call, timer)
         return
@@ -191,17 +211,18 @@ def _fire(call: Call, timer: Timer) -> None:
         inside.give_up_reinvite(call)
         return
     status, cause, happening = _WHEN_FIRED[timer]
-    if timer is Timer.RING and _has_next(call):
+    text = hunting.kept_still(call) if timer is Timer.TRY else timer.value
+    if timer in (Timer.TRY, Timer.RING) and hunting.has_next(call, at):
         happening = Happening.RETRY
     elif timer is Timer.PASSED_OVER:
         passing.give_up(call)
         if not ending.is_settled(call):
             return
-    why = GaveUp(Ending(status, cause, EndedBy.TIMEOUT, timer.value))
-    _happen(call, happening, why)
+    _happen(call, happening, GaveUp(Ending(status, cause, EndedBy.TIMEOUT, text)))
 
 
 _WHEN_FIRED: dict[Timer, tuple[int, int, Happening]] = {
+    Timer.TRY: (504, RECOVERY_ON_TIMER_EXPIRY, Happening.NOTE),
     Timer.RING: (504, RECOVERY_ON_TIMER_EXPIRY, Happening.GIVE_UP),
     Timer.NO_ANSWER: (480, NO_ANSWER, Happening.GIVE_UP),
     Timer.MAX_DURATION: (200, RECOVERY_ON_TIMER_EXPIRY, Happening.GIVE_UP),

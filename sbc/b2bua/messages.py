@@ -2,7 +2,9 @@
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import plain
+from sbc.b2bua.credentials import branch, build_ack, hide_authentication, prove
 from sbc.b2bua.leg import Leg
+from sbc.policy.identity import Party, Passage, pass_identities
 from sbc.policy.topology import (
     NIL_UUID,
     carry,
@@ -72,7 +74,7 @@ def answer(
 def dress(
     call: Call, leg: Leg, request: Request, source: Message | None, sdp: bytes | None
 ) -> Request:
-    """Give a request to `leg` what it carries of `source`, our identity and its body."""
+    """Give a request to `leg` what it carries of `source`, our identity, body and credentials."""
     headers = request.headers
     if request.method in CONTACT_METHODS:
         headers.append("Contact", leg.contact)
@@ -82,13 +84,8 @@ def dress(
     if call.context.settings.server_header:
         headers.append("User-Agent", call.context.settings.server_header)
     _attach_body(request, source, sdp)
+    prove(call, leg, request)
     return request
-
-
-def branch(call: Call) -> str:
-    """A new branch, marked so that a request that loops back is recognised."""
-    context = call.context
-    return f"z9hG4bK{context.instance}.{call.loop_mark}.{context.ids.token()}"
 
 
 def request_in_dialog(
@@ -111,11 +108,16 @@ def request_in_dialog(
 def acknowledge(call: Call, leg: Leg, cseq: int, sdp: bytes | None = None) -> None:
     """Queue the ACK to a 2xx of `leg` and remember it for repetition."""
     assert leg.dialog is not None, "an ACK to a 2xx needs its dialog"
-    ack = leg.dialog.build_ack(cseq, branch(call), leg.sent_by)
+    ack = build_ack(call, leg, leg.dialog, cseq)
     ack.headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
     _attach_body(ack, None, sdp)
     call.acks[leg.side] = ack
     call.out.append(SendAck(leg.flow, ack, leg.side.value))
+
+
+def passage(call: Call, origin: Leg, receiver: Leg) -> Passage:
+    """The way of callers' and callees' identities from a leg to the other."""
+    return Passage(_party(call, origin), _party(call, receiver), call.context.plan)
 
 
 def has_sdp(message: Message) -> bool:
@@ -171,8 +173,18 @@ def _reason(call: Call, receiver: Leg, source: Response) -> str | None:
     return None
 
 
+def _party(call: Call, leg: Leg) -> Party:
+    peer = call.context.peers.get(leg.peer)
+    if peer is None:
+        return Party(leg.trusted, leg.our_host, registered=leg.registered)
+    return Party(leg.trusted, leg.our_host, peer.identity, peer.numbers, leg.registered)
+
+
 def _carry(call: Call, source: Message, headers: Headers, receiver: Leg) -> None:
-    withheld = carry(source, headers, call.other(receiver.side), receiver)
+    origin = call.other(receiver.side)
+    withheld = carry(source, headers, origin, receiver)
+    hide_authentication(call, origin, headers)
+    pass_identities(source, headers, passage(call, origin, receiver))
     if withheld:
         names = ", ".join(withheld)
         call.note("decision", f"withheld, since they name the other side: {names}", receiver.side)

@@ -7,10 +7,11 @@ Spec: RFC 3261 §9.1, §13.2.2.4, §15.
 """
 
 from sbc.b2bua.call import B, Call, Timer
+from sbc.b2bua.credentials import branch, build_ack
 from sbc.b2bua.ending import send_cancel, watched
 from sbc.b2bua.events import ReplyReceived, RequestFailed
 from sbc.b2bua.leg import PassedOver
-from sbc.b2bua.messages import branch, dress
+from sbc.b2bua.messages import dress
 from sbc.sip.dialog import Dialog
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Response
@@ -92,7 +93,7 @@ def _end(call: Call, passed: PassedOver, response: Response) -> None:
     invite.final = True
     passed.give_up_at = None
     _set_timer(call)
-    passed.ack = dialog.build_ack(invite.cseq, branch(call), leg.sent_by)
+    passed.ack = build_ack(call, leg, dialog, invite.cseq)
     call.out.append(SendAck(leg.flow, passed.ack, B.value))
     passed.bye_ref = branch(call)
     bye = dialog.build_request("BYE", passed.bye_ref, leg.sent_by)

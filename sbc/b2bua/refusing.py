@@ -5,8 +5,10 @@ Spec: RFC 3261 §16.7 (mapping of failures), §21.5.4 (503), RFC 3326 (Reason).
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
+from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
+from sbc.b2bua.hunting import best, concerns_callee
 from sbc.b2bua.leg import LegState
 from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
@@ -16,10 +18,19 @@ from sbc.state.cdr import EndedBy
 
 
 def relay_refusal(call: Call, event: Event) -> State:
-    """Nobody is left to try: A gets B's final response, mapped."""
+    """Nobody is left to try: A gets the best final response there was, mapped."""
+    response = call.refused
     if isinstance(event, ReplyReceived):
-        response = event.response
-        learn_uuid(call, call.b, response)
+        learn_uuid(call, call.b, event.response)
+        refused = refused_text(call, call.b, event.response)
+        if refused:
+            said = "the next hop does not take this call"
+            final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
+            return finish(call)
+        response = best(response, event.response)
+    elif response is not None and not concerns_callee(response.status):
+        response = None
+    if response is not None:
         status, text = _mapped(response)
         ending = Ending(status, q850_of(status), EndedBy.CALLEE, text)
         final_to_caller(call, ending, response if status == response.status else None)

@@ -9,6 +9,7 @@ from sbc.b2bua import negotiate
 from sbc.b2bua.answering import wait_for_ack
 from sbc.b2bua.call import Call, Timer
 from sbc.b2bua.causes import RECOVERY_ON_TIMER_EXPIRY, TEMPORARY_FAILURE, Ending
+from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import (
     ACK_TIMER,
     bye_both,
@@ -51,13 +52,22 @@ def relay_reply(call: Call, event: Event) -> State | None:
     _roll_back(call, exchange)
     if exchange.request is not None:
         asker = call.other(exchange.to)
-        status = 480 if response.status < 400 else response.status
+        status = _status_told(call, target, response)
         source = response if status == response.status else None
         answer(call, asker, exchange.key, exchange.request, status, source=source)
     if response.status in DIALOG_ENDING_STATUSES:
         text = f"the {target.side.value} leg answered {exchange.method} with {response.status}"
         return _lost(call, text)
     return None
+
+
+def _status_told(call: Call, target: Leg, response: Response) -> int:
+    """The status that the asking leg is told for a final failure of the other."""
+    refused = refused_text(call, target, response)
+    if refused:
+        call.note("error", refused, target.side)
+        return 500
+    return 480 if response.status < 400 else response.status
 
 
 def acknowledge_stray(call: Call, event: Event) -> State | None:

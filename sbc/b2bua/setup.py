@@ -6,10 +6,11 @@ Spec: RFC 3261 §13, §9 (CANCEL), §16.7 (which failures hunt), RFC 3960 (early
 from dataclasses import replace
 
 from media.errors import PortsExhausted
-from sbc.b2bua import negotiate
+from sbc.b2bua import hunting, negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
 from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of
 from sbc.b2bua.context import Context
+from sbc.b2bua.credentials import branch, via
 from sbc.b2bua.ending import WORD, cancel, finish, release_media, stop_timers
 from sbc.b2bua.events import (
     CancelReceived,
@@ -23,17 +24,18 @@ from sbc.b2bua.leg import Exchange, Leg
 from sbc.b2bua.messages import (
     answer,
     body_kind,
-    branch,
     dress,
     has_sdp,
     learn_uuid,
+    passage,
     reason_given,
 )
 from sbc.b2bua.negotiate import Unacceptable
 from sbc.b2bua.passing import pass_over
 from sbc.b2bua.refusing import failure_text, final_to_caller, policy_ending, refuse
 from sbc.b2bua.table import State
-from sbc.policy.topology import NIL_UUID, identity, unsupported_requirements
+from sbc.policy.identity import callee_shown, caller_shown
+from sbc.policy.topology import NIL_UUID, unsupported_requirements
 from sbc.routing.facing import contact_of, sent_by
 from sbc.sdp.offer_answer import NegotiationState
 from sbc.sip.dialog import Dialog
@@ -43,9 +45,6 @@ from sbc.sip.message import Request
 from sbc.sip.timers import T1
 from sbc.sip.user import SendRequest
 from sbc.state.cdr import EndedBy
-
-HUNTING_STATUSES = frozenset({408, 430, 500, 502, 503, 504})
-"""Failures that say something of the next hop, not of the callee: the next candidate is tried."""
 
 _NOT_ACCEPTABLE = frozenset({488, 606})
 """The description was refused, not the call (RFC 3261 §21.4.26, §21.6.4)."""
@@ -86,6 +85,8 @@ def try_next(call: Call, event: Event) -> None:
     if isinstance(event, GaveUp):
         pass_over(call, event.ending.reason)
     plain = isinstance(event, ReplyReceived) and wants_plain(call, event.response.status)
+    if isinstance(event, ReplyReceived) and not plain:
+        call.refused = hunting.best(call.refused, event.response)
     if plain:
         rules = replace(call.candidate.rules, srtp="off")
         again = replace(call.candidate, rules=rules)
@@ -120,7 +121,11 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener, scheme=candidate.request_uri.partition(":")[0]),
+        contact=contact_of(
+            listener,
+            candidate.contact_user,
+            scheme=candidate.request_uri.partition(":")[0],
+        ),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,
@@ -215,17 +220,24 @@ def _offer_and_invite(call: Call, invite: Request) -> None:
 
 def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     leg, candidate = call.b, call.candidate
+    if candidate.note:
+        call.note("decision", candidate.note, B)
     ref = branch(call)
     headers = Headers()
-    rport = "" if leg.flow.reliable else ";rport"
-    headers.append("Via", f"SIP/2.0/{leg.flow.transport.upper()} {leg.sent_by};branch={ref}{rport}")
+    headers.append("Via", via(leg, ref))
     headers.append("Max-Forwards", str(call.max_forwards))
-    headers.append(
-        "From", identity(invite.headers.first("from") or "", leg.our_host, leg.local_tag)
-    )
-    headers.append("To", identity(invite.headers.first("to") or "", leg.their_host, None))
+    way = passage(call, call.a, leg)
+    for name, shown in (
+        ("From", caller_shown(invite, way, leg.local_tag)),
+        ("To", callee_shown(invite, way, leg.their_host)),
+    ):
+        headers.append(name, shown.value)
+        if shown.why:
+            call.note("decision", shown.why, B)
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
+    for route in candidate.routes:
+        headers.append("Route", route)
     request = Request("INVITE", candidate.request_uri, headers)
     dress(call, leg, request, invite, sdp)
     call.setup = Exchange(
@@ -238,9 +250,7 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
         late=sdp is None,
         sent=request,
     )
-    timers = call.context.settings.timers
-    call.timers[Timer.RING] = call.now + timers.ring_s
-    call.timers.setdefault(Timer.NO_ANSWER, call.now + timers.no_answer_s)
+    hunting.start_timers(call)
     call.out.append(SendRequest(ref, leg.flow, request, B.value))
 
 

@@ -40,10 +40,12 @@ from sbc.b2bua.leg_snapshot import (
     passed_over_from_data,
     passed_over_to_data,
     request_from_data,
+    response_from_data,
     rules_from_data,
     rules_to_data,
 )
 from sbc.b2bua.table import State
+from sbc.routing.failover import Failover
 from sbc.sip.flow import FlowData, flow_from_data, flow_to_data
 from sbc.state.cdr import EndedBy
 
@@ -61,6 +63,11 @@ class CandidateData(TypedDict):
     their_host: str
     rules: RulesData
     trusted: bool
+    routes: list[str]
+    note: str
+    failover: tuple[list[int], float, float]
+    """Codes, seconds until a try counts as silent, seconds of all tries."""
+    contact_user: str
 
 
 class EndingData(TypedDict):
@@ -100,6 +107,7 @@ class CallData(TypedDict):
     acks: dict[str, MessageData]
     forks: list[tuple[str, MessageData]]
     passed_over: list[PassedOverData]
+    refused: MessageData | None
     timers: dict[str, float]
     """By the name of the timer."""
     lines: list[tuple[int, str, PortData, PortData]]
@@ -137,6 +145,7 @@ def to_data(call: Call) -> CallData:
         "acks": {side.value: message_to_data(ack) for side, ack in call.acks.items()},
         "forks": [(fork.remote_tag, message_to_data(fork.ack)) for fork in call.forks],
         "passed_over": [passed_over_to_data(passed) for passed in call.passed_over],
+        "refused": None if call.refused is None else message_to_data(call.refused),
         "timers": {timer.name: at for timer, at in call.timers.items()},
         "lines": [
             (line.index, line.kind, _port_to_data(line.a), _port_to_data(line.b))
@@ -186,6 +195,7 @@ def from_data(data: CallData, context: Context) -> Call:
         acks={SideName(s): request_from_data(ack) for s, ack in data["acks"].items()},
         forks=[Fork(tag, request_from_data(ack)) for tag, ack in data["forks"]],
         passed_over=[passed_over_from_data(passed) for passed in data["passed_over"]],
+        refused=None if data["refused"] is None else response_from_data(data["refused"]),
         timers={Timer[name]: at for name, at in data["timers"].items()},
         lines=[
             MediaLine(index, kind, MediaPort(*a), MediaPort(*b))
@@ -202,6 +212,7 @@ def from_data(data: CallData, context: Context) -> Call:
 
 
 def _candidate_to_data(candidate: Candidate) -> CandidateData:
+    failover = candidate.failover
     return {
         "peer": candidate.peer,
         "flow": flow_to_data(candidate.flow),
@@ -210,10 +221,15 @@ def _candidate_to_data(candidate: Candidate) -> CandidateData:
         "their_host": candidate.their_host,
         "rules": rules_to_data(candidate.rules),
         "trusted": candidate.trusted,
+        "routes": list(candidate.routes),
+        "note": candidate.note,
+        "failover": (sorted(failover.codes), failover.timeout_s, failover.budget_s),
+        "contact_user": candidate.contact_user,
     }
 
 
 def _candidate_from_data(data: CandidateData) -> Candidate:
+    codes, timeout_s, budget_s = data["failover"]
     return Candidate(
         peer=data["peer"],
         flow=flow_from_data(data["flow"]),
@@ -222,6 +238,10 @@ def _candidate_from_data(data: CandidateData) -> Candidate:
         their_host=data["their_host"],
         rules=rules_from_data(data["rules"]),
         trusted=data["trusted"],
+        routes=tuple(data["routes"]),
+        note=data["note"],
+        failover=Failover(frozenset(codes), timeout_s, budget_s),
+        contact_user=data["contact_user"],
     )
 
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from media.relay import Relay
+from sbc.cli.names import with_names_checked
 from sbc.cli.operate import OK, PROBLEM, records_file, show_json
 from sbc.cli.places import SEARCHED, find_configuration
 from sbc.cli.story import draw_story, story_of
@@ -15,7 +16,8 @@ from sbc.cli.table import clock_time, draw_table, span
 from sbc.config.json_schema import configuration_schema, policy_schema
 from sbc.config.load import LoadResult, MediaEngine, load_file
 from sbc.state.cdr import CdrRecord
-from sbc.state.file import StoreUnusable, read_records
+from sbc.state.database import StoreUnusable
+from sbc.state.file import read_records
 
 
 def version(arguments: Namespace) -> int:
@@ -55,7 +57,7 @@ def check(arguments: Namespace) -> int:
     path = configuration_file(arguments.file)
     if path is None:
         return PROBLEM
-    result = load_file(path)
+    result = with_names_checked(load_file(path))
     engine, why = None, "the configuration cannot be used"
     if result.configuration is not None:
         engine, why = media_engine(result.configuration.media_engine)

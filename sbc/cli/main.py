@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import files, operate, serve
+from sbc.cli import files, names, operate, peers, serve
+from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
 Command = Callable[[argparse.Namespace], int]
@@ -94,6 +95,11 @@ def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     cdr.add_argument("--ladder", action="store_true", help="draw what was kept of their story")
     cdr.add_argument("--file", type=Path, help="the call record file itself")
     _add_whom(cdr)
+    resolve = _add(commands, "resolve", names.resolve, "show where a name leads by DNS, and why")
+    resolve.add_argument("target", metavar="NAME", help="as an address of a peer is written")
+    resolve.add_argument("--network", metavar="NAME", help="as far as this network can reach")
+    resolve.add_argument("-c", "--config", type=Path, metavar="FILE", help="whose servers to ask")
+    resolve.add_argument("--json", action="store_true", help="for scripts")
     version = _add(commands, "version", files.version, "print the version and the media engine")
     version.add_argument("--json", action="store_true", help="for scripts")
 
@@ -106,6 +112,8 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     _add_whom(calls)
     _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
+    _add_whom(_add(commands, "trunks", trunks, "list our registrations with trunks"))
+    _add_whom(_add(commands, "peers", peers.peers, "list peers, their targets and their health"))
     _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")
     stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")

@@ -79,18 +79,18 @@ def registrations(arguments: Namespace) -> int:
     if arguments.json:
         show_json(found)
         return OK
-    keys = ("aor", "network", "transport", "source", "registrar", "behind_nat", "reachable")
-    columns = (
-        "aor",
-        "network",
-        "transport",
-        "source",
-        "registrar",
-        "nat",
-        "reachable",
-        "expires in",
-    )
-    cells = [[*(row.get(key) for key in keys), span(row.get("expires_in_s"))] for row in found]
+    keys = ("aor", "network", "transport", "source", "flow", "mode", "registrar")
+    columns = (*keys, "nat", "reachable", "expires in", "at the registrar")
+    cells = [
+        [
+            *(row.get(key) or None for key in keys),
+            row.get("behind_nat"),
+            row.get("reachable"),
+            span(row.get("expires_in_s")),
+            span(row.get("registrar_expires_in_s")),
+        ]
+        for row in found
+    ]
     print(draw_table(columns, cells), end="")
     return OK
 

@@ -8,7 +8,8 @@ from sbc.cli.ladder import LadderEntry, ascii_only, draw_ladder
 from sbc.cli.table import draw_table
 from sbc.management.ladder import read_ladder
 from sbc.state.cdr import CdrRecord, LegRecord
-from sbc.state.file import StoreUnusable, read_records
+from sbc.state.database import StoreUnusable
+from sbc.state.file import read_records
 
 _QUALITY = {
     "mos": "mos",

@@ -1,13 +1,16 @@
 """sbc.yaml to what the process runs on; every complaint names file, line, column and key path."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sbc.config.authentication import ReadText
+from sbc.config.dids import build_dids
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
+from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
@@ -17,15 +20,14 @@ from sbc.document.text import Document, read_document
 from sbc.policy.caps import CallLimits
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
+from sbc.resolver.dns import DnsSettings
 from sbc.routing.model import Settings, Timers
 from sbc.routing.table import RoutingTable
 from sbc.sip.parser import Limits as MessageLimits
 from sbc.transport.limits import TransportLimits
 
-MAX_FILE_BYTES = 4_194_304
+MAX_FILE_BYTES = 33_554_432
 """Longest file that is read: far more than anybody writes, far less than hurts."""
-
-ReadText = Callable[[Path], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,14 @@ class Configuration:
     message_limits: MessageLimits
     transport_limits: TransportLimits
     media_engine: MediaEngine
+    dns: DnsSettings
     state_dir: Path
     control_socket: Path
 
     def routing_table(self) -> RoutingTable:
-        """A new routing table; addresses behind names are added with `with_addresses`."""
+        """A new routing table; addresses behind names are added with `with_locations`."""
         settings = self.settings
-        return RoutingTable(settings.networks, settings.peers, settings.routes)
+        return RoutingTable(settings.networks, settings.peers, settings.routes, settings.dids)
 
     @property
     def trust(self) -> dict[str, bool]:
@@ -144,15 +147,17 @@ def load_text(
 
     Args:
         file: its name, for problems and for paths relative to it.
-        read: how policy files are read; raises OSError or ValueError.
+        read: how policy files, files of users and DID tables are read; raises OSError or
+            ValueError.
     """
     document = read_document(text, file, environment)
     model = validate(document, SbcFile)
     if model is None:
         return _result(None, document.problems)
     networks = build_networks(document, model, machine)
-    peers = build_peers(document, model, networks, machine)
-    routes = build_routes(document, model, peers)
+    peers = build_peers(document, model, networks, machine, read)
+    dids = build_dids(document, model.dids, peers, read)
+    routes = build_routes(document, model, peers, dids)
     policies = _policies(document, model, read)
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
@@ -173,6 +178,7 @@ def load_text(
                 inactivity_s=timers.media_inactivity,
             ),
             server_header=model.user_agent or None,
+            dids=dids,
         ),
         policies=combine(policies),
         call_limits={
@@ -181,6 +187,7 @@ def load_text(
                 calls_per_second=peer.limits.calls_per_second,
                 burst=peer.limits.burst,
                 where=peer.where,
+                max_kbps=peer.limits.max_kbps,
             )
             for peer in peers
         },
@@ -197,6 +204,7 @@ def load_text(
             websocket_ping_s=model.limits.websocket_ping,
         ),
         media_engine=MediaEngine(model.media.engine, model.media.workers),
+        dns=build_dns(model.dns),
         state_dir=state_dir,
         control_socket=base / model.control_socket
         if model.control_socket

@@ -4,8 +4,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sbc.config.authentication import AuthenticationSection
+from sbc.config.balancing import (
+    BalanceWord,
+    FailoverSection,
+    HashWord,
+    HealthSection,
+    ShareEntry,
+    TargetEntry,
+)
+from sbc.config.dids import DidsSection
+from sbc.config.identity import IdentitySection
+from sbc.config.names import DnsSection
+from sbc.config.numbers import NumbersSection
+from sbc.config.registration import RegistrationSection
 from sbc.config.streams import WebSocketSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
+from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
     AGENT_PATTERN,
     NAME_PATTERN,
@@ -20,11 +35,10 @@ from sbc.config.values import (
     parse_listen,
     parse_number,
     parse_port_range,
-    parse_target,
 )
 from sbc.document.schema import OneOrMany, Section
 from sbc.policy.schema import Method, Prefix
-from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode, Target
+from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode
 
 
 def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
@@ -45,11 +59,6 @@ PortRangeText = Annotated[
     PortRange,
     PlainValidator(parse_port_range),
     _string("30000-39999", pattern="^[0-9]+-[0-9]+$"),
-]
-TargetText = Annotated[
-    Target,
-    PlainValidator(parse_target),
-    _string("192.0.2.10:5060", "pbx.example.com;transport=tcp"),
 ]
 AddressText = Annotated[str, PlainValidator(parse_address), _string("192.0.2.1", "0.0.0.0", "::")]
 HostText = Annotated[str, PlainValidator(parse_host), _string("auto", "203.0.113.5")]
@@ -188,6 +197,14 @@ class PeerLimitsSection(Section):
         description="New ones at once, before `calls_per_second` counts.",
         examples=[10],
     )
+    max_kbps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Kilobits per second that all its calls together may bring in one direction; "
+        "without it no limit. A call counts what `b=AS` or `b=TIAS` of its description says, else "
+        "what its widest codec takes with IP, UDP and RTP headers at 20 ms (G.711: 80); before "
+        "the answer that of the offer. A call that grows later stays.",
+        examples=[2000],
+    )
 
 
 class PeerSection(Section):
@@ -197,10 +214,10 @@ class PeerSection(Section):
         description="`pbx` and `trunk` have addresses; `endpoints` are phones that register.",
     )
     network: str = Field(description="The network it is on.", examples=["outside"])
-    address: Annotated[tuple[TargetText, ...], *ANY_NUMBER] = Field(
+    address: Annotated[tuple[TargetEntry, ...], *ANY_NUMBER] = Field(
         default=(),
-        description="`host[:port][;transport=tcp]`, or several in order of preference. Not for "
-        "`endpoints`.",
+        description="`host[:port][;transport=tcp]`, or several in order of preference, each as a "
+        "text or a mapping. Not for `endpoints`.",
         examples=["192.0.2.10:5060"],
     )
     sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
@@ -215,13 +232,39 @@ class PeerSection(Section):
         "`address`. For `endpoints`: the domain that tells several of them on one network apart.",
         examples=["pbx.example.com"],
     )
+    authentication: AuthenticationSection = Field(
+        default=AuthenticationSection(), description="Who proves to whom who they are."
+    )
+    register_: RegisterSection | None = Field(
+        default=None,
+        alias="register",
+        description="Of a trunk that wants us to register; without it we do not.",
+    )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
         default=PeerLimitsSection(), description="Caps for its calls: 503 above them."
     )
+    registration: RegistrationSection = Field(
+        default=RegistrationSection(),
+        description="How its phones register. Only for `endpoints`.",
+    )
+    numbers: NumbersSection = Field(
+        default=NumbersSection(), description="In which form it sends and wants numbers."
+    )
+    identity: IdentitySection = Field(
+        default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
     tls: PeerTlsSection = Field(
         default=PeerTlsSection(),
         description="Whose certificate it has, and what we show it. Not for `endpoints`.",
+    )
+    balance: BalanceWord = "order"
+    hash_on: HashWord = "caller"
+    failover: FailoverSection = Field(
+        default=FailoverSection(), description="When the next target is tried."
+    )
+    health: HealthSection = Field(
+        default=HealthSection(), description="How its targets are watched. Not for `endpoints`."
     )
 
 
@@ -254,10 +297,23 @@ class RouteSection(Section):
         "it all.",
         examples=["example.com"],
     )
-    to: Annotated[tuple[str, ...], *ONE_OR_MORE] = Field(
-        description="Peers, tried in this order. A peer of kind `endpoints` means: the "
-        "registration of the called number.",
+    dids: str | None = Field(
+        default=None,
+        description="A table under `dids`: only numbers that it holds match, and it says where "
+        "they go.",
+        examples=["main"],
+    )
+    to: Annotated[tuple[ShareEntry, ...], *ONE_OR_MORE] = Field(
+        default=(),
+        description="Peers, tried in this order, each as a name or a mapping. A peer of kind "
+        "`endpoints` means: the registration of the called number. With `dids` only for numbers "
+        "whose row names no peer; else required.",
         examples=["pbx"],
+    )
+    balance: BalanceWord = "order"
+    hash_on: HashWord = "caller"
+    failover: FailoverSection = Field(
+        default=FailoverSection(), description="When the next target or peer is tried."
     )
 
 
@@ -374,6 +430,9 @@ class SbcFile(Section):
     routes: tuple[RouteSection, ...] = Field(
         default=(), description="Where requests go; the first that matches is taken."
     )
+    dids: dict[Name, DidsSection] = Field(
+        default={}, description="Tables of numbers and where each goes, for routes."
+    )
     policies: Annotated[tuple[str, ...], *ANY_NUMBER] = Field(
         default=(),
         description="Policy files, relative to this file; their rules are tried in this order. "
@@ -387,11 +446,13 @@ class SbcFile(Section):
     media: MediaEngineSection = Field(
         default=MediaEngineSection(), description="The engine that relays media."
     )
+    dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records and the control socket, relative to this file. It "
-        "is made if it is missing; the user that runs the SBC must be able to write there. Records "
-        "are kept for 365 days and up to 1 000 000 calls, the oldest go first.",
+        description="Directory for call records, registrations (which survive a restart) and the "
+        "control socket, relative to this file. It is made if it is missing; the user that runs "
+        "the SBC must be able to write there. Records are kept for 365 days and up to 1 000 000 "
+        "calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(

@@ -206,8 +206,8 @@ class _NetworkBuilder:
         family = family_of(bind)
         for peer in self._model.peers.values():
             if peer.network == name:
-                for target in peer.address:
-                    found = self._towards(target.host, family)
+                for entry in peer.address:
+                    found = self._towards(entry.address.host, family)
                     if found is not None:
                         return found
         return self._machine.address_towards(_ELSEWHERE[family]) or self._any_address(family)

@@ -1,9 +1,15 @@
 """Peers: where they are, who they are taken for, and what is too generous."""
 
+from sbc.config.authentication import ReadText, build_authentication, check_realms
+from sbc.config.balancing import check_balance, check_health, sharing_of, targets_of
+from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
+from sbc.config.numbers import build_numbers
+from sbc.config.registration import build_registration
 from sbc.config.tls import TlsBuilder
+from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
@@ -14,18 +20,28 @@ _WIDE = {4: 8, 6: 16}
 
 
 def build_peers(
-    document: Document, model: SbcFile, networks: tuple[Network, ...], machine: Machine
+    document: Document,
+    model: SbcFile,
+    networks: tuple[Network, ...],
+    machine: Machine,
+    read: ReadText,
 ) -> tuple[Peer, ...]:
-    """The peers; what is wrong with them is reported in the document."""
-    builder = _PeerBuilder(document, model, networks, machine)
+    """The peers; what is wrong with them is reported in the document.
+
+    Args:
+        read: reads a file of users; raises OSError or ValueError.
+    """
+    builder = _PeerBuilder(document, model, networks, machine, read)
     peers = tuple(builder.peer(name, section) for name, section in model.peers.items())
     _check_sources_differ(document, peers)
     _check_endpoints_differ(document, peers)
+    check_realms(document, peers)
+    check_contacts(document, peers)
     return peers
 
 
 class _PeerBuilder:
-    __slots__ = ("_document", "_model", "_networks", "_ours", "_srtp", "_tls")
+    __slots__ = ("_document", "_model", "_networks", "_ours", "_read", "_srtp", "_tls")
 
     def __init__(
         self,
@@ -33,8 +49,10 @@ class _PeerBuilder:
         model: SbcFile,
         networks: tuple[Network, ...],
         machine: Machine,
+        read: ReadText,
     ) -> None:
         self._document = document
+        self._read = read
         self._model = model
         self._networks = {network.name: network for network in networks}
         self._srtp = machine.srtp(model.media.engine == "native")
@@ -57,18 +75,41 @@ class _PeerBuilder:
                 f"there is no network {section.network!r}",
                 did_you_mean(section.network, self._networks, "networks"),
             )
+        targets = targets_of(section.address)
         if section.kind == "endpoints":
             self._check_endpoints(section, path)
         else:
-            self._check_addressed(section, path, network)
+            self._check_addressed(section, path, network, targets)
+        check_balance(self._document, path, section, [t.rank for t in targets], "address")
+        check_health(self._document, path, section.health)
+        account, realm = build_authentication(
+            self._document,
+            (*path, "authentication"),
+            section.authentication,
+            kind=section.kind,
+            domain=section.domain,
+            read=self._read,
+        )
+        registering = None
+        if section.register_ is not None:
+            registering = build_registering(
+                self._document,
+                (*path, "register"),
+                section.register_,
+                kind=section.kind,
+                targets=targets,
+                domain=section.domain,
+                account=account,
+            )
         return Peer(
             name=name,
             kind=section.kind,
             network=section.network,
-            targets=section.address,
-            sources=section.sources or _numeric_sources(section.address),
+            targets=targets,
+            sources=section.sources or _numeric_sources(targets),
             sources_given=bool(section.sources),
-            domain=section.domain,
+            # What we register as is who our callers are there, and whom they call.
+            domain=section.domain or (registering.domain if registering is not None else None),
             media=MediaRules(
                 srtp=section.media.srtp,
                 suites=self._suites(section, path),
@@ -80,10 +121,28 @@ class _PeerBuilder:
                 max_calls=section.limits.max_calls,
                 calls_per_second=section.limits.calls_per_second,
                 burst=section.limits.burst,
+                max_kbps=section.limits.max_kbps,
+            ),
+            registration=build_registration(
+                self._document,
+                (*path, "registration"),
+                section.registration,
+                kind=section.kind,
+                challenged=realm is not None,
+            ),
+            account=account,
+            realm=realm,
+            numbers=build_numbers(self._document, section.numbers, (*path, "numbers")),
+            identity=build_identity(
+                self._document, section.identity, section.kind, network, (*path, "identity")
             ),
             tls=None
             if section.kind == "endpoints"
-            else self._tls.peer(section.tls, path, network, section.domain, section.address),
+            else self._tls.peer(section.tls, path, network, section.domain, targets),
+            balance=sharing_of(section),
+            failover=section.failover.rule(),
+            health=section.health.rule(),
+            registering=registering,
             where=self._document.place(path, key=True).where,
         )
 
@@ -105,7 +164,7 @@ class _PeerBuilder:
         return left
 
     def _check_endpoints(self, section: PeerSection, path: Path) -> None:
-        for key in ("address", "sources", "tls"):
+        for key in ("address", "sources", "tls", "balance", "health"):
             if key in section.model_fields_set:
                 self._document.report(
                     (*path, key),
@@ -114,8 +173,17 @@ class _PeerBuilder:
                     key=True,
                 )
 
-    def _check_addressed(self, section: PeerSection, path: Path, network: Network | None) -> None:
-        proves_itself = section.tls.client_certificate == "required"
+    def _check_addressed(
+        self,
+        section: PeerSection,
+        path: Path,
+        network: Network | None,
+        targets: tuple[Target, ...],
+    ) -> None:
+        proves_itself = (
+            section.authentication.identify == "credentials"
+            or section.tls.client_certificate == "required"
+        )
         if not section.address and not section.sources and not proves_itself:
             self._document.report(
                 (*path, "address"),
@@ -125,12 +193,20 @@ class _PeerBuilder:
             )
         for number, source in enumerate(section.sources):
             self._check_width(self._entry((*path, "sources"), number), source)
-        for number, target in enumerate(section.address):
+        for number, target in enumerate(targets):
             place = self._entry((*path, "address"), number)
             if is_unspecified(target.host):
                 self._document.report(place, f"{target.host} is the address of no machine")
             elif network is not None and network.listeners:
                 self._check_target(place, target, network)
+        if targets and all(target.drain for target in targets):
+            self._document.report(
+                (*path, "address"),
+                "every target is being drained, so no call goes there",
+                "remove drain from one of them",
+                key=True,
+                severity=Severity.WARNING,
+            )
 
     def _check_width(self, path: Path, source: IpNetwork) -> None:
         if source.prefixlen == 0:
@@ -151,6 +227,9 @@ class _PeerBuilder:
         line = self._document.place(("networks", network.name), key=True).line
         transports = {listener.transport for listener in network.listeners}
         transport = target.transport or "udp"
+        is_open = target.port is None and target.transport is None
+        if is_open and single_host(target.host) is None and transports & {"udp", "tcp", "tls"}:
+            return
         if transport not in transports:
             self._document.report(
                 path,

@@ -51,7 +51,9 @@ def _below(path: str, field: dict[str, Any], definitions: dict[str, Any]) -> lis
     shown = path
     if "additionalProperties" in field or "patternProperties" in field:
         shown = f"{path}.NAME"
-    elif field.get("type") == "array":
+    elif field.get("type") == "array" or any(
+        one.get("type") == "array" for one in field.get("anyOf", ())
+    ):
         shown = f"{path}[]"
     parts = [f"### `{shown}`\n", definition["description"].replace("\n", " ") + "\n"]
     parts += _section(definition["properties"], definition.get("required", []))
@@ -64,10 +66,12 @@ def _reference(field: dict[str, Any]) -> str | None:
     """The definition that a field's value, entries or members have."""
     patterns = field.get("patternProperties", {})
     inner = field.get("additionalProperties") or next(iter(patterns.values()), None)
-    for candidate in (field, field.get("items"), inner):
+    members = inner.get("anyOf", ()) if isinstance(inner, dict) else ()
+    for candidate in (field, *field.get("anyOf", ()), field.get("items"), inner, *members):
         if isinstance(candidate, dict) and "$ref" in candidate:
             return str(candidate["$ref"]).rsplit("/", 1)[-1]
-    return None
+    either = [one for one in field.get("anyOf", ()) if "anyOf" in one]
+    return _reference(either[0]) if either else None
 
 
 def _section(properties: dict[str, Any], required: list[str]) -> list[str]:
@@ -106,7 +110,8 @@ def _type(field: dict[str, Any]) -> str:
         return _cell(" or ".join(f"`{word}`" for word in field["enum"]))
     if "anyOf" in field:
         kinds = dict.fromkeys(_type(one) for one in field["anyOf"] if one.get("type") != "null")
-        return next(iter(kinds)) + " or a list" if len(kinds) > 1 else next(iter(kinds))
+        first, *others = kinds
+        return first + "".join(f" or a {other}" for other in others)
     if "$ref" in field:
         return "mapping"
     if field.get("type") == "array":

@@ -116,8 +116,10 @@ def _flat(configuration: Configuration) -> dict[str, object]:
         "peers": {peer.name: peer for peer in settings.peers},
         "peer order": tuple(peer.name for peer in settings.peers),
         "routes": settings.routes,
+        "dids": {table.name: table for table in settings.dids},
         "timers": settings.timers,
         "user_agent": settings.server_header,
+        "dns": configuration.dns,
     }
 
 
@@ -146,14 +148,15 @@ def _differences(path: str, old: object, new: object) -> list[Difference]:
     if isinstance(old, dict) and isinstance(new, dict):
         return _between_mappings(path, old, new)
     if is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
-        return [
-            difference
-            for one in fields(old)
-            if one.name != "where" and one.compare
-            for difference in _differences(
-                f"{path}.{one.name}", getattr(old, one.name), getattr(new, one.name)
-            )
-        ]
+        found: list[Difference] = []
+        for one in fields(old):
+            before, after = getattr(old, one.name), getattr(new, one.name)
+            here = f"{path}.{one.name}"
+            if one.name == "where" or not one.compare or before == after:
+                continue
+            # What its repr hides is secret.
+            found += _differences(here, before, after) if one.repr else [_hidden(here)]
+        return found
     if isinstance(old, tuple) and isinstance(new, tuple) and _are_records(old, new):
         return [
             difference
@@ -161,6 +164,10 @@ def _differences(path: str, old: object, new: object) -> list[Difference]:
             for difference in _differences(f"{path}[{number}]", before, after)
         ]
     return [Difference(path, _shown(old), _shown(new))]
+
+
+def _hidden(path: str) -> Difference:
+    return Difference(path, "one", "another (not shown)")
 
 
 def _between_mappings(

@@ -1,8 +1,10 @@
 """Routes: names that exist, peers that can be reached, and rules that can match."""
 
+from sbc.config.balancing import check_balance, ranks_of, sharing_of
 from sbc.config.model import RouteSection, SbcFile
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
+from sbc.routing.did import DidTable
 from sbc.routing.model import Peer, Route
 from sbc.routing.patterns import (
     Exact,
@@ -14,9 +16,11 @@ from sbc.routing.patterns import (
 )
 
 
-def build_routes(document: Document, model: SbcFile, peers: tuple[Peer, ...]) -> tuple[Route, ...]:
+def build_routes(
+    document: Document, model: SbcFile, peers: tuple[Peer, ...], dids: tuple[DidTable, ...]
+) -> tuple[Route, ...]:
     """The routes; what is wrong with them is reported in the document."""
-    builder = _RouteBuilder(document, model, peers)
+    builder = _RouteBuilder(document, model, peers, dids)
     routes = tuple(builder.route(number, section) for number, section in enumerate(model.routes))
     if not routes:
         document.report(
@@ -30,12 +34,19 @@ def build_routes(document: Document, model: SbcFile, peers: tuple[Peer, ...]) ->
 
 
 class _RouteBuilder:
-    __slots__ = ("_document", "_doubtful", "_model", "_names", "_peers")
+    __slots__ = ("_dids", "_document", "_doubtful", "_model", "_names", "_peers")
 
-    def __init__(self, document: Document, model: SbcFile, peers: tuple[Peer, ...]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        model: SbcFile,
+        peers: tuple[Peer, ...],
+        dids: tuple[DidTable, ...],
+    ) -> None:
         self._document = document
         self._model = model
         self._peers = {peer.name: peer for peer in peers}
+        self._dids = {table.name: table for table in dids}
         self._names: dict[str, int] = {}
         self._doubtful: set[int] = set()
         """Routes from somebody unknown, of which nobody knows what they match."""
@@ -45,15 +56,23 @@ class _RouteBuilder:
         name = section.name or f"routes[{number}]"
         self._check_name(name, number)
         self._check_from(section, path)
-        self._check_to(section, path)
+        to = tuple(share.peer for share in section.to)
+        self._check_to(to, path)
+        self._check_dids(section, path)
+        ranks = ranks_of(section.to)
+        check_balance(self._document, path, section, ranks, "to")
         return Route(
             name=name,
-            to=section.to,
+            to=to,
+            ranks=ranks,
+            balance=sharing_of(section),
+            failover=section.failover.rule(),
             from_peers=tuple(one for one in section.from_ if one in self._peers),
             from_networks=tuple(one for one in section.from_ if one in self._model.networks),
             methods=section.method,
             numbers=section.number,
             domains=section.domain,
+            dids=section.dids or "",
             where=self._document.place(path).where,
         )
 
@@ -78,8 +97,38 @@ class _RouteBuilder:
                     did_you_mean(name, known, "peers and networks"),
                 )
 
-    def _check_to(self, section: RouteSection, path: Path) -> None:
-        for number, name in enumerate(section.to):
+    def _check_dids(self, section: RouteSection, path: Path) -> None:
+        if section.dids is None:
+            if not section.to:
+                place = (*path, "to")
+                message, hint = "the key 'to' is missing", "for example: pbx"
+                self._document.report(place, message, hint, key=True)
+            return
+        if section.balance != "order":
+            self._document.report(
+                (*path, "balance"),
+                "what a DID table says is tried in its order",
+                "leave balance out, or give the table's peers a balance of their own",
+                key=True,
+            )
+        table = self._dids.get(section.dids)
+        if table is None:
+            self._document.report(
+                (*path, "dids"),
+                f"there is no DID table {section.dids!r}",
+                did_you_mean(section.dids, self._dids, "tables"),
+            )
+        elif not section.to:
+            nowhere = next((row for row in table.rows if not row.peers), None)
+            if nowhere is not None:
+                self._document.report(
+                    (*path, "dids"),
+                    f"{nowhere.number} ({nowhere.where}) names no peer, and the route neither",
+                    "give the row a peer, or the route a `to`",
+                )
+
+    def _check_to(self, to: tuple[str, ...], path: Path) -> None:
+        for number, name in enumerate(to):
             place = self._entry((*path, "to"), number)
             peer = self._peers.get(name)
             if peer is None:
@@ -94,7 +143,7 @@ class _RouteBuilder:
                     f"peer {name!r} (line {line}) has no address to send to",
                     "give it an address",
                 )
-            if name in section.to[:number]:
+            if name in to[:number]:
                 self._document.report(place, f"peer {name!r} is repeated", "remove it")
 
     def _entry(self, path: Path, number: int) -> Path:
@@ -123,7 +172,7 @@ class _RouteBuilder:
         """Whether everything that `narrow` matches surely is matched by `wide`."""
         if wide.methods and not (narrow.methods and set(narrow.methods) <= set(wide.methods)):
             return False
-        if not self._covers_callers(wide, narrow):
+        if not self._covers_callers(wide, narrow) or wide.dids not in ("", narrow.dids):
             return False
         if wide.domains and not (
             narrow.domains

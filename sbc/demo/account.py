@@ -5,13 +5,8 @@ Spec: RFC 3261 §22.2, §22.3.
 
 from dataclasses import dataclass, field
 
-from sbc.demo.digest import answer, choose
+from sbc.sip.digest import Login
 from sbc.sip.message import Request, Response
-
-_HEADERS = {
-    401: ("www-authenticate", "Authorization"),
-    407: ("proxy-authenticate", "Proxy-Authorization"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +36,10 @@ class Account:
             via: a Via value with a fresh branch.
             cnonce: fresh random text.
         """
-        if challenged.status not in _HEADERS:
-            return None
-        asks, answers = _HEADERS[challenged.status]
-        challenge = choose(challenged.headers.all(asks))
-        # A second challenge is worth an answer only if our first nonce was merely too old.
-        if challenge is None or (refused.headers.has(answers.lower()) and not challenge.stale):
-            return None
-        credentials = answer(
-            challenge,
-            self.user,
-            self.password,
-            method=refused.method,
-            uri=refused.uri_text,
-            cnonce=cnonce,
-            nonce_count=1,
-        )
         headers = refused.headers.copy()
         headers.set("Via", via)
         headers.set("CSeq", f"{refused.cseq.number + 1} {refused.method}")
-        headers.set(answers, str(credentials))
-        return Request(refused.method, refused.uri_text, headers, refused.body)
+        again = Request(refused.method, refused.uri_text, headers, refused.body)
+        answered = headers.has("authorization") or headers.has("proxy-authorization")
+        login = Login(self.user, self.password)
+        return again if login.answer(again, challenged, cnonce, int(answered)) else None

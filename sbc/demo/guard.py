@@ -6,7 +6,7 @@ Spec: RFC 3261 §22, RFC 7616 §3.3 and §5.5, RFC 8760.
 import secrets
 from collections import OrderedDict
 
-from sbc.demo.digest import Challenge, Credentials, parse_credentials_untrusted
+from sbc.sip.digest import Challenge, Credentials, ha1_of, parse_credentials_untrusted
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Request
 
@@ -44,12 +44,15 @@ class Guard:
         if credentials is None or self._is_stale(credentials, now):
             return None
         password = self.passwords.get(credentials.username)
-        if password is None or not credentials.proves(request.method, password):
+        if password is None or credentials.algorithm.upper() not in self._algorithms:
+            return None
+        ha1 = ha1_of(credentials.algorithm.upper(), credentials.username, self.realm, password)
+        if not credentials.proves(ha1, request.method, request.body):
             return None
         given_at, used = self._nonces[credentials.nonce]
-        if credentials.nonce_count and credentials.nonce_count <= used:
+        if credentials.count and credentials.count <= used:
             return None
-        self._nonces[credentials.nonce] = (given_at, credentials.nonce_count)
+        self._nonces[credentials.nonce] = (given_at, credentials.count)
         return credentials.username
 
     def challenge(self, request: Request, status: int, now: float) -> tuple[tuple[str, str], ...]:

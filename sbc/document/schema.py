@@ -87,11 +87,31 @@ class OneOrMany:
         return {"anyOf": [many["items"], many]}
 
 
+class TextFor:
+    """Annotation of a section: a file may give a text, which then is the value of one key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._as_mapping, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        section = handler(schema)
+        text = handler.resolve_ref_schema(section)["properties"][self._key]
+        return {"anyOf": [{k: v for k, v in text.items() if k != "description"}, section]}
+
+    def _as_mapping(self, value: object) -> object:
+        return {self._key: value} if isinstance(value, str) else value
+
+
 def _report(document: Document, model: type[Section], details: ErrorDetails) -> None:
     path: Path = details["loc"]
     kind = details["type"]
-    if path and path[-1] == 0 and path not in document.values:
-        path = path[:-1]  # a single value where a list may stand
     if kind == "extra_forbidden":
         section = _section_at(model, path[:-1])
         known = _keys(section) if section is not None else ()
@@ -111,7 +131,17 @@ def _report(document: Document, model: type[Section], details: ErrorDetails) -> 
         path = path[:-1]
         document.report(path, *_message(model, path, details), key=True)
         return
-    document.report(path, *_message(model, path, details))
+    document.report(_written(document, path), *_message(model, path, details))
+
+
+def _written(document: Document, path: Path) -> Path:
+    """The path without the ends that a shorter way of writing leaves out.
+
+    That is a single value where a list may stand, or a text where a mapping may.
+    """
+    while path and path not in document.values:
+        path = path[:-1]
+    return path
 
 
 def _message(model: type[Section], path: Path, details: ErrorDetails) -> tuple[str, str]:

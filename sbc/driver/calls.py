@@ -11,16 +11,23 @@ from media.types import SideName
 from sbc.b2bua import machine
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
-from sbc.b2bua.commands import Answered, Command, Ended
+from sbc.b2bua.commands import Answered, Command, HopSeen, News
+from sbc.b2bua.ending import watched
 from sbc.b2bua.events import Event, GaveUp, MediaRefused, ReplyReceived, RequestFailed
 from sbc.b2bua.table import State
+from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.boundary import contained
 from sbc.driver.edges import Log, Records
+from sbc.driver.loads import Loads
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.recent import RecentCalls
 from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
+from sbc.routing.hops import Hop
+from sbc.sdp.bandwidth import kbps_of
+from sbc.sdp.description import SessionDescription
+from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
 from sbc.sip.twins import TwinKey, twin_key
@@ -53,7 +60,12 @@ class Calls:
         self._known: set[TwinKey] = set()
         self._deadlines: Deadlines[str] = Deadlines()
         self._due: dict[str, float] = {}
+        self._loads = Loads()
+        self._described: dict[str, SessionDescription] = {}
+        """Of each call the description that it was weighed by."""
         self.recent = RecentCalls()
+        self.hop_seen: Callable[[HopSeen, float], None] = _nobody_cares
+        """Who is told what tries say of hops."""
         self.total = 0
         """Calls begun since the start."""
 
@@ -67,6 +79,10 @@ class Calls:
     def dialogs(self) -> int:
         """How many dialog tags are indexed, for leak checks."""
         return len(self._dialogs)
+
+    def at(self, hop: Hop) -> int:
+        """How many live calls went to a hop."""
+        return self._loads.calls(hop)
 
     def by_name(self, name: str) -> Call | None:
         """A live or recent call; any unambiguous beginning of its name will do."""
@@ -103,6 +119,11 @@ class Calls:
     def has_twin(self, invite: Request) -> bool:
         """Whether this very INVITE came by another way already (RFC 3261 §8.2.2.2)."""
         return twin_key(invite) in self._known
+
+    def flow_asked(self, name: str, ref: str) -> Flow | None:
+        """The flow that our request of that branch left by, if the call still lives."""
+        call = self._live.get(name)
+        return None if call is None else call.leg(call.side_asked(ref)).flow
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""
@@ -183,13 +204,14 @@ class Calls:
         self._execute(call, commands, now)
         self._settle(call)
         if ref:
-            self.tell(call, RequestFailed(ref, "transport"), now)
+            self.tell(call, RequestFailed(ref, "full"), now)
 
     def _within_caps(
         self, call: Call, commands: Sequence[Command], now: float
     ) -> tuple[str, Sequence[Command]]:
         """Hold the INVITE to another candidate back if its peer may have no more calls."""
-        decision = self._caps.begin(call.b.peer, call.name, now)
+        kbps = offered_kbps(call.invite) if self._caps.weighs and call.invite is not None else 0
+        decision = self._caps.begin(call.b.peer, call.name, now, kbps)
         if decision.allowed or call.setup is None:
             return "", commands
         call.note("decision", decision.explanation)
@@ -212,6 +234,10 @@ class Calls:
         tag = call.b.local_tag
         if tag not in self._dialogs:
             self._index(tag, call, SideName.B)
+            self._loads.put(call.name, call.candidate.hop)
+            self._leave(call)
+        if self._caps.weighs:
+            self._weigh(call)
         due = machine.next_timeout(call)
         if due != self._due.get(call.name):
             if due is None:
@@ -221,12 +247,31 @@ class Calls:
                 self._due[call.name] = due
                 self._deadlines.set(call.name, due)
 
+    def _weigh(self, call: Call) -> None:
+        """Let the caps of both peers know what a call may bring by now."""
+        said = call.b.negotiation.remote or call.a.negotiation.remote
+        if said is None or self._described.get(call.name) is said:
+            return
+        self._described[call.name] = said
+        for peer in (call.a.peer, call.b.peer):
+            self._caps.weigh(peer, call.name, kbps_of(said))
+
+    def _leave(self, call: Call) -> None:
+        """Count a call no more for the peers of candidates that failed: nothing of it is there."""
+        legs = (call.a, call.b, *(passed.leg for passed in watched(call)))
+        there = {leg.peer for leg in legs}
+        for candidate in call.candidates[: call.position]:
+            if candidate.peer not in there:
+                self._caps.end(candidate.peer, call.name)
+
     def _index(self, tag: str, call: Call, side: SideName) -> None:
         self._dialogs[tag] = (call, side)
         self._tags.setdefault(call.name, []).append(tag)
 
-    def _told(self, call: Call, command: Answered | Ended, now: float) -> None:
-        if isinstance(command, Answered):
+    def _told(self, call: Call, command: News, now: float) -> None:
+        if isinstance(command, HopSeen):
+            self.hop_seen(command, now)
+        elif isinstance(command, Answered):
             self._log("info", "call answered", call=call.name)
             self._records.call_answered(call)
         elif self._remove(call, now):
@@ -257,6 +302,8 @@ class Calls:
             self._known.discard(key)
         self._due.pop(call.name, None)
         self._deadlines.cancel(call.name)
+        self._loads.end(call.name)
+        self._described.pop(call.name, None)
         self._outbox.forget_call(call, now)
         left = self._ports.give_back_all(call.name, now)
         if left:
@@ -294,3 +341,7 @@ class Calls:
         contained(lambda: self._outbox.close_media(call))
         if self._remove(call, now):
             contained(lambda: self._write_end(call))
+
+
+def _nobody_cares(seen: HopSeen, now: float) -> None:
+    """Before somebody keeps the health of hops."""

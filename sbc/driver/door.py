@@ -7,17 +7,21 @@ For their sake too, a source that nobody knows hears at most one refusal in a se
 Spec: RFC 3261 §8.2.7 (stateless UAS), RFC 5853 §3.5 (access control).
 """
 
+from dataclasses import replace
 from typing import Final
 
-from sbc.driver import placing
+from sbc.driver import callers
+from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
-from sbc.driver.placing import PARTICIPANT, Caller, InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
+from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
 from sbc.policy.refusal import Refusal, refused
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Pseudonyms
+from sbc.routing.accounts import User
 from sbc.routing.facing import listener_of, sent_by
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
@@ -38,8 +42,8 @@ class Door:
     """Who may come in, by the configuration in force."""
 
     __slots__ = (
-        "_admission", "_calls", "_force", "_layer", "_log", "_names", "_registrar", "_tally",
-        "_wire",
+        "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
+        "_registrar", "_tally", "_wire",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +57,7 @@ class Door:
         wire: Wire,
         log: Log,
         secret: bytes,
+        authenticator: Authenticator,
         tally: Tally,
     ) -> None:
         self._force = force
@@ -63,6 +68,7 @@ class Door:
         self._wire = wire
         self._log = log
         self._names = Pseudonyms(secret)
+        self._authenticator = authenticator
         self._tally = tally
 
     def configure(self, force: InForce) -> None:
@@ -92,7 +98,14 @@ class Door:
             self.refuse(request, flow, _NO_TRANSACTION, now)
             return None
         if request.to_tag is not None:
-            if self._calls.by_dialog(request) is not None or self._is_known(request, flow, method):
+            found = self._calls.by_dialog(request)
+            if found is not None:
+                call, side = found
+                realm = self._force.realm_of(call.leg(side).peer)
+                if realm is not None:
+                    remove_credentials(request, realm.name)
+                return PARTICIPANT
+            if self._is_known(request, flow, method):
                 return PARTICIPANT
             self.refuse(request, flow, _NO_DIALOG, now)
             return None
@@ -131,10 +144,10 @@ class Door:
 
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
         proven = self._wire.names(flow)
-        caller = placing.identify(self._force, self._registrar, request, flow, proven)
+        caller = callers.identify(self._force, self._registrar, request, flow, proven)
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
-            return caller
+            return self._authenticated(request, flow, caller, now)
         if self._is_known(request, flow, request.method):
             # It came in when it was judged otherwise; this is only its retransmission.
             return PARTICIPANT
@@ -149,6 +162,32 @@ class Door:
         status, reason = decision.status or 403, decision.text or None
         refusal = Refusal(status, "", decision.explanation, reason=reason)
         self.refuse(request, flow, refusal, now)
+        return None
+
+    def _authenticated(
+        self, request: Request, flow: Flow, caller: Caller, now: float
+    ) -> Caller | None:
+        """Let in whoever need not say who it is, or does; challenge the others.
+
+        A challenge is answered to strangers too, however many are behind one address: it is no
+        more than what they sent, and their rate is limited already.
+        """
+        realm = self._force.realm_of(caller.peer)
+        if realm is None or request.method in UNCHALLENGED:
+            return caller
+        if self._is_known(request, flow, request.method):
+            # A retransmission, whose nonce count was used.
+            return PARTICIPANT
+        judged = self._authenticator.judge(request, flow, realm, now)
+        if isinstance(judged, User):
+            remove_credentials(request, realm.name)
+            return replace(caller, user=judged.name)
+        if judged.explanation:
+            self._tally.unauthenticated += 1
+            self.refuse(request, flow, judged, now)
+        else:
+            self._tally.challenged += 1
+            self.answer(request, flow, judged)
         return None
 
     def _has_room_for_strangers(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Protocol
 from media.plan import RelayCommand
 from media.types import FlowCounters, SideName, StreamId
 from sbc.b2bua.call import Call
+from sbc.registrar.commands import BindingChanged
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
@@ -50,6 +51,13 @@ class Records(Protocol):
 
     def call_ended(self, call: Call) -> None:
         """The call is over; its record is complete."""
+
+
+class BindingRecords(Protocol):
+    """Where bindings are written down, for the process after this one."""
+
+    def binding_changed(self, change: BindingChanged) -> None:
+        """A binding began, changed or ended."""
 
 
 class Log(Protocol):

@@ -64,7 +64,7 @@ class Outbox:
         commands: Sequence[call_commands.Command],
         now: float,
         refused: Callable[[str], Sequence[call_commands.Command]],
-        told: Callable[[call_commands.Answered | call_commands.Ended], None],
+        told: Callable[[call_commands.News], None],
     ) -> None:
         """Carry out a call's commands.
 
@@ -82,7 +82,7 @@ class Outbox:
             elif isinstance(command, call_commands.ReleasePorts):
                 for network, port in command.ports:
                     self._ports.give_back(network, port, now, unused=_was_silent(call))
-            elif isinstance(command, (call_commands.Answered, call_commands.Ended)):
+            elif isinstance(command, call_commands.News):
                 told(command)
             else:
                 self._speak(call, command, now)
@@ -102,6 +102,9 @@ class Outbox:
                 self.transmit(self._open(owner, command, now))
             elif isinstance(command, Ping):
                 self._wire.send(command.flow, b"\r\n\r\n")
+            elif isinstance(command, Abandon):
+                for key in self._abandon(owner, command.ref, now):
+                    self.forget(owner, key)
             else:
                 told(command)
 
@@ -178,10 +181,12 @@ class Outbox:
                 call.journal.note(call.now, "sip", "", side, "out", output.data)
                 self._wire.send(output.flow, output.data)
 
-    def _abandon(self, owner: str, ref: str, now: float) -> None:
-        for key, known in self._refs.get(owner, {}).items():
-            if known == ref:
-                self.transmit(self._layer.abandon(key, now))
+    def _abandon(self, owner: str, ref: str, now: float) -> list[str]:
+        """Abandon what was sent under a reference; the keys of that."""
+        keys = [key for key, known in self._refs.get(owner, {}).items() if known == ref]
+        for key in keys:
+            self.transmit(self._layer.abandon(key, now))
+        return keys
 
     def _apply_media(self, call: Call, plan: MediaPlan | None) -> str | None:
         """Apply a plan; the relay's reason when it refused."""

@@ -1,149 +1,75 @@
-"""Placing a new call: who calls, may they, and where to.
+"""Placing a new call: where it goes.
 
 Everything here is a question about configuration, policy and bindings; the answers are values.
 
 Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from hashlib import blake2s
-from ipaddress import ip_address
 from typing import Final
+from urllib.parse import unquote
 
 from sbc.b2bua.call import Candidate
-from sbc.policy.access import BUILT_IN, decide
-from sbc.policy.model import Decision, Facts, PolicySet
+from sbc.driver.callers import Caller
+from sbc.driver.in_force import InForce
+from sbc.driver.present import IDLE, Present
+from sbc.driver.sharing import flows_in_order, peers_in_order
+from sbc.policy.numbers import (
+    Rewritten,
+    dialled,
+    is_global,
+    is_phone,
+    sent,
+    user_calling,
+)
 from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.failover import settled
+from sbc.routing.hops import Hop, hop_of
+from sbc.routing.location import (
+    UNKNOWN,
+    Destination,
+    Located,
+    numeric_place,
+    reach_of,
+)
 from sbc.routing.model import (
     DEFAULT_PORTS,
     MediaRules,
-    Network,
     Peer,
     Place,
-    Settings,
     Target,
 )
-from sbc.routing.table import RoutingTable
+from sbc.routing.numbers import AS_WRITTEN, UriForm
+from sbc.routing.registering import Registering
+from sbc.routing.table import RouteChoice
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
-_PEER = "peer "
-"""What no address begins with."""
-_VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
-"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only."""
 
-
-@dataclass(slots=True)
-class InForce:
-    """The configuration that new requests are judged by; replaced as one reference."""
-
-    settings: Settings
-    table: RoutingTable
-    policy: PolicySet
-    addresses: Mapping[str, tuple[str, ...]]
-    """Numeric addresses of the host names of targets, as resolved last."""
-    networks: dict[str, Network] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.networks = {network.name: network for network in self.settings.networks}
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request, as far as it is known."""
-
-    peer: str
-    """Configured name, ``""`` for a stranger."""
-    rules: MediaRules
-    binding: Binding | None
-    decision: Decision
-    known: bool = True
-    """Whether its address is a peer's, or its flow a registered phone's."""
-
-
-PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
-"""Whoever sends what belongs to a transaction or dialog that was let in before."""
 
 UNREACHABLE: Final = "the called party cannot be reached now"
 """What is said of anybody who cannot be called, whatever the reason is."""
 
 
-def identify(
+def candidates_for(
     force: InForce,
     registrar: Registrar,
+    caller: Caller,
     request: Request,
     flow: Flow,
-    proven: tuple[str, ...] = (),
-) -> Caller:
-    """Classify the source of a request outside any dialog, and decide on it.
-
-    Args:
-        proven: what the client's certificate of the connection proves.
-
-    Raises:
-        ParseError: a header that says who sends it is malformed (400).
-    """
-    network = force.networks[flow.network]
-    peer = force.table.sender(flow, proven)
-    binding = _registered(registrar, request, flow)
-    facts = Facts(
-        network=flow.network,
-        trusted=network.trusted,
-        host=flow.remote[0],
-        method=request.method,
-        peer=peer.name if peer is not None else None,
-        registered=binding is not None,
-        user_agent=request.headers.first("user-agent"),
-    )
-    known = peer is not None or binding is not None
-    if peer is None:
-        if request.method == "REGISTER":
-            peer = force.table.endpoints(flow.network, request.to.uri.host)
-        elif binding is not None:
-            peer = force.table.endpoints(flow.network, binding.host)
-    return Caller(
-        peer=peer.name if peer is not None else "",
-        rules=peer.media if peer is not None else _ANY_MEDIA,
-        binding=binding,
-        decision=decide(force.policy, facts),
-        known=known,
-    )
-
-
-def counted_as(force: InForce, flow: Flow, proven: tuple[str, ...]) -> str:
-    """What the rate of messages on a flow is counted by.
-
-    Returns:
-        The peer that the connection proves, wherever it comes from, or the address.
-    """
-    if proven or flow.peer:
-        peer = force.table.sender(flow, proven)
-        if peer is not None:
-            return _PEER + peer.name
-    return flow.remote[0]
-
-
-def known_peer(force: InForce, network: str, counted: str) -> str | None:
-    """The peer that something `counted_as` belongs to."""
-    if counted.startswith(_PEER):
-        peer = force.table.peer(counted.removeprefix(_PEER))
-    else:
-        peer = force.table.classify(network, counted)
-    return peer.name if peer is not None else None
-
-
-def candidates_for(
-    force: InForce, registrar: Registrar, caller: Caller, request: Request, flow: Flow
+    present: Present = IDLE,
 ) -> tuple[str, list[Candidate]] | Refusal:
-    """Where an INVITE goes: the rule that says so, and the places in order.
+    """Where an INVITE goes: the rule that says so, and the places in the order to try them.
+
+    Whatever is down comes last: only when nothing else is left is it worth a try.
 
     Raises:
         ParseError: the Request-URI is malformed (400).
@@ -156,24 +82,58 @@ def candidates_for(
         if called is not None:
             if not called.reachable:
                 return unreachable(called)
-            return f"binding of {called.aor}", [_to_binding(force, called)]
-    choice = force.table.choose(caller.peer or None, flow.network, number_of(uri), uri.host)
+            flows = [one for one in registrar.flows_of(uri.user) if one.reachable]
+            return f"binding of {called.aor}", [_to_binding(force, one) for one in flows]
+    who = force.table.peer(caller.peer)
+    rules = AS_WRITTEN if who is None else who.numbers
+    dial = dialled(uri, rules, force.plan)
+    choice = force.table.choose(caller.peer or None, flow.network, dial.number, uri.host)
     if choice.route is None:
         return Refusal(404, "no calls are taken for this destination", choice.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    for peer in choice.peers:
+    for peer, user in _steps(choice, request, dial.number, flow, present):
         places = (
-            _to_phones(force, registrar, peer, uri, flow)
+            _to_phones(force, registrar, peer, uri, user, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, uri)
+            else _to_peer(force, peer, request, user, flow, present)
         )
-        found += places
+        failover = settled(choice.route.failover, peer.failover)
+        found += [replace(place, failover=failover) for place in places]
         if not places:
-            missing.append(_why_unreachable(force, peer, uri))
+            missing.append(_why_unreachable(force, peer, user))
+    why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if not found:
-        return Refusal(480, UNREACHABLE, f"{choice.why}: {'; '.join(missing)}")
-    return choice.why, found
+        return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
+    why = "; ".join([why, *missing])
+    return why, sorted(found, key=lambda one: not present.usable(one.hop))
+
+
+def _steps(
+    choice: RouteChoice, request: Request, number: str, flow: Flow, present: Present
+) -> list[tuple[Peer, str]]:
+    """The peers of a choice in the order to try them, and whom to call there.
+
+    What a DID table says stays in its order: a row is a list, not a share.
+    """
+    assert choice.route is not None, "there is somewhere to go"
+    if choice.users:
+        return list(zip(choice.peers, choice.users, strict=True))
+    peers = peers_in_order(choice.route, choice.peers, request, flow, present)
+    return [(peer, number) for peer in peers]
+
+
+def by_service_route(binding: Binding | None, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates, those at the caller's registrar by the way that it wants (RFC 3608).
+
+    The way is the registrar's own business: it is never shown to the phone.
+    """
+    if binding is None or not binding.service_route:
+        return candidates
+    way = binding.service_route
+    return [
+        replace(one, routes=way) if one.peer == binding.registrar else one for one in candidates
+    ]
 
 
 def unreachable(called: Binding) -> Refusal:
@@ -181,10 +141,10 @@ def unreachable(called: Binding) -> Refusal:
     return Refusal(480, UNREACHABLE, f"the phone of {called.aor} does not answer keep-alives")
 
 
-def upstream_for(
+def upstreams_for(
     force: InForce, caller: Caller, request: Request, flow: Flow
-) -> Upstream | Refusal:
-    """The registrar that a REGISTER goes to.
+) -> list[Upstream] | Refusal:
+    """The registrars that a REGISTER goes to, the next one where the one before is silent.
 
     Raises:
         ParseError: To is malformed (400).
@@ -195,51 +155,71 @@ def upstream_for(
     )
     if choice.route is None:
         return Refusal(404, "no registrations are taken for this address", choice.why)
-    missing: list[str] = []
-    for peer in choice.peers:
-        for target in peer.targets:
-            for target_flow in flows_to(force, peer, target):
-                host = peer.domain or target_flow.remote[0]
-                port = target_flow.remote[1]
-                if peer.domain or port == DEFAULT_PORTS[target_flow.transport]:
-                    return Upstream(peer.name, target_flow, host, None)
-                return Upstream(peer.name, target_flow, host, port)
-        missing.append(_why_unreachable(force, peer, to))
-    said = "the registrar cannot be reached now"
-    return Refusal(503, said, f"{choice.why}: {'; '.join(missing)}")
+    found = [
+        _upstream(peer, target_flow)
+        for peer in choice.peers
+        for target in peer.targets
+        for target_flow in flows_to(force, peer, target)
+    ]
+    if found:
+        return found
+    missing = "; ".join(_why_unreachable(force, peer, user_of(to)) for peer in choice.peers)
+    return Refusal(503, "the registrar cannot be reached now", f"{choice.why}: {missing}")
+
+
+def _upstream(peer: Peer, flow: Flow) -> Upstream:
+    """A registrar over one flow: its domain, or the address if it has none."""
+    host, port = flow.remote
+    usual = port == DEFAULT_PORTS[flow.transport]
+    if peer.domain or usual:
+        return Upstream(peer.name, flow, peer.domain or host, None)
+    return Upstream(peer.name, flow, host, port)
+
+
+def hops_of(force: InForce) -> dict[Hop, Peer]:
+    """Every hop that calls to peers may go to, with whose it is."""
+    return {
+        hop_of(peer.name, flow): peer
+        for peer in force.settings.peers
+        for target in peer.targets
+        for flow in flows_to(force, peer, target)
+    }
 
 
 def flows_to(force: InForce, peer: Peer, target: Target) -> list[Flow]:
     """The flows to a target: one per place that a listener of ours can reach."""
+    return [flow for _, flow in ways_to(force, peer, target)]
+
+
+def ways_to(force: InForce, peer: Peer, target: Target) -> list[tuple[Place, Flow]]:
+    """The places of a target that a listener of ours can reach, each with the flow to it."""
     network = force.networks[peer.network]
     found = []
-    for place in places_of(force, target):
+    for place in places_of(force, peer, target):
         listener = network.listener(place.transport, family_of(place.host))
         if listener is not None:
             local = (listener.bind, listener.port)
             owner = peer.name if place.transport == "tls" else ""
             remote = (place.host, place.port)
-            found.append(Flow(peer.network, place.transport, local, remote, peer=owner))
+            flow = Flow(peer.network, place.transport, local, remote, peer=owner)
+            found.append((place, flow))
     return found
 
 
-def places_of(force: InForce, target: Target) -> list[Place]:
-    """The numeric addresses that a target stands for, best first; none while they are unknown."""
-    transport = target.transport or "udp"
-    port = target.port or DEFAULT_PORTS[transport]
-    return [Place(host, port, transport) for host in _hosts_of(force, target)]
+def places_of(force: InForce, peer: Peer, target: Target) -> tuple[Place, ...]:
+    """The numeric addresses that a target of a peer stands for, best first.
 
-
-def number_of(uri: Uri) -> str:
-    """What routes compare: the user part without escapes.
-
-    Of a telephone number its parameters and visual separators are left out too, so that no way
-    of writing a number leads around a route (RFC 3966 §5.1.1, RFC 3261 §19.1.6).
+    None while they are not known; `located` says why.
     """
-    user = user_of(uri)
-    if uri.scheme == "tel" or uri.param("user") == "phone":
-        return user.partition(";")[0].translate(_VISUAL_SEPARATORS)
-    return user
+    return located(force, peer, target).places
+
+
+def located(force: InForce, peer: Peer, target: Target) -> Located:
+    """What is known now of where a target of a peer is; nobody waits for more."""
+    place = numeric_place(target, reach_of(force.networks[peer.network]))
+    if place is not None:
+        return Located((place,))
+    return force.locations.get(Destination(peer.network, target), UNKNOWN)
 
 
 def loop_mark(request: Request, flow: Flow) -> str:
@@ -257,58 +237,93 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
-def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
-    """The binding that a request comes from; of the lines of one phone that of its From."""
-    bindings = registrar.by_flow(flow)
-    if len(bindings) < 2:
-        return bindings[0] if bindings else None
-    user = user_of(request.from_.uri)
-    for binding in reversed(bindings):
-        if binding.user == user:
-            return binding
-    return bindings[-1]
+def _to_peer(
+    force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
+) -> list[Candidate]:
+    """One candidate for each place of each target of a peer that takes new calls."""
+    told = sent(number, peer.numbers, "called", force.plan)
+    if peer.registering is not None:
+        return _by_registration(force, peer, peer.registering, request.uri, told)
+    targets = [
+        (target, ways_to(force, peer, target)) for target in peer.targets if not target.drain
+    ]
+    flows = flows_in_order(peer, targets, request, flow, present)
+    return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
 
 
-def _to_peer(force: InForce, peer: Peer, uri: Uri) -> list[Candidate]:
-    """One candidate for each address of each target of a peer."""
-    person = f"{uri.user}@" if uri.user else ""
-    phone = uri.scheme == "tel" or uri.param("user") == "phone"
-    found = []
-    for target in peer.targets:
-        for flow in flows_to(force, peer, target):
-            network = force.networks[peer.network]
-            listener = listener_of(network, flow)
-            host = peer.domain or flow.remote[0]
-            usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
-            port = "" if peer.domain or usual else f":{flow.remote[1]}"
-            suffix = (";user=phone" if phone else "") + transport_param(flow.transport)
-            found.append(
-                Candidate(
-                    peer=peer.name,
-                    flow=flow,
-                    request_uri=f"sip:{person}{bracketed(host)}{port}{suffix}",
-                    our_host=peer.domain or listener.advertise,
-                    their_host=host,
-                    rules=peer.media,
-                    trusted=network.trusted,
-                )
-            )
-    return found
+def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow) -> Candidate:
+    """A peer at the end of a flow, as whom a URI calls."""
+    network = force.networks[peer.network]
+    host = peer.domain or flow.remote[0]
+    usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
+    port = "" if peer.domain or usual else f":{flow.remote[1]}"
+    where = bracketed(host) + port
+    return Candidate(
+        peer=peer.name,
+        flow=flow,
+        request_uri=_request_uri(uri, told.number, peer.numbers.uri, where, flow),
+        our_host=peer.domain or listener_of(network, flow).advertise,
+        their_host=host,
+        rules=peer.media,
+        trusted=peer.is_trusted(network),
+        note=f"peer {peer.name!r} is told {told.why}" if told.why else "",
+    )
+
+
+def _by_registration(
+    force: InForce, peer: Peer, registering: Registering, uri: Uri, told: Rewritten
+) -> list[Candidate]:
+    """The flow that registered with a trunk, and no other: nobody knows us there."""
+    registration = force.registrations.of_peer(peer.name)
+    if registration is None or registration.home is None:
+        return []
+    route = registration.grant.service_route if registration.grant is not None else ()
+    candidate = _candidate(force, peer, uri, told, registration.home)
+    return [replace(candidate, contact_user=registering.contact, routes=route)]
+
+
+def _request_uri(uri: Uri, number: str, form: UriForm, where: str, flow: Flow) -> str:
+    """The Request-URI for a number at a host and port, made of the one that was called."""
+    if form == "tel" and is_global(number):
+        return f"tel:{number}"
+    user = user_calling(uri, number)
+    phone = form in ("phone", "tel") or (form == "keep" and is_phone(uri))
+    person = f"{user}@" if user else ""
+    suffix = ";user=phone" if phone and user else ""
+    return f"sip:{person}{where}{suffix}{transport_param(flow.transport)}{_gruu_param(uri)}"
+
+
+def _gruu_param(uri: Uri) -> str:
+    """The `gr` of a GRUU: one phone of a user, or a name that only its registrar can tell."""
+    if not uri.has_param("gr"):
+        return ""
+    value = uri.param("gr")
+    return ";gr" if value is None else f";gr={value}"
 
 
 def _to_phones(
-    force: InForce, registrar: Registrar, peer: Peer, uri: Uri, flow: Flow
+    force: InForce, registrar: Registrar, peer: Peer, uri: Uri, number: str, flow: Flow
 ) -> list[Candidate]:
     """The phones of the called user, newest registration first; never the phone that calls."""
+    wanted = _instance_of(uri)
     return [
         _to_binding(force, binding)
-        for binding in registrar.by_user(user_of(uri), peer.network)
-        if binding.flow != flow and force.table.endpoints(peer.network, binding.host) is peer
+        for binding in registrar.by_user(number, peer.network)
+        if binding.flow != flow
+        and force.table.endpoints(peer.network, binding.host) is peer
+        and wanted in (None, binding.instance)
     ]
+
+
+def _instance_of(uri: Uri) -> str | None:
+    """The one phone of a user that a GRUU means; None for all of them (RFC 5627 §3.2)."""
+    instance = uri.param("gr")
+    return unquote(instance) if instance else None
 
 
 def _to_binding(force: InForce, binding: Binding) -> Candidate:
     peer = force.table.endpoints(binding.flow.network, binding.host)
+    network = force.networks[binding.flow.network]
     return Candidate(
         peer=peer.name if peer is not None else "",
         flow=binding.flow,
@@ -316,38 +331,27 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
         our_host=binding.host,
         their_host=binding.host,
         rules=peer.media if peer is not None else _ANY_MEDIA,
-        trusted=force.networks[binding.flow.network].trusted,
+        trusted=network.trusted if peer is None else peer.is_trusted(network),
+        routes=binding.path,
     )
 
 
-def _why_unreachable(force: InForce, peer: Peer, uri: Uri) -> str:
+def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     """Why there is no way to a peer, in words that an operator can act on."""
     if peer.kind == "endpoints":
-        user = user_of(uri) or "nobody"
+        user = number or "nobody"
         return f"{user} has no reachable registration on network {peer.network!r}"
+    if peer.registering is not None:
+        return force.registrations.trouble_with(peer.name)
     reasons = []
     for target in peer.targets:
-        hosts = _hosts_of(force, target)
-        if not hosts:
-            reasons.append(f"{target.host} has no known address")
+        known = located(force, peer, target)
+        if target.drain:
+            reasons.append(f"{target.host} is being drained")
+        elif not known.places:
+            reasons.append(f"{target.host} has no known address: {known.trouble}")
         else:
-            families = "/".join(sorted({f"IPv{family_of(host)}" for host in hosts}))
-            reasons.append(
-                f"network {peer.network!r} has no {target.transport or 'udp'} listener"
-                f" for {families}"
-            )
+            families = "/".join(sorted({f"IPv{family_of(one.host)}" for one in known.places}))
+            transport = known.places[0].transport
+            reasons.append(f"network {peer.network!r} has no {transport} listener for {families}")
     return f"peer {peer.name!r}: " + (", ".join(reasons) or "it has no address")
-
-
-def _hosts_of(force: InForce, target: Target) -> tuple[str, ...]:
-    if _is_numeric(target.host):
-        return (target.host,)
-    return force.addresses.get(target.host, ())
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -12,19 +12,25 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing, sips
 from sbc.driver.agents import Agents
+from sbc.driver.bandwidth import offered_kbps
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
-from sbc.driver.edges import Log, told_of
+from sbc.driver.edges import BindingRecords, Log, told_of
+from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
+from sbc.driver.present import Present
 from sbc.driver.tally import Tally
+from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
-from sbc.registrar.commands import BindingChanged, News
+from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
 from sbc.registrar.registrar import Registrar
+from sbc.registrar.relaying import Upstream
+from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -43,6 +49,9 @@ _SCHEMES = {
     "REGISTER": frozenset({"sip", "sips"}),
 }
 """The methods served outside calls, and the Request-URIs that each is served for."""
+
+REGISTRATION_OPTIONS = frozenset({"path", "outbound", "gruu"})
+"""What a REGISTER may require (RFC 3327, RFC 5626, RFC 5627)."""
 
 _IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
 """Methods that only a dialog, or a subscription, gives a meaning."""
@@ -68,8 +77,11 @@ class Reception:
         instance: str,
         calls: Calls,
         registrar: Registrar,
+        bindings: BindingRecords,
         admission: Admission,
         caps: PeerCaps,
+        health: Health,
+        logins: Logins,
         ports: NetworkPorts,
         log: Log,
         ids: IdSource,
@@ -82,8 +94,11 @@ class Reception:
         self._instance = instance
         self._calls = calls
         self._registrar = registrar
+        self._bindings = bindings
         self._admission = admission
         self._caps = caps
+        self._health = health
+        self._logins = logins
         self._ports = ports
         self._log = log
         self._ids = ids
@@ -97,12 +112,15 @@ class Reception:
         """Judge by another configuration from now on."""
         self._force = force
         self._caps.apply(call_limits(force))
+        self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
             networks=force.networks,
             ids=self._ids,
             ports=self._ports,
             instance=self._instance,
+            logins=self._logins,
+            plan=force.plan,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -139,6 +157,14 @@ class Reception:
         """Take note of what the registrar did."""
         if isinstance(news, BindingChanged):
             self._binding_changed(news)
+        elif isinstance(news, AnsweredInNeed):
+            self._log(
+                "warning",
+                "registrar silent",
+                registrar=news.registrar,
+                aor=news.binding.aor,
+                why="the phone was answered from what the registrar granted before",
+            )
         else:
             self._note_refusal(news.request, news.flow, news.refusal)
 
@@ -155,15 +181,16 @@ class Reception:
     def _binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
+        self._bindings.binding_changed(change)
         network, host = binding.flow.network, binding.flow.remote[0]
         if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(network, host)
-        elif change.what not in ("reachable", "unreachable"):
+        elif change.what in GONE:
             previous = binding.flow
         if previous is not None and not self._registrar.has_source(previous):
             self._admission.withdraw(previous.network, previous.remote[0])
         self._log(
-            "debug" if change.what == "refreshed" else "info",
+            "debug" if change.what in ("refreshed", "restored") else "info",
             f"phone {change.what}",
             aor=binding.aor,
             source=binding.flow.remote,
@@ -201,6 +228,8 @@ class Reception:
             self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
             return True
         unmet = [] if method == "INVITE" else unsupported_requirements(request)
+        if method == "REGISTER":
+            unmet = [option for option in unmet if option.lower() not in REGISTRATION_OPTIONS]
         if unmet:
             options = ", ".join(unmet)
             said = f"{options} is required, but not supported here"
@@ -225,26 +254,29 @@ class Reception:
             refusal = Refusal(482, "this REGISTER passed here before")
             self.refuse(key, request, flow, refusal, now)
             return
-        upstream = placing.upstream_for(self._force, caller, request, flow)
-        if not isinstance(upstream, Refusal) and not sips.leads_safely(request, upstream):
-            upstream = sips.not_allowed(f"peer {upstream.peer!r} is not reached by TLS")
-        if isinstance(upstream, Refusal):
-            self.refuse(key, request, flow, upstream, now)
+        upstreams: list[Upstream] | Refusal = []
+        if not self._registrar.decides(caller.peer):
+            upstreams = placing.upstreams_for(self._force, caller, request, flow)
+        if not isinstance(upstreams, Refusal):
+            upstreams = sips.leading_safely(request, upstreams)
+        if isinstance(upstreams, Refusal):
+            self.refuse(key, request, flow, upstreams, now)
             return
         commands = self._registrar.register(
-            key, request, flow, upstream, endpoints=caller.peer, ref=self._agents.branch(), now=now
+            key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
         )
         self._agents.carry_out(REGISTRAR, commands, now)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark)
+        placed = self._placed(request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, placed, now)
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
-        allowed = self._within_caps(call.name, caller.peer, candidates, now)
+        kbps = offered_kbps(request) if self._caps.weighs else 0
+        allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
             self.refuse(key, request, flow, refusal, now)
@@ -255,10 +287,12 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        if caller.user:
+            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         self._calls.begin(call, now)
 
     def _placed(
-        self, request: Request, flow: Flow, caller: Caller, mark: str
+        self, request: Request, flow: Flow, caller: Caller, mark: str, now: float
     ) -> tuple[str, list[Candidate]] | Refusal:
         """Where an INVITE goes and why there, unless it is none to be placed."""
         if self.draining:
@@ -267,26 +301,36 @@ class Reception:
             return Refusal(482, "this INVITE came another way already")
         if placing.is_loop(request, self._instance, mark):
             return Refusal(482, "this INVITE passed here before")
-        placed = placing.candidates_for(self._force, self._registrar, caller, request, flow)
+        present = Present(
+            key=self._ids.token().encode(),
+            usable=lambda hop: self._health.admits(hop, now),
+            calls_with=self._caps.calls,
+            calls_at=self._calls.at,
+        )
+        placed = placing.candidates_for(
+            self._force, self._registrar, caller, request, flow, present
+        )
         if isinstance(placed, Refusal):
             return placed
         route, candidates = placed
         suited = sips.suited(self._force, request.uri, candidates)
-        return (route, suited) if suited else sips.not_allowed(f"{route}: no way there is secure")
+        if not suited:
+            return sips.not_allowed(f"{route}: no way there is secure")
+        return route, placing.by_service_route(caller.binding, suited)
 
     def _within_caps(
-        self, name: str, caller: str, candidates: list[Candidate], now: float
+        self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
     ) -> list[Candidate] | Decision:
         """Count a call for its peers: the candidates from the first on that has room for it."""
         if caller:
-            decision = self._caps.begin(caller, name, now)
+            decision = self._caps.begin(caller, name, now, kbps)
             if not decision.allowed:
                 return decision
         refusal: Decision | None = None
         for number, candidate in enumerate(candidates):
             if not candidate.peer:
                 return candidates[number:]
-            decision = self._caps.begin(candidate.peer, name, now)
+            decision = self._caps.begin(candidate.peer, name, now, kbps)
             if decision.allowed:
                 return candidates[number:]
             refusal = refusal or decision
@@ -306,6 +350,7 @@ class Reception:
         network = self._force.networks[flow.network]
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
+        peer = self._force.table.peer(caller.peer)
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -318,7 +363,8 @@ class Reception:
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
-            trusted=network.trusted,
+            trusted=network.trusted if peer is None else peer.is_trusted(network),
+            registered="" if caller.binding is None else caller.binding.user,
         )
         return Call(
             name=self._ids.token(),
@@ -350,7 +396,11 @@ def call_limits(force: InForce) -> dict[str, CallLimits]:
     """The caps of every peer."""
     return {
         peer.name: CallLimits(
-            peer.limits.max_calls, peer.limits.calls_per_second, peer.limits.burst, peer.where
+            peer.limits.max_calls,
+            peer.limits.calls_per_second,
+            peer.limits.burst,
+            peer.where,
+            peer.limits.max_kbps,
         )
         for peer in force.settings.peers
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from sbc.b2bua.call import Candidate
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.policy.refusal import Refusal
 from sbc.registrar.relaying import Upstream
 from sbc.sip.flow import SECURED, Flow
@@ -70,9 +70,12 @@ def not_allowed(why: str) -> Refusal:
     return Refusal(480, "SIPS Not Allowed", text, warn_code=_NOT_ALLOWED_CODE)
 
 
-def leads_safely(request: Request, upstream: Upstream) -> bool:
-    """Whether a REGISTER may be relayed to a registrar: a sips: one by TLS only."""
-    return request.uri.scheme != "sips" or upstream.flow.transport in SECURED
+def leading_safely(request: Request, upstreams: list[Upstream]) -> list[Upstream] | Refusal:
+    """The registrars that a REGISTER may be relayed to: those by TLS, if it is a sips: one."""
+    if request.uri.scheme != "sips" or not upstreams:
+        return upstreams
+    safe = [one for one in upstreams if one.flow.transport in SECURED]
+    return safe or not_allowed(f"peer {upstreams[0].peer!r} is not reached by TLS")
 
 
 def _contact_schemes(request: Request) -> set[str]:

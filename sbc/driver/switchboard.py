@@ -8,7 +8,6 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import chain
 
 from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
@@ -24,22 +23,28 @@ from sbc.b2bua.events import (
     RequestReceived,
 )
 from sbc.b2bua.table import State
-from sbc.driver import placing
+from sbc.driver import callers
 from sbc.driver.agents import Agents
 from sbc.driver.boundary import contained
+from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
+from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
-from sbc.driver.edges import Log, MediaRelay, Records, Wire
+from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
+from sbc.driver.hop_watch import HopWatch
+from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
-from sbc.driver.placing import Caller, InForce
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
+from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Logins
+from sbc.routing.location import Locations
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -47,6 +52,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
 """States of calls that nobody needs to end any more."""
@@ -62,16 +68,19 @@ class Switchboard:
         wire: Wire,
         relay: MediaRelay,
         records: Records,
+        bindings: BindingRecords,
         log: Log,
         ids: IdSource,
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
+        now: float = 0.0,
     ) -> None:
         """Start without calls.
 
         Args:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
+            now: Monotonic seconds of the start, from which on hops are watched.
         """
         self.force = force
         self.tally = Tally()
@@ -83,8 +92,8 @@ class Switchboard:
         self.ports = NetworkPorts(force.settings.networks, seed)
         self.layer = TransactionLayer()
         self.outbox = Outbox(self.layer, wire, relay, self.ports, log)
-        caps = PeerCaps({})
-        self.calls = Calls(self.outbox, caps, self.ports, records, log, self.tally)
+        self.caps = PeerCaps({})
+        self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(force.policy, _trust(force), self._known_peer)
         self.door = Door(
@@ -96,10 +105,13 @@ class Switchboard:
             wire=wire,
             log=log,
             secret=ids.key(32),
+            authenticator=Authenticator(ids.key(32)),
             tally=self.tally,
         )
         self._instance = ids.token()[:8]
+        self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
+        self.hops = HopWatch(self.agents, log, seed & 0x7FFFFFFF)
         self.reception = Reception(
             force,
             layer=self.layer,
@@ -108,8 +120,11 @@ class Switchboard:
             instance=self._instance,
             calls=self.calls,
             registrar=self.registrar,
+            bindings=bindings,
             admission=self.admission,
-            caps=caps,
+            caps=self.caps,
+            health=self.hops.health,
+            logins=self.logins,
             ports=self.ports,
             log=log,
             ids=ids,
@@ -117,6 +132,11 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
+        force.registrations = self.carriers.registrations
+        self.calls.hop_seen = self.hops.seen
+        self.hops.configure(force, now)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -149,11 +169,13 @@ class Switchboard:
         """Something could not be sent on a flow."""
         self._log("debug", "flow failed", network=flow.network, remote=flow.remote, why=why)
         self._contain(partial(self._fail_transactions, flow, why, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def flow_closed(self, flow: Flow, why: str, now: float) -> None:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
         """Take what the relay reports."""
@@ -176,6 +198,14 @@ class Switchboard:
 
     # -- operator ---------------------------------------------------------------------------
 
+    def begin(self, now: float) -> None:
+        """Do what we do on our own account, now that messages can be sent: register with trunks."""
+        self._contain(partial(self.carriers.configure, self.force, now))
+
+    def leave(self, now: float) -> None:
+        """Withdraw what `begin` began; `carriers.registrations` is empty when that is done."""
+        self._contain(partial(self.carriers.leave, now))
+
     def configure(self, force: InForce, now: float) -> bool:
         """Put a new configuration in force; calls keep the one they began with.
 
@@ -189,17 +219,22 @@ class Switchboard:
         self._contain(partial(self._configure, before, now))
         return False
 
-    def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
-        """Use newly resolved addresses of the peers' host names."""
-        self._contain(partial(self._resolved, addresses))
+    def located(self, locations: Locations, now: float) -> None:
+        """Use what is known now of where the targets of peers are."""
+        self._contain(partial(self._located, locations, now))
 
-    def restore(self, bindings: Iterable[Mapping[str, object]], now: float) -> None:
+    def restore(
+        self, bindings: Iterable[Mapping[str, object]], now: float, origin: float | None = None
+    ) -> None:
         """Take over bindings that `registrar.export` gave.
+
+        Args:
+            origin: What the spans in them count from, on this clock; `now` when None.
 
         Raises:
             ValueError: they are no such export.
         """
-        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now), now)
+        self.agents.carry_out(REGISTRAR, self.registrar.restore(bindings, now, origin), now)
 
     def hang_up_all(self, ending: Ending, now: float) -> None:
         """End every call for one reason."""
@@ -219,7 +254,7 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = placing.counted_as(self.force, flow, self._wire.names(flow))
+        source = callers.counted_as(self.force, flow, self._wire.names(flow))
         if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
             return
@@ -370,7 +405,10 @@ class Switchboard:
         if self.agents.owns(name):
             self.agents.failed(name, ref, output.why, now)
         else:
+            flow = self.calls.flow_asked(name, ref)
             self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
+            if flow is not None and output.why == "timeout":
+                self.carriers.doubt(flow, "a call got no answer", now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -382,6 +420,7 @@ class Switchboard:
         return f"z9hG4bK{self._instance}.-.{self._ids.token()}"
 
     def _fail_transactions(self, flow: Flow, why: str, now: float) -> None:
+        self.hops.health.flow_failed(flow, why)
         self._dispatch(self.layer.transport_failed(flow, now, why), now)
 
     def _cut_off(self, flow: Flow, now: float) -> None:
@@ -404,25 +443,32 @@ class Switchboard:
         self.layer.abandon(output.key, now)
 
     def _configure(self, force: InForce, now: float) -> None:
-        self._judge_by(force)
+        self._judge_by(force, now)
         self.admission.apply(force.policy, _trust(force), self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
+        self.carriers.configure(force, now)
 
-    def _resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+    def _located(self, locations: Locations, now: float) -> None:
         force = self.force
-        table = force.table.with_addresses(addresses)
-        self._judge_by(InForce(force.settings, table, force.policy, dict(addresses)))
-        moved = set(chain(*force.addresses.values())) ^ set(chain(*addresses.values()))
-        self.admission.peers_moved(self._known_peer, moved)
+        table = force.table.with_locations(locations)
+        self._judge_by(InForce(force.settings, table, force.policy, locations), now)
+        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.carriers.locate(self.force)
 
-    def _judge_by(self, force: InForce) -> None:
+    def _judge_by(self, force: InForce, now: float) -> None:
+        force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)
+        self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
-        return placing.known_peer(self.force, network, host)
+        return callers.known_peer(self.force, network, host)
+
+
+def _hosts(locations: Locations) -> set[str]:
+    return {place.host for known in locations.values() for place in known.places}
 
 
 def _trust(force: InForce) -> dict[str, bool]:

@@ -14,6 +14,10 @@ class Tally:
     dropped_policy: int = 0
     refused: int = 0
     """Requests answered with a final failure of our own."""
+    challenged: int = 0
+    """Requests asked for credentials that had none, or whose nonce was too old."""
+    unauthenticated: int = 0
+    """Requests whose credentials were wrong, or another's."""
     unanswered: int = 0
     """Requests of strangers refused without a word, since they had one in the same second."""
     stray: int = 0

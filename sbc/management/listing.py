@@ -1,6 +1,7 @@
 """What the process tells an operator of its calls and registrations, as JSON can carry it.
 
-These are the answers of the control commands ``calls``, ``call`` and ``registrations``; the CLI
+These are the answers of the control commands ``calls``, ``call``, ``registrations`` and
+``trunks``; the CLI
 makes its tables and ladders of them. Times are seconds: ``…_at`` since the epoch, ``…_s`` spans.
 """
 
@@ -11,6 +12,7 @@ from sbc.b2bua.leg import Leg
 from sbc.management.redaction import without_secrets
 from sbc.registrar.binding import Binding
 from sbc.routing.facing import bracketed
+from sbc.trunks.registration import Registration
 
 Row = dict[str, object]
 
@@ -68,7 +70,11 @@ def call_story(call: Call, now: float) -> Row:
 
 
 def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
-    """One row per registered contact, sorted by address-of-record."""
+    """One row per registered contact, of phones with several flows one per flow, by user.
+
+    ``expires_in_s`` is when we take the phone for gone, ``registrar_expires_in_s`` when its
+    registrar does: later, where a cache answers for it.
+    """
     rows: list[Row] = [
         {
             "aor": binding.aor,
@@ -77,7 +83,11 @@ def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
             "transport": binding.flow.transport,
             "source": _place(binding.flow.remote),
             "registrar": binding.registrar,
+            "mode": binding.mode,
             "expires_in_s": round(binding.expires_at - now, 1),
+            "registrar_expires_in_s": round(binding.kept_until - now, 1),
+            "flow": binding.reg_id,
+            "path": list(binding.path),
             "behind_nat": binding.nat.behind_nat,
             "nat": str(binding.nat),
             "reachable": binding.reachable,
@@ -86,6 +96,28 @@ def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
         for binding in bindings
     ]
     return sorted(rows, key=lambda row: (str(row["aor"]), str(row["source"])))
+
+
+def trunks_listing(registrations: Iterable[Registration], now: float) -> list[Row]:
+    """One row per registration of ours with a trunk, in the order of the configuration."""
+    return [
+        {
+            "trunk": one.peer,
+            "account": one.aor,
+            "state": one.state.value,
+            "registered": one.home is not None,
+            "state_s": round(now - one.since, 1),
+            "target": None if one.flow is None else _place(one.flow.remote),
+            "transport": None if one.flow is None else one.flow.transport,
+            "expires_in_s": None if one.expires_at is None else round(one.expires_at - now, 1),
+            "next_in_s": None if one.due is None else round(max(0.0, one.due - now), 1),
+            "failures": one.failures,
+            "last_error": one.cause or None,
+            "last_error_ago_s": None if one.failed_at is None else round(now - one.failed_at, 1),
+            "associated": list(one.grant.associated) if one.grant is not None else [],
+        }
+        for one in registrations
+    ]
 
 
 def _leg(leg: Leg) -> Row:

@@ -1,5 +1,7 @@
 """How the process ends: calls get a while to end by themselves, then they are hung up.
 
+Last of all our registrations with trunks are withdrawn.
+
 Whoever asks again can only bring the end nearer: a stop during a drain hangs up at once, and a
 stop while calls are being hung up waits no longer for the answers to their BYEs.
 """
@@ -14,7 +16,8 @@ from sbc.driver.switchboard import Switchboard
 from sbc.management.log import Log
 
 HANG_UP_S = 2.0
-"""How long the answers to BYEs are waited for, counted from the last BYE."""
+"""How long the answers to BYEs are waited for, counted from the last BYE, and those to the
+withdrawals."""
 
 CALLS_AT_ONCE = 50
 """Calls that are hung up between two turns of the loop: about 10 ms of work."""
@@ -76,6 +79,18 @@ class Stopping:
         while len(calls) and not self._hurried and trio.current_time() < answered_by:
             await self._moment()
         calls.drop_all(ending, trio.current_time())
+        await self._leave_trunks()
+
+    async def _leave_trunks(self) -> None:
+        """Withdraw what we registered; nobody waits long for answers to that."""
+        registrations = self._switchboard.carriers.registrations
+        if not registrations:
+            return
+        self._switchboard.leave(trio.current_time())
+        self._rearm()
+        answered_by = trio.current_time() + HANG_UP_S
+        while len(registrations) and not self._hurried and trio.current_time() < answered_by:
+            await self._moment()
 
     async def _hang_up(self, ending: Ending) -> None:
         """Say BYE to everybody, and let others have their turn now and then."""

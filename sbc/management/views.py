@@ -10,11 +10,19 @@ from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
 from sbc.management.certificates import CertificateWatch
-from sbc.management.listing import Row, call_story, calls_listing, registrations_listing
+from sbc.management.listing import (
+    Row,
+    call_story,
+    calls_listing,
+    registrations_listing,
+    trunks_listing,
+)
 from sbc.management.log import Log
+from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
-from sbc.resolver.addresses import PeerAddresses
+from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
+from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
 
@@ -28,7 +36,8 @@ class Views:
         relay: Relay,
         transports: Transports,
         store: CdrStore,
-        addresses: PeerAddresses,
+        bindings: BindingStore,
+        locator: Locator,
         certificates: CertificateWatch,
         log: Log,
         wall: Callable[[], float],
@@ -37,7 +46,8 @@ class Views:
         self._relay = relay
         self._transports = transports
         self._store = store
-        self._addresses = addresses
+        self._bindings = bindings
+        self._locator = locator
         self._certificates = certificates
         self._log = log
         self._wall = wall
@@ -58,6 +68,15 @@ class Views:
         """Every binding."""
         return registrations_listing(self._switchboard.registrar.bindings, trio.current_time())
 
+    def trunks(self) -> list[Row]:
+        """Every registration of ours with a trunk."""
+        registrations = self._switchboard.carriers.registrations
+        return trunks_listing(registrations, trio.current_time())
+
+    def peers(self) -> list[Row]:
+        """Every place that a target of a peer stands for."""
+        return peers_listing(self._switchboard, trio.current_time())
+
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
@@ -74,6 +93,15 @@ class Views:
             "calls": len(board.calls),
             "calls_total": board.calls.total,
             "registrations": len(board.registrar.bindings),
+            "trunks": {
+                "registered": sum(one.home is not None for one in board.carriers.registrations),
+                "all": len(board.carriers.registrations),
+            },
+            "registers": {
+                "waiting": board.registrar.pending,
+                "absorbed": board.registrar.absorbed,
+                **asdict(self._bindings.statistics),
+            },
             "dialogs": board.calls.dialogs,
             "transactions": {"clients": counts.clients, "servers": counts.servers},
             "owned_transactions": board.outbox.owned,
@@ -94,8 +122,8 @@ class Views:
             "records": {"waiting": self._store.waiting, **asdict(self._store.statistics)},
             "log": {"lost": self._log.lost},
             "names": {
-                "known": len(self._addresses.known),
-                "troubled": self._addresses.troubled,
+                "known": sum(bool(known.places) for known in self._locator.known.values()),
+                "troubled": {str(name): why for name, why in self._locator.troubled.items()},
             },
             "certificates": {
                 "in_force": self._certificates.listing(),

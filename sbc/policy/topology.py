@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Protocol
 
+from sbc.policy.numbers import is_phone, number_of, user_calling
 from sbc.routing.facing import bracketed
-from sbc.sip.errors import ParseError
-from sbc.sip.fields.name_addr import parse_name_addr_untrusted, parse_name_addrs_untrusted
+from sbc.sip.fields.name_addr import parse_name_addr_untrusted
 from sbc.sip.grammar import quote
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Request
@@ -39,11 +39,7 @@ class Facing(Protocol):
 
     @property
     def trusted(self) -> bool:
-        """Whether its network is trusted: identity headers cross only between trusted ones."""
-
-    @property
-    def our_host(self) -> str:
-        """The host that stands for everybody behind us."""
+        """Whether it is in our trust domain."""
 
     @property
     def sent_by(self) -> str:
@@ -60,7 +56,6 @@ class Fate(Enum):
     CARRIED = auto()
     OPTIONS = auto()
     METHODS = auto()
-    IDENTITY = auto()
     WARNING = auto()
 
 
@@ -78,29 +73,26 @@ _MADE_ANEW = """via v from f to t call-id i cseq contact m max-forwards route re
 service-route content-length l content-type c user-agent server session-id replaces join
 target-dialog in-reply-to timestamp rack rseq proxy-require p-charging-vector
 p-charging-function-addresses p-access-network-info p-visited-network-id p-called-party-id
-p-served-user security-client security-server security-verify history-info refer-to r
+p-served-user p-asserted-identity p-preferred-identity remote-party-id diversion privacy identity y
+security-client security-server security-verify history-info refer-to r
 referred-by b refer-sub flow-timer encryption response-key organization"""
 
 _CARRIED = """accept accept-encoding accept-language accept-contact a reject-contact j
 request-disposition d authorization proxy-authorization
 www-authenticate proxy-authenticate authentication-info proxy-authentication-info
 content-disposition content-encoding e content-language date event o expires min-expires min-se
-session-expires x mime-version priority privacy retry-after unsupported
+session-expires x mime-version priority retry-after unsupported
 user-to-user p-early-media resource-priority accept-resource-priority info-package recv-info
 subscription-state allow-events u"""
 
 _FROM_TRUSTED_ONLY = frozenset(
-    {"alert-info", "answer-mode", "call-info", "identity", "priv-answer-mode", "x-auto-answer", "y"}
+    {"alert-info", "answer-mode", "call-info", "priv-answer-mode", "x-auto-answer"}
 )
-"""What a stranger could make a phone inside answer by itself with, open its microphone, or lend
-himself an identity."""
-
-_IDENTITIES = "p-asserted-identity p-preferred-identity remote-party-id diversion"
+"""What a stranger could make a phone inside answer by itself with, or open its microphone."""
 
 _FATES: dict[str, Fate] = {
     **dict.fromkeys(_MADE_ANEW.split(), Fate.MADE_ANEW),
     **dict.fromkeys(_CARRIED.split(), Fate.CARRIED),
-    **dict.fromkeys(_IDENTITIES.split(), Fate.IDENTITY),
     "supported": Fate.OPTIONS,
     "k": Fate.OPTIONS,
     "require": Fate.OPTIONS,
@@ -134,7 +126,7 @@ def carry(source: Message, target: Headers, origin: Facing, receiver: Facing) ->
         else:
             if fate is Fate.WARNING and secrets is None:
                 secrets = _secrets(origin, source)
-            for edited in _edited(fate, value, origin, receiver, secrets or ()):
+            for edited in _edited(fate, value, receiver, secrets or ()):
                 target.append(name, edited)
     return withheld
 
@@ -156,20 +148,23 @@ def unsupported_requirements(request: Request) -> list[str]:
     return [option for option in wanted if option.lower() not in TRANSPARENT_OPTIONS]
 
 
-def identity(value: str, host: str, tag: str | None) -> str:
+def identity(value: str, host: str, tag: str | None, number: str | None = None) -> str:
     """A From or To value with display name and user kept, host replaced, and our tag.
 
     The host of somebody anonymous says nothing and stays (RFC 3323 §4.1.1.3).
+
+    Args:
+        number: What the user part says instead; None for the same.
 
     Raises:
         ParseError: the value is no name-addr (400).
     """
     address = parse_name_addr_untrusted(value)
     uri = address.uri
-    user = uri.user
+    user = user_calling(uri, number_of(uri) if number is None else number)
     if uri.host == ANONYMOUS_HOST:
         host = ANONYMOUS_HOST
-    parameters = ";user=phone" if uri.scheme == "tel" or uri.param("user") == "phone" else ""
+    parameters = ";user=phone" if is_phone(uri) else ""
     person = f"{user}@" if user else ""
     display = f"{quote(address.display)} " if address.display else ""
     suffix = f";tag={tag}" if tag else ""
@@ -197,41 +192,16 @@ def session_uuid(message: Message) -> str | None:
     return uuid
 
 
-def _edited(
-    fate: Fate, value: str, origin: Facing, receiver: Facing, secrets: Iterable[str]
-) -> list[str]:
+def _edited(fate: Fate, value: str, receiver: Facing, secrets: Iterable[str]) -> list[str]:
     """What may pass of a value: nothing, or one value."""
     if fate is Fate.OPTIONS:
         return _joined(o for o in _split(value) if o.lower() in TRANSPARENT_OPTIONS)
     if fate is Fate.METHODS:
         return _joined(m for m in _split(value) if m not in REFUSED_METHODS)
-    if fate is Fate.WARNING:
-        code, _, rest = value.partition(" ")
-        text = rest.partition(" ")[2]
-        usable = code.isdigit() and text.startswith('"') and not _names_a_place(text, secrets)
-        return [f"{code} {receiver.sent_by} {text}"] if usable else []
-    if origin.trusted and receiver.trusted:
-        return _joined(_identities(value, receiver.our_host))
-    return []
-
-
-def _identities(value: str, host: str) -> list[str]:
-    """Identity values with our host instead of theirs; none if they are not name-addrs."""
-    try:
-        addresses = parse_name_addrs_untrusted(value)
-    except ParseError:
-        return []
-    result = []
-    for address in addresses:
-        if address.uri.scheme == "tel":
-            result.append(str(address))
-            continue
-        parameters = ";user=phone" if address.uri.param("user") == "phone" else ""
-        display = f"{quote(address.display)} " if address.display else ""
-        person = f"{address.uri.user}@" if address.uri.user else ""
-        tail = "".join(f";{k}={v}" if v is not None else f";{k}" for k, v in address.params)
-        result.append(f"{display}<sip:{person}{bracketed(host)}{parameters}>{tail}")
-    return result
+    code, _, rest = value.partition(" ")
+    text = rest.partition(" ")[2]
+    usable = code.isdigit() and text.startswith('"') and not _names_a_place(text, secrets)
+    return [f"{code} {receiver.sent_by} {text}"] if usable else []
 
 
 def _names_a_place(text: str, secrets: Iterable[str]) -> bool:

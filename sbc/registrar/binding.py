@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, cast
 
+from sbc.registrar.credit import Credit
 from sbc.routing.facing import is_unroutable
+from sbc.routing.registration import RegistrationMode
 from sbc.sip.flow import Flow, FlowData, flow_from_data, flow_to_data
 from sbc.sip.message import Request
 from sbc.sip.transaction.response_path import DEFAULT_PORT, is_same_host
@@ -61,7 +63,7 @@ class Binding:
     endpoints: str
     """Configured peer (kind endpoints) that the phone belongs to; ``""`` for none."""
     registrar: str
-    """Configured peer that accepted the registration."""
+    """Configured peer that accepted the registration; ``""`` where we did."""
     expires_at: float
     nat: NatEvidence
     user_agent: str = ""
@@ -69,6 +71,39 @@ class Binding:
     """Whether keep-alives are answered and the connection, if any, stands."""
     missed: int = 0
     """Keep-alives in a row without an answer."""
+    q: float = 1.0
+    """How much the phone wants to be called at this contact, 0 to 1."""
+    call_id: str = ""
+    """Of the REGISTER that made or refreshed it last."""
+    cseq: int = 0
+    """Of the same."""
+    path: tuple[str, ...] = ()
+    """What the phone is reached through, as Route of requests to it (RFC 3327)."""
+    service_route: tuple[str, ...] = ()
+    """Route of its requests to its registrar (RFC 3608)."""
+    instance: str = ""
+    """The phone's instance-id, without quotes and angle brackets (RFC 5626 §4.1)."""
+    reg_id: int = 0
+    """Which of the phone's flows this is (RFC 5626 §4.2); 0 where it keeps but one."""
+    credit: Credit | None = None
+    """What the registrar granted, where a cache answers for it."""
+
+    @property
+    def key(self) -> str:
+        """What makes it this one: its token, and the flow if the phone keeps several."""
+        return f"{self.token}.{self.reg_id}" if self.reg_id else self.token
+
+    @property
+    def mode(self) -> RegistrationMode:
+        """Who decided on it."""
+        if not self.registrar:
+            return "local"
+        return "relay" if self.credit is None else "cache"
+
+    @property
+    def kept_until(self) -> float:
+        """When the registrar forgets it: not before the phone is taken for gone."""
+        return self.expires_at if self.credit is None else self.credit.until
 
     def to_data(self, now: float) -> dict[str, object]:
         """The binding as plain data that JSON can carry; its life as seconds left at `now`."""
@@ -86,6 +121,14 @@ class Binding:
             "user_agent": self.user_agent,
             "reachable": self.reachable,
             "missed": self.missed,
+            "q": self.q,
+            "call_id": self.call_id,
+            "cseq": self.cseq,
+            "path": list(self.path),
+            "service_route": list(self.service_route),
+            "instance": self.instance,
+            "reg_id": self.reg_id,
+            "credit": None if self.credit is None else self.credit.to_data(now),
         }
 
     @classmethod
@@ -97,6 +140,7 @@ class Binding:
         """
         try:
             contact_differs, private_contact, via_differs = _items(data["nat"], 3)
+            credit = data["credit"]
             return cls(
                 token=str(data["token"]),
                 aor=str(data["aor"]),
@@ -111,6 +155,14 @@ class Binding:
                 user_agent=str(data["user_agent"]),
                 reachable=bool(data["reachable"]),
                 missed=int(str(data["missed"])),
+                q=float(str(data["q"])),
+                call_id=str(data["call_id"]),
+                cseq=int(str(data["cseq"])),
+                path=_texts(data["path"]),
+                service_route=_texts(data["service_route"]),
+                instance=str(data["instance"]),
+                reg_id=int(str(data["reg_id"])),
+                credit=None if credit is None else _credit(credit, now),
             )
         except KeyError as error:
             raise ValueError(f"a binding without {error.args[0]}") from error
@@ -143,6 +195,19 @@ def _items(value: object, count: int) -> list[object]:
     if not isinstance(value, list) or len(value) != count:
         raise ValueError(f"expected a list of {count}")
     return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(str(one) for one in value)
+    raise ValueError("expected a list of texts")
+
+
+def _credit(value: object, now: float) -> Credit:
+    try:
+        return Credit.from_data(cast("Mapping[str, object]", value), now)
+    except TypeError as error:
+        raise ValueError(f"no credit: {error}") from error
 
 
 def _flow(value: object) -> Flow:

@@ -8,6 +8,9 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.user import Ping, Respond, SendRequest
 
+GONE = frozenset({"unregistered", "expired", "replaced", "homeless"})
+"""What `BindingChanged` says of a binding that is no more."""
+
 
 class BindingChanged(NamedTuple):
     """Something to log: a phone registered, refreshed, moved, vanished or went away."""
@@ -28,7 +31,14 @@ class RegisterRefused(NamedTuple):
     refusal: Refusal
 
 
-News = BindingChanged | RegisterRefused
+class AnsweredInNeed(NamedTuple):
+    """Something to log: a phone was answered from what its silent registrar granted before."""
+
+    binding: Binding
+    registrar: str
+
+
+News = BindingChanged | RegisterRefused | AnsweredInNeed
 """What is nobody's to execute but worth a line in the log."""
 
 Command = Respond | SendRequest | Ping | News

@@ -20,6 +20,16 @@ def user_of(uri: Uri) -> str:
     return unquote(user) if "%" in user else user
 
 
+def asked_s(request: Request, contact: NameAddr) -> int:
+    """How long a phone wants one of its contacts to be kept.
+
+    Raises:
+        ParseError: Expires is malformed (400).
+    """
+    usual = DEFAULT_EXPIRES_S if request.expires is None else request.expires
+    return _seconds(contact.param("expires"), usual)
+
+
 def granted_by(
     request: Request, contacts: Mapping[str, NameAddr], response: Response
 ) -> dict[str, int]:

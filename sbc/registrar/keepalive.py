@@ -9,6 +9,7 @@ Spec: RFC 5626 §3.5, RFC 5853 §3.4.
 from sbc.registrar.binding import Binding
 from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.relaying import Pseudonyms
+from sbc.registrar.spread import Spread
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.routing.model import Network
 from sbc.sip.headers import Headers
@@ -18,19 +19,17 @@ from sbc.sip.user import Ping, SendRequest
 MISSED_LIMIT = 3
 """Unanswered keep-alives in a row before a phone counts as unreachable."""
 
-_JITTER_RANGE = 2**31
-
 
 class Keepalives:
     """The pings under way: at most one per binding, whatever becomes of its transaction."""
 
-    __slots__ = ("_asked", "_jitter", "_names", "_waiting")
+    __slots__ = ("_asked", "_names", "_spread", "_waiting")
 
-    def __init__(self, names: Pseudonyms, jitter_seed: int) -> None:
+    def __init__(self, names: Pseudonyms, spread: Spread) -> None:
         self._names = names
-        self._jitter = jitter_seed % _JITTER_RANGE
+        self._spread = spread
         self._asked: dict[str, str] = {}
-        """Token by the ref of its ping."""
+        """Key of the binding by the ref of its ping."""
         self._waiting: dict[str, str] = {}
         """The other way round."""
 
@@ -45,8 +44,7 @@ class Keepalives:
         """
         if network.keepalive.method == "off":
             return None
-        self._jitter = (self._jitter * 1103515245 + 12345) % _JITTER_RANGE
-        return now + network.keepalive.interval_s * (0.5 + self._jitter / (2 * _JITTER_RANGE))
+        return now + network.keepalive.interval_s * (0.5 + self._spread.fraction() / 2)
 
     def ping(
         self, binding: Binding, network: Network, ref: str, server_header: str | None
@@ -55,23 +53,23 @@ class Keepalives:
         if network.keepalive.method == "crlf" or binding.flow.reliable:
             return [Ping(binding.flow)]
         out: list[Command] = []
-        if self.forget(binding.token):
+        if self.forget(binding.key):
             out += missed(binding)
-        self._asked[ref] = binding.token
-        self._waiting[binding.token] = ref
+        self._asked[ref] = binding.key
+        self._waiting[binding.key] = ref
         request = _options(binding, network, ref, self._names, server_header)
         return [*out, SendRequest(ref, binding.flow, request)]
 
     def answered(self, ref: str) -> str | None:
-        """The token of the phone that answered, or failed to; None if that was no ping of ours."""
-        token = self._asked.pop(ref, None)
-        if token is not None:
-            del self._waiting[token]
-        return token
+        """The key of the binding that was asked; None if that was no ping of ours."""
+        key = self._asked.pop(ref, None)
+        if key is not None:
+            del self._waiting[key]
+        return key
 
-    def forget(self, token: str) -> bool:
+    def forget(self, key: str) -> bool:
         """Wait no longer for a phone's answer; whether one was due."""
-        ref = self._waiting.pop(token, None)
+        ref = self._waiting.pop(key, None)
         if ref is None:
             return False
         del self._asked[ref]
@@ -110,6 +108,8 @@ def _options(
     headers.append("Call-ID", names.of("options", ref) + names.of("id", ref))
     headers.append("CSeq", "1 OPTIONS")
     headers.append("Contact", contact_of(listener))
+    for route in binding.path:
+        headers.append("Route", route)
     if server_header:
         headers.append("User-Agent", server_header)
     return Request("OPTIONS", binding.contact, headers)

@@ -11,6 +11,7 @@ from sbc.registrar.bindings import Bindings
 from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.keepalive import Keepalives, missed, pong
 from sbc.registrar.relaying import Pseudonyms
+from sbc.registrar.spread import Spread
 from sbc.routing.model import Network, Settings
 from sbc.sip.flow import Flow
 from sbc.sip.timers import Deadlines
@@ -27,9 +28,9 @@ class Lives:
 
     __slots__ = ("_deadlines", "_due", "_keepalives", "_networks", "_server_header", "bindings")
 
-    def __init__(self, settings: Settings, names: Pseudonyms, jitter_seed: int) -> None:
+    def __init__(self, settings: Settings, names: Pseudonyms, spread: Spread) -> None:
         self.bindings = Bindings()
-        self._keepalives = Keepalives(names, jitter_seed)
+        self._keepalives = Keepalives(names, spread)
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
         self._due: deque[tuple[str, str]] = deque()
         self._networks: dict[str, Network] = {n.name: n for n in settings.networks}
@@ -44,90 +45,106 @@ class Lives:
         for binding in self.bindings:
             network = self._networks.get(binding.flow.network)
             if network is None:
-                out += self.end(binding.token, "homeless")
+                out += self.end(binding.key, "homeless")
             elif network.keepalive != before[network.name].keepalive:
                 self._keep_alive(binding, network, now)
         return out
 
     # -- beginnings and ends ----------------------------------------------------------------
 
-    def accept(self, binding: Binding, now: float) -> list[Command]:
-        """Take in what the registrar accepted."""
+    def accept(
+        self, binding: Binding, now: float, most: int = MAX_CONTACTS_OF_USER
+    ) -> list[Command]:
+        """Take in what the registrar accepted; a user has at most so many."""
         if binding.flow.network not in self._networks:
             return []
-        known = self.bindings.by_token(binding.token)
+        known = self.bindings.by_key(binding.key)
+        flow = None if known is None else known.flow
         self._add(binding, now)
-        if known is None:
-            return [BindingChanged("registered", binding), *self._make_room(binding)]
-        if known.flow == binding.flow:
+        if flow is None:
+            return [BindingChanged("registered", binding), *self._make_room(binding, most)]
+        if flow == binding.flow:
             return [BindingChanged("refreshed", binding)]
-        return [BindingChanged("moved", binding, known.flow)]
+        return [BindingChanged("moved", binding, flow)]
 
-    def end(self, token: str, what: str) -> list[Command]:
+    def end(self, key: str, what: str) -> list[Command]:
         """Forget a binding, if there is one; `what` as in `BindingChanged`."""
-        binding = self.bindings.remove(token)
+        binding = self.bindings.remove(key)
         if binding is None:
             return []
-        self._keepalives.forget(token)
-        self._deadlines.cancel(("expiry", token))
-        self._deadlines.cancel(("ping", token))
+        self._keepalives.forget(key)
+        self._deadlines.cancel(("expiry", key))
+        self._deadlines.cancel(("ping", key))
         return [BindingChanged(what, binding)]
 
-    def restore(self, exported: Iterable[Mapping[str, object]], now: float) -> list[Command]:
+    def restore(
+        self, exported: Iterable[Mapping[str, object]], now: float, origin: float
+    ) -> list[Command]:
         """Take over exported bindings; see `Registrar.restore`."""
         out: list[Command] = []
         for data in exported:
-            binding = Binding.from_data(data, now)
-            has_place = binding.flow.network in self._networks and len(self.bindings) < MAX_BINDINGS
+            binding = Binding.from_data(data, origin)
+            has_place = self._has_socket(binding.flow) and len(self.bindings) < MAX_BINDINGS
             if binding.expires_at <= now or not has_place:
                 continue
             if binding.flow.reliable:
                 binding.reachable = False
-            self._add(binding, now)
+            # Nobody has pinged it for as long as no process was there: it is half due already.
+            pause_s = self._networks[binding.flow.network].keepalive.interval_s / 2
+            self._add(binding, now - pause_s)
             out.append(BindingChanged("restored", binding))
         return out
 
+    def _has_socket(self, flow: Flow) -> bool:
+        """Whether a flow leaves by a socket that is still there: its pinhole knows no other."""
+        network = self._networks.get(flow.network)
+        return network is not None and any(
+            (one.transport, (one.bind, one.port)) == (flow.transport, flow.local)
+            for one in network.listeners
+        )
+
     def _add(self, binding: Binding, now: float) -> None:
-        self._keepalives.forget(binding.token)
+        self._keepalives.forget(binding.key)
         self.bindings.add(binding)
-        self._deadlines.set(("expiry", binding.token), binding.expires_at)
+        self._deadlines.set(("expiry", binding.key), binding.expires_at)
         self._keep_alive(binding, self._networks[binding.flow.network], now)
 
-    def _make_room(self, newest: Binding) -> list[Command]:
+    def _make_room(self, newest: Binding, most: int) -> list[Command]:
         """Let the binding go that would expire first, when a user has too many."""
         theirs = [
             binding
             for binding in self.bindings.of_user(newest.user)
-            if binding.registrar == newest.registrar and binding is not newest
+            if (binding.registrar, binding.endpoints) == (newest.registrar, newest.endpoints)
+            and binding is not newest
         ]
-        if len(theirs) < MAX_CONTACTS_OF_USER:
+        if len(theirs) < most:
             return []
         first = min(theirs, key=lambda binding: binding.expires_at)
-        return self.end(first.token, "replaced")
+        return self.end(first.key, "replaced")
 
     # -- answers and silence ----------------------------------------------------------------
 
     def answered(self, ref: str) -> list[Command] | None:
         """A ping was answered; None if that was no ping."""
-        token = self._keepalives.answered(ref)
-        if token is None:
+        key = self._keepalives.answered(ref)
+        if key is None:
             return None
-        binding = self.bindings.by_token(token)
+        binding = self.bindings.by_key(key)
         return [] if binding is None else pong(binding)
 
     def failed(self, ref: str) -> list[Command] | None:
         """A ping got no answer; None if that was no ping."""
-        token = self._keepalives.answered(ref)
-        if token is None:
+        key = self._keepalives.answered(ref)
+        if key is None:
             return None
-        binding = self.bindings.by_token(token)
+        binding = self.bindings.by_key(key)
         return [] if binding is None else missed(binding)
 
     def cut_off(self, flow: Flow) -> list[Command]:
         """A connection is gone: its phones cannot be called until they register again."""
         out: list[Command] = []
         for binding in self.bindings.on_flow(flow):
-            self._deadlines.cancel(("ping", binding.token))
+            self._deadlines.cancel(("ping", binding.key))
             if binding.reachable:
                 binding.reachable = False
                 out.append(BindingChanged("unreachable", binding))
@@ -145,29 +162,29 @@ class Lives:
         fresh = iter(branches)
         self._due.extend(self._deadlines.pop_due(now))
         for _ in range(min(WORK_PER_TURN, len(self._due))):
-            kind, token = self._due.popleft()
-            binding = self.bindings.by_token(token)
+            kind, key = self._due.popleft()
+            binding = self.bindings.by_key(key)
             if binding is None:
                 continue
             if kind == "ping":
                 out += self._ping(binding, now, fresh)
             elif binding.expires_at <= now:
-                out += self.end(token, "expired")
+                out += self.end(key, "expired")
         return out
 
     def _ping(self, binding: Binding, now: float, fresh: Iterable[str]) -> list[Command]:
         network = self._networks[binding.flow.network]
         if network.keepalive.method == "off" or _is_cut_off(binding):
             return []
-        self._deadlines.set(("ping", binding.token), now + network.keepalive.interval_s)
+        self._deadlines.set(("ping", binding.key), now + network.keepalive.interval_s)
         return self._keepalives.ping(binding, network, next(iter(fresh)), self._server_header)
 
     def _keep_alive(self, binding: Binding, network: Network, now: float) -> None:
         at = self._keepalives.first_at(network, now)
         if at is None or _is_cut_off(binding):
-            self._deadlines.cancel(("ping", binding.token))
+            self._deadlines.cancel(("ping", binding.key))
         else:
-            self._deadlines.set(("ping", binding.token), at)
+            self._deadlines.set(("ping", binding.key), at)
 
 
 def _is_cut_off(binding: Binding) -> bool:

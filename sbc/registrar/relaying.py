@@ -7,7 +7,7 @@ Credentials and challenges pass untouched, since digest is between phone and reg
 Spec: RFC 3261 §10, RFC 5853 §3.1 and §3.4.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 
@@ -20,14 +20,12 @@ from sbc.policy.topology import (
     session_uuid,
     uuid_of,
 )
-from sbc.routing.facing import bracketed, contact_of, sent_by
+from sbc.routing.facing import bracketed, sent_by
 from sbc.routing.model import Listener, Network
 from sbc.sip.fields.name_addr import NameAddr
 from sbc.sip.flow import Flow
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response, make_response
-
-_KEPT_CONTACT_PARAMS = frozenset({"expires", "q"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,10 @@ class Pseudonyms:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
+    def use(self, secret: bytes) -> None:
+        """Go on with another secret: names that were made before stay as they are."""
+        self._secret = secret
+
     def of(self, *parts: str) -> str:
         """16 hexadecimal digits that depend on all parts."""
         text = "\0".join(parts).encode("utf-8", "surrogateescape")
@@ -79,21 +81,21 @@ def face_of(network: Network, listener: Listener, flow: Flow, *hidden: str) -> F
 def forwarded(
     request: Request,
     upstream: Upstream,
-    contacts: Mapping[str, NameAddr],
+    contacts: Iterable[str],
     ref: str,
     *,
+    extras: Sequence[tuple[str, str]],
     phone: Face,
     registrar: Face,
-    listener: Listener,
     names: Pseudonyms,
     server_header: str | None,
 ) -> Request:
     """The REGISTER as the registrar gets it.
 
     Args:
-        contacts: The phone's contacts by our token for each.
+        contacts: Ours, one for each of the phone's.
+        extras: Headers of our own.
         ref: Branch of our request.
-        listener: Ours on the registrar's side.
 
     Raises:
         ParseError: a header that must be understood is malformed (400).
@@ -113,14 +115,11 @@ def forwarded(
     headers.append("CSeq", f"{request.cseq.number} REGISTER")
     if request.contact_is_star:
         headers.append("Contact", "*")
-    for token, contact in contacts.items():
-        kept = "".join(
-            f";{name}={value}"
-            for name, value in contact.params
-            if name in _KEPT_CONTACT_PARAMS and value is not None
-        )
-        headers.append("Contact", contact_of(listener, token, contact.uri.scheme) + kept)
+    for contact in contacts:
+        headers.append("Contact", contact)
     carry(request, headers, phone, registrar)
+    for name, value in extras:
+        headers.append(name, value)
     uuid = session_uuid(request)
     if uuid is None:
         uuid = uuid_of(names.of("uuid", call_id) + names.of("more", call_id))
@@ -137,6 +136,7 @@ def restored(
     response: Response,
     contacts: Sequence[NameAddr],
     *,
+    extras: Sequence[tuple[str, str]],
     phone: Face,
     registrar: Face,
     names: Pseudonyms,
@@ -147,6 +147,7 @@ def restored(
     Args:
         request: The phone's own.
         contacts: The registrar's, as the phone knows them.
+        extras: Headers of our own, in place of the registrar's.
     """
     # Nothing keeps a registrar from naming machines behind it in its reason phrase.
     said = response.reason if may_say(response.reason, response, registrar) else ""
@@ -155,6 +156,10 @@ def restored(
     for contact in contacts:
         answer.headers.append("Contact", str(contact))
     carry(response, answer.headers, registrar, phone)
+    for name, _ in extras:
+        answer.headers.remove(name.lower())
+    for name, value in extras:
+        answer.headers.append(name, value)
     if server_header:
         answer.headers.append("Server", server_header)
     return answer

@@ -9,6 +9,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
+from sbc.routing.accounts import Account, Realm
+from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.did import DidTable
+from sbc.routing.failover import SILENT, FailoverRule
+from sbc.routing.hops import UNASKED, HealthRule
+from sbc.routing.identity import BY_NETWORK, IdentityRules
+from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.routing.registering import Registering
+from sbc.routing.registration import RELAYED, Registration
 from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
@@ -108,6 +117,10 @@ class Target:
     """None as long as nobody wrote one: SRV decides, or it is the transport's default."""
     transport: TargetTransport | None = None
     """None as long as nobody wrote one: NAPTR decides (RFC 3263 §4.1)."""
+    rank: Rank = UNRANKED
+    """Where it stands among the targets of its peer."""
+    drain: bool = False
+    """Whether it gets no new calls; those it has go on."""
 
 
 class Place(NamedTuple):
@@ -120,6 +133,9 @@ class Place(NamedTuple):
     """Lower comes first (RFC 2782)."""
     weight: int = 1
     """Share among those of equal priority (RFC 2782)."""
+    name: str = ""
+    """Whose address it is, of an SRV target: addresses of one name keep their order, and the
+    weight is the name's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,8 @@ class Limits:
     calls_per_second: float | None = None
     burst: int = 10
     """How many calls may come at once before `calls_per_second` counts."""
+    max_kbps: int | None = None
+    """What the streams of all its calls may bring together, in one direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +181,34 @@ class Peer:
     """In order of preference; empty for `endpoints`, which are reached by their bindings."""
     sources: tuple[IpNetwork, ...] = ()
     """Which source addresses are this peer. The addresses behind the names in `targets` are added
-    by `RoutingTable.with_addresses` when `sources_given` is false."""
+    by `RoutingTable.with_locations` when `sources_given` is false."""
     sources_given: bool = False
     """Whether the operator wrote `sources`, so that target addresses are not added."""
     domain: str | None = None
     """The SIP domain of the peer's users, put into requests to it; None keeps the target host."""
     media: MediaRules = MediaRules()
     limits: Limits = Limits()
+    registration: Registration = RELAYED
+    """How phones register; only for `endpoints`."""
+    account: Account | None = None
+    """By which we answer its challenges; None to pass them through."""
+    realm: Realm | None = None
+    """What its requests are challenged for; None to let them pass."""
+    numbers: NumberRules = AS_WRITTEN
+    identity: IdentityRules = BY_NETWORK
     tls: PeerTls | None = None
     """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
+    balance: Balance = IN_ORDER
+    """How its targets share calls."""
+    failover: FailoverRule = SILENT
+    health: HealthRule = UNASKED
+    registering: Registering | None = None
+    """How we register with it; None where that is not wanted."""
     where: str = ""
+
+    def is_trusted(self, network: Network) -> bool:
+        """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""
+        return network.trusted if self.identity.trust is None else self.identity.trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +217,8 @@ class Route:
 
     name: str
     to: tuple[str, ...]
-    """Names of peers, tried in this order."""
+    """Names of peers, tried in this order unless `ranks` or `balance` say otherwise; with `dids`,
+    those of rows that name none."""
     from_peers: tuple[str, ...] = ()
     from_networks: tuple[str, ...] = ()
     """With `from_peers` too, either may match."""
@@ -190,6 +227,13 @@ class Route:
     """Patterns for the user part, any of which matches; see `sbc.routing.patterns`."""
     domains: tuple[str, ...] = ()
     """``"example.com"`` or ``"*.example.com"`` (any name below, not the name itself)."""
+    ranks: tuple[Rank, ...] = ()
+    """Of the peers in `to`, one each; empty where all stand alike."""
+    balance: Balance = IN_ORDER
+    """How its peers share calls."""
+    failover: FailoverRule = SILENT
+    dids: str = ""
+    """The DID table that must hold the number and says where it goes; empty for none."""
     where: str = ""
 
 
@@ -216,6 +260,7 @@ class Settings:
     timers: Timers = Timers()
     server_header: str | None = "sbc"
     """What User-Agent and Server say of us; None to leave both out."""
+    dids: tuple[DidTable, ...] = ()
 
     def network(self, name: str) -> Network:
         """The network of that name.

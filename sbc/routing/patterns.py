@@ -18,6 +18,9 @@ from dataclasses import dataclass
 
 _RANGE = re.compile(r"(\+?)([0-9]+)-(\+?)([0-9]+)")
 
+_PLAIN = re.compile(r"\+?[A-Za-z0-9_.]+")
+"""What most patterns are: no wildcard, no range."""
+
 ANY_CHARACTER = "?"
 ANY_RUN = "*"
 
@@ -88,6 +91,8 @@ def parse_number_pattern(text: str) -> NumberPattern:
     Raises:
         ValueError: it is no pattern; the text says why and what would be one.
     """
+    if _PLAIN.fullmatch(text) is not None:
+        return Exact(text)
     if not text or any(character.isspace() for character in text):
         raise ValueError("a number pattern has at least one character and no blanks")
     if (match := _RANGE.fullmatch(text)) is not None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sbc.prefixes import PrefixMap, single_host
+from sbc.routing.did import DidTable
+from sbc.routing.location import UNKNOWN, Destination, Locations
 from sbc.routing.model import IpNetwork, Network, Peer, Route
 from sbc.routing.patterns import (
     Exact,
@@ -32,6 +34,8 @@ class RouteChoice:
     peers: tuple[Peer, ...]
     """In the order to try. A peer of kind ``"endpoints"`` means: a binding of the callee."""
     why: str
+    users: tuple[str, ...] = ()
+    """Who is called at each of `peers`, where a DID table says it; empty for what was called."""
 
 
 class RoutingTable:
@@ -46,6 +50,7 @@ class RoutingTable:
         "_by_network",
         "_by_peer",
         "_choices",
+        "_dids",
         "_endpoints",
         "_open",
         "_peers",
@@ -57,12 +62,17 @@ class RoutingTable:
     )
 
     def __init__(
-        self, networks: Sequence[Network], peers: Sequence[Peer], routes: Sequence[Route]
+        self,
+        networks: Sequence[Network],
+        peers: Sequence[Peer],
+        routes: Sequence[Route],
+        dids: Iterable[DidTable] = (),
     ) -> None:
         self.networks = tuple(networks)
         self.peers = tuple(peers)
         self.routes = tuple(routes)
         self._peers = {peer.name: peer for peer in peers}
+        self._dids = {table.name: table for table in dids}
         self._sources = _sources_by_network(self.peers, {})
         self._proven = _peers_by_name(self.peers)
         self._endpoints: dict[str, list[Peer]] = {}
@@ -79,7 +89,7 @@ class RoutingTable:
         )
         self._by_peer: dict[str, _RouteIndex] = {}
         self._by_network: dict[str, _RouteIndex] = {}
-        self._open = _RouteIndex(self.routes)
+        self._open = _RouteIndex(self.routes, self._dids)
         for number, route in enumerate(routes):
             self._place(number, route)
         for index in (self._open, *self._by_peer.values(), *self._by_network.values()):
@@ -89,19 +99,19 @@ class RoutingTable:
         if not route.from_peers and not route.from_networks:
             self._open.add(number)
         for name in route.from_peers:
-            self._by_peer.setdefault(name, _RouteIndex(self.routes)).add(number)
+            self._by_peer.setdefault(name, _RouteIndex(self.routes, self._dids)).add(number)
         for name in route.from_networks:
-            self._by_network.setdefault(name, _RouteIndex(self.routes)).add(number)
+            self._by_network.setdefault(name, _RouteIndex(self.routes, self._dids)).add(number)
 
     def peer(self, name: str) -> Peer | None:
         """The peer of that name."""
         return self._peers.get(name)
 
-    def with_addresses(self, addresses: Mapping[str, Iterable[str]]) -> "RoutingTable":
-        """The same table, knowing the numeric addresses behind host names of targets.
+    def with_locations(self, locations: Locations) -> "RoutingTable":
+        """The same table, knowing the places of targets that are names.
 
-        They become sources of the peers that have such a target, unless the operator wrote
-        `sources`. Names that are missing, and addresses that are not numeric, add nothing.
+        Their hosts become sources of the peers that have such a target, unless the operator wrote
+        `sources`. What is missing adds nothing.
         """
         table = RoutingTable.__new__(RoutingTable)
         table.networks = self.networks
@@ -111,10 +121,11 @@ class RoutingTable:
         table._proven = self._proven
         table._endpoints = self._endpoints
         table._choices = self._choices
+        table._dids = self._dids
         table._by_peer = self._by_peer
         table._by_network = self._by_network
         table._open = self._open
-        table._sources = _sources_by_network(self.peers, addresses)
+        table._sources = _sources_by_network(self.peers, locations)
         return table
 
     def classify(self, network: str, host: str) -> Peer | None:
@@ -193,7 +204,7 @@ class RoutingTable:
         if index is not None:
             best = index.first(best, wanted, domain, method)
         if best < len(self.routes):
-            return self._choices[best]
+            return self._told_by_dids(self._choices[best], wanted)
         caller = f"peer {peer!r}" if peer is not None else f"a stranger on network {network!r}"
         return RouteChoice(
             None,
@@ -202,10 +213,22 @@ class RoutingTable:
             f"to {wanted!r} at {domain!r}",
         )
 
+    def _told_by_dids(self, choice: RouteChoice, number: str) -> RouteChoice:
+        """The choice as the route's DID table has it, if it has one."""
+        route = choice.route
+        if route is None or not route.dids:
+            return choice
+        found = self._dids[route.dids].places(number, route.to)
+        assert found is not None, "a route with a table takes what the table holds"
+        return RouteChoice(
+            route,
+            tuple(self._peers[step.peer] for step in found.steps),
+            f"{choice.why}, DID {route.dids} {found.why}",
+            tuple(step.user for step in found.steps),
+        )
 
-def _sources_by_network(
-    peers: Iterable[Peer], addresses: Mapping[str, Iterable[str]]
-) -> dict[str, PrefixMap[Peer]]:
+
+def _sources_by_network(peers: Iterable[Peer], locations: Locations) -> dict[str, PrefixMap[Peer]]:
     entries: dict[str, list[tuple[IpNetwork, Peer]]] = {}
     for peer in peers:
         here = entries.setdefault(peer.network, [])
@@ -213,7 +236,8 @@ def _sources_by_network(
         if peer.sources_given:
             continue
         for target in peer.targets:
-            for host in (target.host, *addresses.get(target.host, ())):
+            known = locations.get(Destination(peer.network, target), UNKNOWN)
+            for host in (target.host, *(place.host for place in known.places)):
                 source = single_host(host)
                 if source is not None:
                     here.append((source, peer))
@@ -236,6 +260,7 @@ class _RouteIndex:
     """
 
     __slots__ = (
+        "_dids",
         "_domains",
         "_exact",
         "_general",
@@ -246,8 +271,9 @@ class _RouteIndex:
         "_routes",
     )
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], dids: Mapping[str, DidTable]) -> None:
         self._routes = routes
+        self._dids = dids
         self._exact: dict[str, list[int]] = {}
         self._prefixes: dict[int, dict[str, list[int]]] = {}
         self._range_entries: dict[int, list[tuple[Range, int]]] = {}
@@ -286,34 +312,38 @@ class _RouteIndex:
 
     def first(self, best: int, user: str, domain: str, method: str) -> int:
         """The first position before `best` whose route matches, else `best`."""
-        best = self._first_of(self._exact.get(user), best, domain, method)
+        best = self._first_of(self._exact.get(user), best, user, domain, method)
         for length, level in self._prefixes.items():
             if length <= len(user):
-                best = self._first_of(level.get(user[:length]), best, domain, method)
+                best = self._first_of(level.get(user[:length]), best, user, domain, method)
         segments = self._range_segments.get(len(user))
         if segments is not None:
-            best = self._first_of(_holders(segments, user), best, domain, method)
-        best = self._first_of(self._domains.get(domain), best, domain, method)
-        best = self._first_of(self._general, best, domain, method)
+            best = self._first_of(_holders(segments, user), best, user, domain, method)
+        best = self._first_of(self._domains.get(domain), best, user, domain, method)
+        best = self._first_of(self._general, best, user, domain, method)
         for glob, number in self._globs:
             if number >= best:
                 break
-            if glob.holds(user) and self._fits(number, domain, method):
+            if glob.holds(user) and self._fits(number, user, domain, method):
                 return number
         return best
 
-    def _first_of(self, positions: list[int] | None, best: int, domain: str, method: str) -> int:
+    def _first_of(
+        self, positions: list[int] | None, best: int, user: str, domain: str, method: str
+    ) -> int:
         if positions is not None:
             for number in positions:
                 if number >= best:
                     break
-                if self._fits(number, domain, method):
+                if self._fits(number, user, domain, method):
                     return number
         return best
 
-    def _fits(self, number: int, domain: str, method: str) -> bool:
+    def _fits(self, number: int, user: str, domain: str, method: str) -> bool:
         route = self._routes[number]
         if route.methods and method not in route.methods:
+            return False
+        if route.dids and self._dids[route.dids].find(user) is None:
             return False
         if not route.domains:
             return True

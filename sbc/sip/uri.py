@@ -83,7 +83,7 @@ class Uri:
         host = f"[{self.host}]" if ":" in self.host else self.host
         if self.user is None:
             return f"sip:{host}"
-        return f"sip:{_escape_user(_normalised(self.user))}@{host}"
+        return f"sip:{escape_user(_normalised(self.user))}@{host}"
 
     def __str__(self) -> str:
         if not self.host:
@@ -190,7 +190,8 @@ def _normalise_escape(match: re.Match[str]) -> str:
     return char if char in _UNRESERVED else match[0].upper()
 
 
-def _escape_user(text: str) -> str:
+def escape_user(text: str) -> str:
+    """Escape what may not stand in a user part; what is escaped already stays so."""
     return _NOT_IN_USER.sub(_escape_char, text)
 
 

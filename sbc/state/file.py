@@ -4,13 +4,12 @@ Everything here blocks; `sbc.state.sqlite` calls it beside the loop, the CLI has
 """
 
 import contextlib
-import fcntl
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from sbc.state.cdr import CdrRecord, EndedBy
+from sbc.state.database import Database, StoreUnusable
 from sbc.state.rows import COLUMNS, Value, record_of
 
 _SCHEMA_VERSION = 2
@@ -27,7 +26,6 @@ CREATE TABLE IF NOT EXISTS cdr ({_TABLE});
 CREATE INDEX IF NOT EXISTS cdr_by_start ON cdr (started_at);
 CREATE INDEX IF NOT EXISTS cdr_in_progress ON cdr (call) WHERE ended_at IS NULL;
 CREATE TABLE IF NOT EXISTS alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
-PRAGMA user_version = {_SCHEMA_VERSION};
 """
 _ALIVE = "INSERT OR REPLACE INTO alive VALUES (1, ?)"
 _SEEN = "coalesce((SELECT at FROM alive), 0)"
@@ -51,21 +49,13 @@ DELETE FROM cdr WHERE call IN (
 """
 
 
-class StoreInUse(Exception):
-    """Another process writes to this file; the text names it."""
-
-
-class StoreUnusable(Exception):
-    """The file cannot be opened, or is no call record file of ours; the text says why."""
-
-
 class CdrFile:
     """An open file, locked against a second writer.
 
     Usable from any thread, but from one at a time.
     """
 
-    __slots__ = ("_connection", "_lock")
+    __slots__ = ("_connection", "_database")
 
     def __init__(self, path: Path) -> None:
         """Open the file, make it where there is none.
@@ -74,21 +64,11 @@ class CdrFile:
             StoreInUse: another process has it.
             StoreUnusable: it cannot be opened or is something else.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StoreUnusable(f"{path.parent} cannot be made: {error.strerror}") from error
-        try:
-            # Who called whom is nobody else's business.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._lock = _locked(path)
-        except OSError as error:
-            raise StoreUnusable(f"{path}: {error.strerror}") from error
-        try:
-            self._connection = _connected(path)
-        except BaseException:
-            os.close(self._lock)
-            raise
+        # A record must survive loss of power: one flush to disk per batch.
+        self._database = Database(
+            path, version=_SCHEMA_VERSION, schema=_completion, synchronous="FULL"
+        )
+        self._connection = self._database.connection
 
     def write(self, rows: Sequence[tuple[Value, ...]], now: float) -> None:
         """Write rows in one transaction, and that we were alive at `now`.
@@ -125,8 +105,7 @@ class CdrFile:
 
     def close(self) -> None:
         """Close and unlock."""
-        self._connection.close()
-        os.close(self._lock)
+        self._database.close()
 
 
 def read_records(path: Path, *, last: int, call: str | None = None) -> list[CdrRecord]:
@@ -153,37 +132,8 @@ def read_records(path: Path, *, last: int, call: str | None = None) -> list[CdrR
     return [record_of(row) for row in reversed(rows)]
 
 
-def _locked(path: Path) -> int:
-    """A descriptor that holds the lock; SQLite's own locks allow several writers."""
-    lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(lock, 32).decode("ascii", "replace").strip()
-        os.close(lock)
-        raise StoreInUse(f"{path} is written by process {owner or 'unknown'}") from None
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
-    return lock
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    with contextlib.ExitStack() as undo:
-        connection = undo.enter_context(
-            contextlib.closing(sqlite3.connect(path, check_same_thread=False))
-        )
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A record must survive loss of power: one flush to disk per batch.
-            connection.execute("PRAGMA synchronous = FULL")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if 0 <= version <= _SCHEMA_VERSION:
-                connection.executescript(f"BEGIN; {_CREATE} {_additions(connection)} COMMIT;")
-                undo.pop_all()
-                return connection
-        except sqlite3.Error as error:
-            raise StoreUnusable(f"{path}: {error}") from error
-    raise StoreUnusable(f"{path}: written by another version ({version})")
+def _completion(connection: sqlite3.Connection) -> str:
+    return f"{_CREATE} {_additions(connection)}"
 
 
 def _additions(connection: sqlite3.Connection) -> str:

@@ -10,3 +10,6 @@ CDR_FILE = "cdr.sqlite"
 
 CONTROL_SOCKET = "control.sock"
 """The control socket, in the state directory when the configuration says nothing."""
+
+BINDINGS_FILE = "registrations.sqlite"
+"""Who is registered and where, in the state directory; it holds the key of the tokens too."""

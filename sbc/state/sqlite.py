@@ -17,12 +17,12 @@ from typing import TypeVar
 
 import trio
 
+from sbc.state.batches import Batches
 from sbc.state.cdr import CdrRecord
-from sbc.state.file import CdrFile, StoreUnusable
+from sbc.state.database import StoreUnusable
+from sbc.state.file import CdrFile
 from sbc.state.rows import Value, row_of
 
-BATCH_ROWS = 200
-BATCH_S = 0.1
 MAX_WAITING = 50_000
 """Records that wait for a disk that does not answer; more are lost, and counted."""
 
@@ -75,11 +75,7 @@ class CdrStore:
         self._wall = wall
         self._on_trouble = on_trouble
         self._troubled = False
-        self._waiting: dict[str, tuple[Value, ...]] = {}
-        self._something = trio.Event()
-        self._enough = trio.Event()
-        self._written = trio.Event()
-        self._writing = False
+        self._batches: Batches[tuple[Value, ...]] = Batches(MAX_WAITING)
         self._sweep_at = 0.0
         # One token: the connection is used by one thread at a time.
         self._thread = trio.CapacityLimiter(1)
@@ -87,25 +83,17 @@ class CdrStore:
     @property
     def waiting(self) -> int:
         """Records that wait for the next batch."""
-        return len(self._waiting)
+        return len(self._batches)
 
     def put(self, record: CdrRecord) -> None:
         """Have a record written soon; a later one of the same call replaces it."""
         self.statistics.put += 1
-        if len(self._waiting) >= MAX_WAITING and record.call not in self._waiting:
+        if not self._batches.put(record.call, row_of(record)):
             self.statistics.lost += 1
-            return
-        self._waiting[record.call] = row_of(record)
-        self._something.set()
-        if len(self._waiting) >= BATCH_ROWS:
-            self._enough.set()
 
     async def flush(self) -> None:
         """Return when everything that was put before is on disk; waits as long as the disk does."""
-        while self._waiting or self._writing:
-            self._something.set()
-            self._enough.set()
-            await self._written.wait()
+        await self._batches.flush()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the file, close what a crash left open, and write until cancelled.
@@ -120,10 +108,10 @@ class CdrStore:
         try:
             task_status.started()
             while True:
-                await self._next_batch()
+                await self._batches.due(ALIVE_EVERY_S)
                 await self._write(file)
         finally:
-            if self._waiting:
+            if self._batches:
                 await self._write(file)
             file.close()
 
@@ -136,20 +124,10 @@ class CdrStore:
             raise StoreUnusable(f"{self.path}: {error}") from error
         return file
 
-    async def _next_batch(self) -> None:
-        """Wait until there is something, then a moment for more to join it."""
-        with trio.move_on_after(ALIVE_EVERY_S):
-            await self._something.wait()
-            with trio.move_on_after(BATCH_S):
-                await self._enough.wait()
-
     async def _write(self, file: CdrFile) -> None:
         """Write what waits; a cancelled store too finishes the batch it began."""
-        self._something = trio.Event()
-        self._enough = trio.Event()
-        rows, self._waiting = self._waiting, {}
+        rows = self._batches.take()
         now = self._wall()
-        self._writing = True
         why = ""
         try:
             with trio.CancelScope(shield=True):
@@ -158,12 +136,10 @@ class CdrStore:
         except sqlite3.Error as error:
             why = str(error)
             self.statistics.failed_writes += 1
-            self._waiting = rows | self._waiting  # what was put meanwhile is newer
+            self._batches.refused(rows)
         else:
             self.statistics.written += len(rows)
-        self._writing = False
-        self._written.set()
-        self._written = trio.Event()
+            self._batches.written()
         if bool(why) != self._troubled:
             self._troubled = bool(why)
             self._on_trouble(why)

@@ -160,6 +160,11 @@ class Connection:
         return self._in.proven
 
     @property
+    def is_strangers(self) -> bool:
+        """Whether others began it from where anybody may."""
+        return not self.opened_by_us and self._source is not None
+
+    @property
     def is_ending(self) -> bool:
         """Whether it was closed, which `run` has yet to carry out."""
         return self._end is not None

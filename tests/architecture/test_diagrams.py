@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from sbc.b2bua.diagram import call_diagram, negotiation_diagram
+from sbc.health.diagram import health_diagram
 from sbc.sip.transaction.diagram import mermaid
 from sbc.sip.transaction.tables import (
     INVITE_CLIENT,
@@ -16,6 +17,7 @@ from sbc.sip.transaction.tables import (
     NON_INVITE_SERVER,
     State,
 )
+from sbc.trunks.diagram import registration_diagram
 
 PAGE = Path(__file__).parents[2] / "sbc" / "DESIGN.md"
 BLOCK = re.compile(r"(<!-- diagram: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -32,7 +34,13 @@ def drawn() -> dict[str, str]:
     diagrams = {
         name: mermaid(table, State.INITIAL, State.TERMINATED) for name, table in tables.items()
     }
-    return {**diagrams, "call": call_diagram(), "negotiation": negotiation_diagram()}
+    return {
+        **diagrams,
+        "call": call_diagram(),
+        "negotiation": negotiation_diagram(),
+        "health": health_diagram(),
+        "trunk-registration": registration_diagram(),
+    }
 
 
 def test_the_page_shows_what_the_tables_say() -> None:

@@ -47,7 +47,7 @@ def test_the_next_candidate_is_invited_while_the_first_is_cancelled() -> None:
     assert 'cause=102;text="no sign of ringing"' in str(story.commands[0])
     assert second.flow.network == "spare"
     assert second.request.from_tag != first.request.from_tag
-    assert story.running == {Timer.RING, Timer.NO_ANSWER, Timer.PASSED_OVER}
+    assert story.running == {Timer.TRY, Timer.RING, Timer.NO_ANSWER, Timer.PASSED_OVER}
 
 
 def test_once_the_first_said_487_nothing_more_is_expected_of_it() -> None:

@@ -15,7 +15,7 @@ from tests.kit.pair import BACKUP, BORDERS, CALLEE
 def test_an_invite_is_answered_100_at_once_and_media_is_in_place_before_it_leaves() -> None:
     story = Story()
     assert story.begin() == ["a 100 INVITE", "media", "b INVITE"]
-    assert story.running == {Timer.RING, Timer.NO_ANSWER}
+    assert story.running == {Timer.TRY, Timer.RING, Timer.NO_ANSWER}
 
 
 def test_ringing_is_told_and_no_second_100() -> None:
@@ -229,6 +229,7 @@ def test_nobody_answers_in_time() -> None:
 def test_the_no_answer_timer_counts_from_the_first_candidate() -> None:
     story = Story(a_call(candidates=(CALLEE, BACKUP), timers=Timers(ring_s=20, no_answer_s=30)))
     story.begin()
+    story.reply(100)
     story.wait(15)
     story.reply(503)
     story.reply(180)

@@ -3,6 +3,7 @@
 import pytest
 
 from sbc.sip.message import Request
+from tests.kit.registrar import assert_told
 from tests.kit.switchboard import (
     ANSWER,
     OFFER,
@@ -51,7 +52,7 @@ def test_register_be_called_and_call(flow):
     contact = again.message.headers.first("contact")
     (done,) = board.reply(again, 200, headers=(f"Contact: {contact};expires=3600",))
     assert (done.title, done.flow) == ("200 REGISTER", flow)
-    assert done.message.headers.first("contact") == "<sip:alice@10.0.0.7:5060>;expires=3600"
+    assert_told(done.message, "<sip:alice@10.0.0.7:5060>;expires=3600")
 
     # The PBX calls the contact it has; the phone hears it through its own flow, and answers.
     ours = again.message.contact.uri
@@ -169,7 +170,7 @@ def test_an_unreachable_registrar_is_said_at_once():
     board.switchboard.flow_failed(relayed.flow, "port unreachable", board.now)
     (answer,) = board.wire.take()
     assert (answer.title, answer.flow) == ("503 REGISTER", PHONE_FLOW)
-    assert answer.message.headers.first("retry-after") == "10"
+    assert 15 <= int(answer.message.headers.first("retry-after")) <= 30
 
 
 def test_a_register_that_comes_back_to_us_is_a_loop():

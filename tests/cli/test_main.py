@@ -77,6 +77,41 @@ class Process:
                     "reachable": True,
                 }
             ],
+            "trunks": [
+                {
+                    "trunk": "carrier",
+                    "account": "sip:acme@carrier.example",
+                    "state": "backing off",
+                    "registered": False,
+                    "state_s": 65.0,
+                    "target": "192.0.2.1:5060",
+                    "expires_in_s": None,
+                    "next_in_s": 30.0,
+                    "last_error": "503 Busy from 192.0.2.1:5060",
+                    "last_error_ago_s": 65.0,
+                }
+            ],
+            "peers": [
+                {
+                    "peer": "carrier",
+                    "target": "sip.carrier.example",
+                    "place": "192.0.2.10:5060;transport=udp",
+                    "state": "down",
+                    "state_s": 61.0,
+                    "drain": True,
+                    "calls": 2,
+                    "peer_calls": 3,
+                    "max_calls": 30,
+                    "begun_last_second": 1,
+                    "calls_per_second": None,
+                    "kbps": 240,
+                    "max_kbps": 2000,
+                    "rests_s": 5.0,
+                    "evidence": "OPTIONS got no answer within 4 s",
+                    "evidence_s": 12.0,
+                },
+                {"peer": "pbx", "target": "pbx.example", "state": "unresolved", "calls": 0},
+            ],
             "status": {
                 "calls": 1,
                 "draining": False,
@@ -201,6 +236,44 @@ async def test_registrations_are_a_table(
     assert json.loads(capsys.readouterr().out)[0]["aor"] == "100@pbx"
 
 
+HEAD = (
+    "TRUNK    ACCOUNT                   STATE        FOR      TARGET          EXPIRES IN  "
+    "NEXT     LAST ERROR"
+)
+ROW = (
+    "carrier  sip:acme@carrier.example  backing off  0:01:05  192.0.2.1:5060  -           "
+    "0:00:30  503 Busy from 192.0.2.1:5060 (0:01:05 ago)"
+)
+
+
+async def test_trunks_are_a_table(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await process.sbc("trunks") == 0
+    assert capsys.readouterr().out.splitlines() == [HEAD, ROW]
+    assert await process.sbc("trunks", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["trunk"] == "carrier"
+
+
+async def test_peers_are_a_table(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await process.sbc("peers") == 0
+    head, carrier, pbx = (line.split("  ") for line in capsys.readouterr().out.splitlines())
+    assert head[0] == "PEER"
+    assert [cell.strip() for cell in carrier if cell] == [
+        "carrier",
+        "sip.carrier.example",
+        "192.0.2.10:5060;transport=udp",
+        "down, drained, rests 0:00:05",
+        "0:01:01",
+        "2",
+        "3 of 30",
+        "1",
+        "240 of 2000",
+        "OPTIONS got no answer within 4 s (0:00:12 ago)",
+    ]
+    assert [cell.strip() for cell in pbx if cell][:4] == ["pbx", "pbx.example", "-", "unresolved"]
+    assert await process.sbc("peers", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["peer"] == "carrier"
+
+
 async def test_the_status_is_an_outline_for_people(
     process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,7 +338,9 @@ async def test_a_process_that_does_not_go_is_a_problem(
     assert json.loads(capsys.readouterr().out) == {"state": "still running"}
 
 
-@pytest.mark.parametrize("command", ["calls", "registrations", "reload", "stop", "status"])
+@pytest.mark.parametrize(
+    "command", ["calls", "registrations", "trunks", "peers", "reload", "stop", "status"]
+)
 def test_nobody_there_has_its_own_exit_code(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

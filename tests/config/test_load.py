@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from sbc.config.load import load_file, load_text
 from sbc.policy.caps import CallLimits
+from sbc.routing.balance import Balance, Rank
+from sbc.routing.failover import FailoverRule
+from sbc.routing.hops import HealthRule
 from sbc.routing.model import (
     Keepalive,
     Limits,
@@ -225,6 +228,8 @@ def test_every_example_loads_clean(path: Path, tmp_path: Path) -> None:
         "CERTIFICATE": str(files.certificate),
         "KEY": str(files.key),
         "CARRIER_CA": str(authority.write(tmp_path)),
+        "FIRST_PASSWORD": "one",
+        "SECOND_PASSWORD": "two",
     }
     result = load_file(path, EXAMPLE_MACHINE, environment)
     assert [str(problem) for problem in result.problems] == []
@@ -320,3 +325,27 @@ def as_yaml(tree: object) -> str:
 def test_any_shape_of_values_gives_a_result_and_never_an_exception(tree: object) -> None:
     result = load(as_yaml(tree))
     assert (result.configuration is None) is bool(result.errors)
+
+
+def test_how_peers_and_targets_share_calls() -> None:
+    text = changed(
+        "    address: 192.168.1.5\n",
+        "    address: [192.168.1.5, {address: pbx.local:5070, priority: 2, weight: 3,"
+        " drain: true}]\n"
+        "    balance: hash\n    hash_on: called\n"
+        "    failover: {codes: [404, 503], timeout: 2, budget: 9}\n"
+        "    health: {probe: options, interval: 10, timeout: 3, fail_after: 2, recover_after: 1}\n",
+    ).replace("to: trunk}", "to: [trunk, {peer: pbx, priority: 1}], balance: weight}")
+    settings = load(text).settings
+    assert settings is not None
+    pbx, route = settings.peer("pbx"), settings.routes[2]
+    assert pbx.targets == (
+        Target("192.168.1.5"),
+        Target("pbx.local", 5070, rank=Rank(2, 3), drain=True),
+    )
+    assert pbx.balance == Balance("hash", "called")
+    assert pbx.failover == FailoverRule(frozenset({404, 503}), 2.0, 9.0)
+    assert pbx.health == HealthRule("options", 10.0, 3.0, 2, 1)
+    assert (route.to, route.ranks) == (("trunk", "pbx"), (Rank(), Rank(1, 1)))
+    assert route.balance == Balance("weight")
+    assert settings.routes[0].ranks == ()

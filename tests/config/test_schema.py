@@ -7,10 +7,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from sbc.config.balancing import FailoverSection, HealthSection
 from sbc.config.json_schema import configuration_schema, policy_schema
 from sbc.config.model import LimitsSection, MediaSection, PeerLimitsSection, SbcFile, TimersSection
 from sbc.config.reference import reference
 from sbc.policy.schema import PolicyFile
+from sbc.routing.failover import SILENT
+from sbc.routing.hops import UNASKED
 from sbc.routing.model import ALL_SUITES, Limits, MediaRules, Timers
 from sbc.sip.parser import Limits as MessageLimits
 from sbc.transport.limits import TransportLimits
@@ -118,6 +121,8 @@ def test_defaults_of_the_file_are_those_of_the_cores() -> None:
         max_duration_s=timers.max_duration,
         inactivity_s=timers.media_inactivity,
     )
+    assert FailoverSection().rule() == SILENT
+    assert HealthSection().rule() == UNASKED
     strangers = LimitsSection()
     assert strangers.message_bytes == MessageLimits().message_bytes
     transports = TransportLimits()

@@ -1,12 +1,12 @@
 import pytest
 
 from sbc.demo.bindings import Bindings
-from sbc.demo.digest import answer, choose, parse_challenge_untrusted
 from sbc.demo.guard import Guard
+from sbc.sip.digest import Login, parse_challenge_untrusted
 from sbc.sip.errors import SipError
 from sbc.sip.flow import Flow
 from sbc.sip.headers import Headers
-from sbc.sip.message import Request
+from sbc.sip.message import Request, Response
 
 FLOW = Flow("demo", "udp", ("127.0.0.1", 5060), ("127.0.0.1", 40000))
 
@@ -73,20 +73,11 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(request_: Request, s
     assert contacts_of(bindings) == ["sip:a@h1"]
 
 
-def proved(guard: Guard, *, password: str = "secret", count: int = 1, now: float = 0.0) -> Request:
-    challenge = choose(value for _, value in guard.challenge(a_register(), 401, now))
-    assert challenge is not None
-    credentials = answer(
-        challenge,
-        "1001",
-        password,
-        method="REGISTER",
-        uri="sip:pbx.example",
-        cnonce="c",
-        nonce_count=count,
-    )
+def proved(guard: Guard, *, password: str = "secret", now: float = 0.0) -> Request:
+    challenges = guard.challenge(a_register(), 401, now)
     request = a_register()
-    request.headers.append("Authorization", str(credentials))
+    refusal = Response(401, "", Headers(challenges))
+    assert Login("1001", password).answer(request, refusal, "c", 0)
     return request
 
 

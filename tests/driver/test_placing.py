@@ -2,21 +2,22 @@
 
 import pytest
 
+from sbc.driver.callers import Caller, identify
+from sbc.driver.in_force import InForce
 from sbc.driver.placing import (
-    Caller,
-    Refusal,
     candidates_for,
     flows_to,
-    identify,
     is_loop,
     loop_mark,
-    number_of,
-    upstream_for,
+    places_of,
+    upstreams_for,
 )
+from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
+from sbc.routing.location import Destination, Located
+from sbc.routing.model import Place
 from sbc.sip.message import Request
 from sbc.sip.parser import parse_message_untrusted
-from sbc.sip.uri import parse_uri_untrusted
 from tests.kit.switchboard import PBX_FLOW, PHONE_FLOW, a_configuration, a_message, in_force
 
 TEXT = """\
@@ -111,6 +112,28 @@ class TestCandidates:
         assert blind.status == 480
         assert "peer 'pbx': pbx.example.com has no known address" in blind.text
 
+    def test_what_the_resolver_found_is_taken_in_its_order_with_its_ports_and_transports(self):
+        pbx = FORCE.table.peer("pbx")
+        places = (
+            Place("192.168.1.7", 5070, "udp", 0, 100),
+            Place("192.168.1.8", 5080, "udp", 2, 1),
+        )
+        known = {Destination("inside", pbx.targets[0]): Located(places)}
+        force = InForce(FORCE.settings, FORCE.table, FORCE.policy, known)
+        assert places_of(force, pbx, pbx.targets[0]) == places
+        assert [flow.remote for flow in flows_to(force, pbx, pbx.targets[0])] == [
+            ("192.168.1.7", 5070),
+            ("192.168.1.8", 5080),
+        ]
+
+    def test_why_a_name_is_not_known_is_told(self):
+        pbx = FORCE.table.peer("pbx")
+        why = "A of pbx.example.com: no answer from 192.0.2.53 in 3 s (since 2026-01-01 10:04:00)"
+        known = {Destination("inside", pbx.targets[0]): Located((), why)}
+        force = InForce(FORCE.settings, FORCE.table, FORCE.policy, known)
+        told = ask("sip:600@203.0.113.10", PHONE_FLOW, force).text
+        assert f"peer 'pbx': pbx.example.com has no known address: {why}" in told
+
     def test_no_route_is_not_found(self):
         refused = ask("sip:999@192.168.1.2")
         assert refused.status == 404
@@ -139,13 +162,14 @@ class TestCandidates:
 class TestUpstream:
     def upstream(self, force=FORCE, **rest: object):
         request = a_request("REGISTER", **rest)
-        return upstream_for(force, identify(force, registrar(), request, PHONE_FLOW), request,
+        return upstreams_for(force, identify(force, registrar(), request, PHONE_FLOW), request,
                             PHONE_FLOW)  # fmt: skip
 
-    def test_the_first_address_of_the_registrar(self):
-        upstream = self.upstream()
+    def test_the_addresses_of_the_registrar_in_order(self):
+        upstream, next_one = self.upstream()
         assert (upstream.peer, upstream.host, upstream.port) == ("pbx", "office.example", None)
         assert upstream.flow.remote == ("192.168.1.5", 5060)
+        assert next_one.flow.remote == ("192.168.1.6", 5060)
 
     def test_one_without_address_is_out_of_service_and_named(self):
         refused = self.upstream(BLIND)
@@ -155,7 +179,7 @@ class TestUpstream:
     def test_registrations_that_no_route_takes(self):
         request = a_request("REGISTER", to="sip:a@b")
         caller = Caller("", FORCE.settings.peers[0].media, None, None)  # type: ignore[arg-type]
-        refused = upstream_for(FORCE, caller, request, INSIDE_FLOW)
+        refused = upstreams_for(FORCE, caller, request, INSIDE_FLOW)
         assert isinstance(refused, Refusal)
         assert refused.status == 404
 
@@ -163,22 +187,6 @@ class TestUpstream:
 def test_flows_need_a_listener_of_the_family():
     six = FORCE.settings.peer("six")
     assert flows_to(FORCE, six, six.targets[0]) == []
-
-
-@pytest.mark.parametrize(
-    ("uri", "number"),
-    [
-        ("sip:alice@x", "alice"),
-        ("sip:%61lice@x", "alice"),
-        ("sip:a;b@x", "a;b"),
-        ("sip:+49-30@x", "+49-30"),
-        ("sip:+49-30;ext=1@x;user=phone", "+4930"),
-        ("tel:+49-(30).1;ext=1", "+49301"),
-        ("sip:x", ""),
-    ],
-)
-def test_numbers_as_routes_compare_them(uri, number):
-    assert number_of(parse_uri_untrusted(uri)) == number
 
 
 def test_a_loop_is_the_same_request_on_the_same_network():
@@ -189,3 +197,83 @@ def test_a_loop_is_the_same_request_on_the_same_network():
     assert not is_loop(again, "other", mark)
     assert not is_loop(again, "me", loop_mark(again, INSIDE_FLOW))
     assert not is_loop(request, "me", mark)
+
+
+NUMBERS = TEXT.replace(
+    "domain: office.example}",
+    "domain: office.example, numbers: {country: DE}}",
+).replace(
+    'address: ["sip.carrier.example:5070;transport=tcp", 192.0.2.30]\n',
+    "address: 192.0.2.30\n    numbers: {country: DE, outbound: {format: FORM, uri: URI}}\n",
+)
+
+
+def _dial(form: str, uri: str, number: str):
+    text = NUMBERS.replace("FORM", form).replace("URI", uri)
+    return ask(number, force=in_force(a_configuration(text), KNOWN))
+
+
+class TestNumbers:
+    def test_a_number_is_routed_as_e164_and_told_as_the_trunk_wants_it(self):
+        why, found = _dial("international", "keep", "sip:03012345678@x")
+        assert ", called 03012345678 -> +493012345678 (e164 DE)" in why
+        assert found[0].request_uri == "sip:493012345678@192.0.2.30"
+        assert found[0].note == (
+            "peer 'carrier' is told +493012345678 -> 493012345678 (international DE)"
+        )
+
+    @pytest.mark.parametrize(
+        ("form", "request_uri"),
+        [
+            ("keep", "sip:+493012345678@192.0.2.30;user=phone"),
+            ("sip", "sip:+493012345678@192.0.2.30"),
+            ("phone", "sip:+493012345678@192.0.2.30;user=phone"),
+            ("tel", "tel:+493012345678"),
+        ],
+    )
+    def test_a_trunk_gets_the_kind_of_uri_that_it_wants(self, form, request_uri):
+        _, found = _dial("as-is", form, "tel:030-12345678;phone-context=+49")
+        assert found[0].request_uri == request_uri
+
+    def test_a_local_number_is_no_tel_uri(self):
+        _, found = _dial("national", "tel", "sip:03012345678@x")
+        assert found[0].request_uri == "sip:03012345678@192.0.2.30;user=phone"
+
+    def test_an_extension_is_routed_as_it_is(self):
+        refused = _dial("e164", "keep", "sip:1001@x")
+        assert isinstance(refused, Refusal)
+        assert refused.text.endswith("1001 has no reachable registration on network 'outside'")
+
+
+DIDS = TEXT.replace(
+    "routes:\n",
+    """dids:
+  main:
+    numbers:
+      "+4930600": {peer: [pbx, phones], user: "1001", failover: "+4930601"}
+      "+4930601": {user: "0"}
+routes:
+  - {name: numbers, from: outside, dids: main, to: pbx}
+""",
+)
+
+
+class TestDids:
+    force = in_force(a_configuration(DIDS), KNOWN)
+
+    def test_a_number_of_the_table_goes_where_its_row_says_then_to_its_failover(self):
+        why, found = ask("sip:+4930600@203.0.113.10", PHONE_FLOW, self.force)
+        assert why.startswith("route 'numbers' (")
+        assert ", DID main +4930600 (" in why
+        assert ", failover +4930601 (" in why
+        assert [one.request_uri.partition("@")[0] for one in found] == [
+            "sip:1001",
+            "sip:1001",
+            "sip:0",
+            "sip:0",
+        ]
+
+    def test_any_other_number_goes_by_the_next_route(self):
+        why, found = ask("sip:+4930602@203.0.113.10", PHONE_FLOW, self.force)
+        assert why.startswith("route 'in' (")
+        assert found[0].request_uri.startswith("sip:+4930602@")

@@ -16,7 +16,7 @@ from media.events import (
 from media.types import Component, Endpoint, LatchRank, Refusal, SideName
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.driver import door
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.registrar.commands import Command
 from sbc.routing.model import Keepalive, Settings
 from tests.kit.registrar import a_network
@@ -69,7 +69,7 @@ class TestNames:
     def test_a_peer_exists_once_its_name_has_an_address(self):
         board = Board(a_configuration(BY_NAME))
         assert titles(board.give(PHONE_FLOW, a_register())) == ["503 REGISTER"]
-        board.switchboard.resolved({"pbx.example.com": ("192.168.1.5",)})
+        board.locate({"pbx.example.com": ("192.168.1.5",)})
         (relayed,) = board.give(PHONE_FLOW, a_register(cseq=2))
         assert relayed.flow.remote == ("192.168.1.5", 5060)
         flow = PBX_FLOW._replace(local=("192.168.1.2", 5062))
@@ -78,7 +78,7 @@ class TestNames:
 
     def test_and_is_a_stranger_when_the_name_moved_away(self):
         board = Board(a_configuration(BY_NAME), {"pbx.example.com": ("192.168.1.5",)})
-        board.switchboard.resolved({"pbx.example.com": ("192.168.1.6",)})
+        board.locate({"pbx.example.com": ("192.168.1.6",)})
         flow = PBX_FLOW._replace(local=("192.168.1.2", 5062))
         assert titles(board.give(flow, a_message("OPTIONS"))) == ["403 OPTIONS"]
 
@@ -92,7 +92,7 @@ class TestReload:
         settings = replace(
             force.settings, networks=tuple(network for network in kept.values() if network)
         )
-        return InForce(settings, force.table, force.policy, force.addresses)
+        return InForce(settings, force.table, force.policy, force.locations)
 
     def test_a_network_that_vanished_takes_its_phones_and_answers_nobody(self, board):
         up(board)
@@ -160,11 +160,11 @@ class TestReload:
             return sum(1 for probe in probes if board.give(stranger, probe))
 
         assert passed() == 60
-        board.switchboard.resolved({"pbx.example.com": ("192.168.1.6",)})
+        board.locate({"pbx.example.com": ("192.168.1.6",)})
         assert passed() == 0
         board.switchboard.configure(in_force(a_configuration(BY_NAME)), board.now)
         assert passed() == 0
-        board.switchboard.resolved({"pbx.example.com": ("192.0.2.66",)})
+        board.locate({"pbx.example.com": ("192.0.2.66",)})
         assert board.switchboard.tally.faults == 0
 
 

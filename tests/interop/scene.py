@@ -63,9 +63,10 @@ peers:
   pbx:
     kind: pbx
     network: inside
-    address: {pbx}:5060;transport={pbx_transport}
+    address: {pbx_address}
     domain: {domain}
     media: {{srtp: "off"}}
+{peers}
 routes:
   - {{name: from the carrier, from: carrier, to: pbx}}
   - {{name: from phones, from: phones, to: pbx}}
@@ -73,6 +74,7 @@ routes:
 policies: {policy}
 media: {{engine: {engine}}}
 state_dir: state
+{more}
 """
 
 
@@ -174,14 +176,24 @@ class Scene:
         return Heard(host, self.lab.keep(Capture(host)))
 
     def start_sbc(
-        self, *, pbx_transport: str = "udp", srtp: str = "allow", keepalive_s: float = 25
+        self,
+        *,
+        pbx_transport: str = "udp",
+        pbx_address: str = "",
+        srtp: str = "allow",
+        keepalive_s: float = 25,
+        peers: str = "",
+        more: str = "",
     ) -> None:
         """Run the SBC and wait until it listens on both networks.
 
         Args:
             pbx_transport: how it speaks to the PBX.
+            pbx_address: what the configuration says instead of the PBX's address and transport.
             srtp: the media rule for phones.
             keepalive_s: seconds between keep-alives to phones behind a NAT.
+            peers: lines of the configuration for peers besides those of every test.
+            more: sections of the configuration besides those of every test.
         """
         self._configuration.write_text(
             _CONFIGURATION.format(
@@ -190,13 +202,14 @@ class Scene:
                 inner=INNER,
                 caller=CALLER,
                 caller6=CALLER6,
-                pbx=PBX,
+                pbx_address=pbx_address or f"{PBX}:5060;transport={pbx_transport}",
                 domain=DOMAIN,
                 policy=ROOT / "policies" / "edge-default.yaml",
-                pbx_transport=pbx_transport,
                 srtp=srtp,
                 keepalive_s=keepalive_s,
                 engine=self.engine,
+                peers=peers,
+                more=more,
             )
         )
         self.sbc = self.border.start(

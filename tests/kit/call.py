@@ -16,7 +16,7 @@ from media.types import SideName
 from sbc.b2bua import machine
 from sbc.b2bua.call import Call, Candidate, Timer
 from sbc.b2bua.causes import Ending
-from sbc.b2bua.commands import Answered, ApplyMedia, Command, Ended, ReleasePorts
+from sbc.b2bua.commands import Answered, ApplyMedia, Command, Ended, HopSeen, ReleasePorts
 from sbc.b2bua.context import Context
 from sbc.b2bua.events import (
     AckReceived,
@@ -160,6 +160,8 @@ class Story:
         self.commands: list[Command] = []
         self.sent: list[SendRequest] = []
         """Every request of ours."""
+        self.seen: list[HopSeen] = []
+        """What the tries told of hops; not among the commands, since nothing is done for it."""
         self._restores = restores
         self._cseq = {A: 1, B: 500}
         self._keys = 0
@@ -308,6 +310,8 @@ class Story:
         return set(self.call.timers)
 
     def _took(self, commands: list[Command]) -> list[str]:
+        self.seen += [command for command in commands if isinstance(command, HopSeen)]
+        commands = [command for command in commands if not isinstance(command, HopSeen)]
         self.commands = commands
         for command in commands:
             if isinstance(command, SendRequest):

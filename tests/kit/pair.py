@@ -12,7 +12,7 @@ from ipaddress import ip_network
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.snapshot import from_data, to_data
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
 from sbc.policy.model import Conditions, PolicySet, Rule
 from sbc.routing.model import (
@@ -30,7 +30,7 @@ from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Address, Flow
 from tests.kit.phone_writing import Habits
 from tests.kit.phones import Phone, Posts
-from tests.kit.switchboard import CountingIds, FakeLog, FakeRecords, FakeRelay
+from tests.kit.switchboard import CountingIds, FakeBindings, FakeLog, FakeRecords, FakeRelay
 from tests.kit.terrible_network import Fate, TerribleNetwork
 
 CALLER, CALLEE, BACKUP = "caller", "callee", "backup"
@@ -90,6 +90,7 @@ class Border:
             wire=self.wire,
             relay=relay,
             records=self.records,
+            bindings=FakeBindings(),
             log=self.log,
             ids=CountingIds(),
             wall=lambda: 1.7e9,

@@ -1,5 +1,7 @@
 """A registrar of ours on its own, with a far registrar and phones that are messages."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from typing import TypeVar
@@ -8,7 +10,8 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
-from sbc.routing.model import Keepalive, Listener, Network, NetworkAddress, Settings
+from sbc.routing.model import Keepalive, Listener, Network, NetworkAddress, Peer, Settings
+from sbc.routing.registration import RELAYED, Registration
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
@@ -16,6 +19,8 @@ from sbc.sip.user import Ping, Respond, SendRequest
 from tests.kit.switchboard import INSIDE, OUTSIDE, PBX, PBX_FLOW, PHONE_FLOW, a_register
 
 C = TypeVar("C", bound=Command)
+
+_EXPIRES = re.compile(";expires=([0-9]+)")
 
 UPSTREAM = Upstream("pbx", PBX_FLOW, PBX, None)
 TCP_PHONE = Flow("outside", "tcp", ("0.0.0.0", 5060), ("198.51.100.7", 41000), 3)
@@ -31,18 +36,25 @@ def a_network(name: str, advertise: str, port: int, **rest: object) -> Network:
     return replace(network, **rest)  # type: ignore[arg-type]  # what the test says
 
 
-def settings(keepalive: Keepalive | None = None) -> Settings:
+def settings(keepalive: Keepalive | None = None, registration: Registration = RELAYED) -> Settings:
     networks = (
         a_network("outside", OUTSIDE, 5060, keepalive=keepalive or Keepalive()),
         a_network("inside", INSIDE, 5062, trusted=True),
     )
-    return Settings(networks, (), ())
+    phones = Peer("phones", "endpoints", "outside", registration=registration)
+    return Settings(networks, (phones,), ())
 
 
 class Desk:
     """One registrar of ours, and what it says of the phones and to the far registrar."""
 
-    def __init__(self, configured: Settings | None = None, secret: bytes = b"s" * 32) -> None:
+    def __init__(
+        self,
+        configured: Settings | None = None,
+        secret: bytes = b"s" * 32,
+        upstreams: Sequence[Upstream] = (UPSTREAM,),
+    ) -> None:
+        self.upstreams = upstreams
         self.registrar = Registrar(configured or settings(), secret, 7)
         self.now = 100.0
         self._refs = count(1)
@@ -59,7 +71,7 @@ class Desk:
             f"key-{next(self._keys)}",
             request,
             flow,
-            UPSTREAM,
+            self.upstreams,
             endpoints="phones",
             ref=self.branch(),
             now=self.now,
@@ -127,6 +139,24 @@ def changes(commands: list[Command]) -> list[str]:
 def answer(commands: list[Command]) -> Response:
     """What the phone gets."""
     return only(Respond, commands).response
+
+
+def assert_told(response: Response, *granted: str) -> None:
+    """That a phone is told just these contacts, each for no longer than was granted.
+
+    Phones that ask for the same life are given lives that differ by up to a tenth.
+    """
+    told = response.headers.all("contact")
+    assert [_EXPIRES.sub("", one) for one in told] == [_EXPIRES.sub("", one) for one in granted]
+    for life, most in zip(map(life_of, told), map(life_of, granted), strict=True):
+        assert 0.9 * most <= life <= most
+
+
+def life_of(contact: str) -> int:
+    """The expires of a Contact value."""
+    found = _EXPIRES.search(contact)
+    assert found is not None, contact
+    return int(found[1])
 
 
 def pings(commands: list[Command]) -> list[SendRequest | Ping]:

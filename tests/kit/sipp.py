@@ -3,6 +3,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from tests.kit import sound
 from tests.kit.hosts import Host, NeverHappened, Program, wait_until
@@ -93,8 +94,7 @@ def start_sipp(
     It ends by itself after `calls` calls. `tune` names the notes it plays (see `sound.TUNES`).
     """
     name = f"{host.name}-{scenario.removesuffix('.xml')}"
-    directory = host.logs / f"sipp-{name}"
-    directory.mkdir()
+    directory = Path(mkdtemp(prefix=f"sipp-{name}-", dir=host.logs))
     notes = sound.TUNES[tune]
     (directory / "tune.ulaw").write_bytes(sound.ulaw_encode(sound.tune(notes, _TUNE_S)))
     local = address or host.ip

@@ -21,8 +21,11 @@ from media.types import (
 )
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
-from sbc.driver.placing import InForce
+from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
+from sbc.registrar.commands import BindingChanged
+from sbc.routing.location import Located, Locations, default_transport, destinations
+from sbc.routing.model import DEFAULT_PORTS, Place, Settings
 from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
@@ -149,6 +152,16 @@ class FakeRecords:
         self.ended.append(call)
 
 
+class FakeBindings:
+    """What was told of bindings."""
+
+    def __init__(self) -> None:
+        self.changes: list[BindingChanged] = []
+
+    def binding_changed(self, change: BindingChanged) -> None:
+        self.changes.append(change)
+
+
 class FakeLog:
     """Every line, as (level, event, fields)."""
 
@@ -190,11 +203,26 @@ def a_configuration(
     return result.configuration
 
 
+def locations(settings: Settings, addresses: Mapping[str, tuple[str, ...]]) -> Locations:
+    """What is known when A and AAAA records of names are all there is."""
+    return {
+        destination: Located(
+            tuple(
+                Place(host, destination.target.port or DEFAULT_PORTS[transport], transport)
+                for host in addresses[destination.target.host]
+            )
+        )
+        for destination, reach in destinations(settings.networks, settings.peers).items()
+        if destination.target.host in addresses
+        for transport in [destination.target.transport or default_transport(reach)]
+    }
+
+
 def in_force(
     configuration: Configuration, addresses: Mapping[str, tuple[str, ...]] | None = None
 ) -> InForce:
-    known = addresses or {}
-    table = configuration.routing_table().with_addresses(known)
+    known = locations(configuration.settings, addresses or {})
+    table = configuration.routing_table().with_locations(known)
     return InForce(configuration.settings, table, configuration.policies, known)
 
 
@@ -210,6 +238,7 @@ class Board:
         self.wire = FakeWire()
         self.relay = FakeRelay()
         self.records = FakeRecords()
+        self.bindings = FakeBindings()
         self.log = FakeLog()
         self.ids = CountingIds()
         self.switchboard = Switchboard(
@@ -217,10 +246,17 @@ class Board:
             wire=self.wire,
             relay=self.relay,
             records=self.records,
+            bindings=self.bindings,
             log=self.log,
             ids=self.ids,
             wall=lambda: 1.7e9,
+            now=self.now,
         )
+
+    def locate(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        """Let the resolver know the addresses of some names, and of no others."""
+        settings = self.switchboard.force.settings
+        self.switchboard.located(locations(settings, addresses), self.now)
 
     def give(self, flow: Flow, message: Message | bytes | str) -> list[Sent]:
         """Let a message arrive, and take what leaves because of it."""

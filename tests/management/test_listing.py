@@ -1,7 +1,13 @@
 import json
 
 from sbc.b2bua.causes import Ending
-from sbc.management.listing import call_story, calls_listing, registrations_listing
+from sbc.management.listing import (
+    call_story,
+    calls_listing,
+    registrations_listing,
+    trunks_listing,
+)
+from tests.kit.trunks import Office
 from tests.management.a_call import a_binding, a_call
 
 
@@ -84,7 +90,36 @@ def test_registrations_are_sorted_and_say_why_a_nat_is_believed() -> None:
     rows = registrations_listing([a_binding("200@pbx"), a_binding()], now=100.0)
     assert [row["aor"] for row in rows] == ["100@pbx", "200@pbx"]
     assert rows[0]["source"] == "[2001:db8::7]:5062"
-    assert rows[0]["expires_in_s"] == 60.0
+    assert rows[0]["expires_in_s"] == rows[0]["registrar_expires_in_s"] == 60.0
+    assert (rows[0]["mode"], rows[0]["flow"]) == ("relay", 0)
     assert rows[0]["behind_nat"] is True
     assert "Contact is not the source" in str(rows[0]["nat"])
     json.dumps(rows)
+
+
+def test_a_registration_with_a_trunk_tells_its_state_its_next_step_and_its_last_error() -> None:
+    office = Office()
+    office.fail(office.until_sent())
+    office.reply(office.last, 200, "Expires: 300", "P-Associated-URI: <tel:+4930123>, <sip:a@b>")
+    office.wait(10)
+    (row,) = trunks_listing(office.trunks.registrations, office.now)
+    assert json.loads(json.dumps(row)) == {
+        "trunk": "carrier",
+        "account": "sip:4930123@carrier.example",
+        "state": "registered",
+        "registered": True,
+        "state_s": 10.0,
+        "target": "192.0.2.2:5060",
+        "transport": "udp",
+        "expires_in_s": 290.0,
+        "next_in_s": 200.0,
+        "failures": 0,
+        "last_error": "no answer from 192.0.2.1:5060",
+        "last_error_ago_s": 10.0,
+        "associated": ["<tel:+4930123>", "<sip:a@b>"],
+    }
+
+
+def test_one_that_never_began_has_nothing_to_tell() -> None:
+    (row,) = trunks_listing(Office().trunks.registrations, 1000.0)
+    assert (row["state"], row["target"], row["last_error"]) == ("unregistered", None, None)

@@ -5,7 +5,16 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from sbc.management import stopping
 from sbc.management.log import Log
 from sbc.management.stopping import HANG_UP_S, Stopping
-from tests.kit.switchboard import ANSWER, OFFER, PHONE_FLOW, Board, Sent, a_message, register
+from tests.kit.switchboard import (
+    ANSWER,
+    OFFER,
+    PHONE_FLOW,
+    Board,
+    Sent,
+    a_configuration,
+    a_message,
+    register,
+)
 
 
 class Border:
@@ -178,3 +187,48 @@ async def test_a_failure_is_remembered_and_told_to_the_calls(
         "internal",
         "the media engine failed: no memory",
     )
+
+
+class Registered:
+    """A switchboard that is registered with a trunk, and its stopping."""
+
+    def __init__(self) -> None:
+        self.board = Board(a_configuration(TRUNK))
+        self.board.now = trio.current_time()
+        self.stopping = Stopping(
+            self.board.switchboard, rearm=lambda: None, log=Log(lambda _: None)
+        )
+        self.board.switchboard.begin(self.board.now)
+        (sent,) = self.board.wait(0.2)
+        self.board.reply(sent, 200)
+
+
+TRUNK = """\
+networks: {outside: {bind: 203.0.113.10, listen: udp/5060}}
+peers: {carrier: {kind: trunk, network: outside, address: 192.0.2.1, register: {user: us}}}
+routes: [{to: carrier}]
+policies: ../policies/edge-default.yaml
+"""
+
+
+async def test_what_we_registered_is_withdrawn_and_the_answer_waited_for(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    border = Registered()
+    border.stopping.stop()
+    nursery.start_soon(border.stopping.run)
+    await wait_all_tasks_blocked()
+    (sent,) = border.board.wire.take()
+    assert (sent.title, sent.message.headers.first("expires")) == ("REGISTER", "0")
+    border.board.reply(sent, 200)
+    assert len(border.board.switchboard.carriers.registrations) == 0
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for_long(
+    autojump_clock: MockClock,
+) -> None:
+    border = Registered()
+    border.stopping.stop()
+    began = trio.current_time()
+    await border.stopping.run()
+    assert trio.current_time() - began == pytest.approx(HANG_UP_S, abs=0.2)

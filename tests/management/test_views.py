@@ -9,7 +9,8 @@ from sbc.driver.switchboard import Switchboard
 from sbc.management.certificates import CertificateWatch
 from sbc.management.log import Log
 from sbc.management.views import Views
-from sbc.resolver.addresses import PeerAddresses
+from sbc.resolver.locator import Locator
+from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
 from tests.management.a_call import a_call, counted
@@ -25,7 +26,8 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("Relay", nothing),
         cast("Transports", nothing),
         cast("CdrStore", nothing),
-        cast("PeerAddresses", nothing),
+        cast("BindingStore", nothing),
+        cast("Locator", nothing),
         cast("CertificateWatch", nothing),
         cast("Log", nothing),
         wall=lambda: 0.0,

@@ -90,3 +90,65 @@ def test_the_counter_equals_the_live_calls(
         for name in ("a", "b"):
             assert caps.calls(name) == sum(1 for owner, _ in live if owner == name)
         assert most is None or caps.calls("a") <= most
+
+
+def test_calls_that_would_bring_too_much_get_503_and_those_that_are_live_stay() -> None:
+    caps = PeerCaps({"trunk": CallLimits(max_kbps=200)})
+    assert caps.weighs
+    assert caps.begin("trunk", "a", 0.0, 80).allowed
+    assert caps.begin("trunk", "b", 0.0, 80).allowed
+    refusal = caps.begin("trunk", "c", 0.0, 80)
+    assert (refusal.rule, refusal.status) == ("max_kbps of peer trunk", 503)
+    assert refusal.tested == (Evidence("kbps", "240 with this call", "at most 200"),)
+    assert caps.begin("trunk", "d", 0.0, 24).allowed
+    caps.weigh("trunk", "a", 1000)
+    assert caps.kbps("trunk") == 1104
+    caps.end("trunk", "a")
+    assert caps.begin("trunk", "c", 0.0, 80).allowed
+
+
+def test_a_call_that_is_over_is_weighed_no_more() -> None:
+    caps = PeerCaps({"trunk": CallLimits(max_kbps=200)})
+    caps.weigh("trunk", "a", 80)
+    assert caps.kbps("trunk") == 0
+
+
+def test_what_calls_bring_matters_to_nobody_without_such_a_cap() -> None:
+    assert not PeerCaps({"trunk": CallLimits(max_calls=3)}).weighs
+
+
+def test_how_many_began_in_the_last_second() -> None:
+    caps = PeerCaps({})
+    assert caps.begun("pbx", 0.0) == 0
+    for number in range(5):
+        caps.begin("pbx", f"a{number}", 10.0 + number / 10)
+    assert caps.begun("pbx", 10.9) == 0
+    assert caps.begun("pbx", 11.0) == 5
+    caps.begin("pbx", "b", 11.5)
+    assert (caps.begun("pbx", 11.9), caps.begun("pbx", 12.1), caps.begun("pbx", 13.0)) == (5, 1, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["begin", "end", "weigh"]),
+            st.sampled_from("ab"),
+            st.integers(0, 5),
+            st.integers(0, 200),
+        )
+    )
+)
+def test_the_sum_is_that_of_the_live_calls(deeds: list[tuple[str, str, int, int]]) -> None:
+    caps, live = PeerCaps({"a": CallLimits(max_kbps=300)}), dict[tuple[str, int], int]()
+    for deed, peer, call, kbps in deeds:
+        if deed == "end":
+            caps.end(peer, str(call))
+            live.pop((peer, call), None)
+        elif deed == "weigh":
+            caps.weigh(peer, str(call), kbps)
+            if (peer, call) in live:
+                live[peer, call] = kbps
+        elif caps.begin(peer, str(call), 0.0, kbps).allowed:
+            live.setdefault((peer, call), kbps)
+        for one in "ab":
+            assert caps.kbps(one) == sum(v for (p, _), v in live.items() if p == one)

@@ -21,7 +21,8 @@ def a_binding(token: str, user: str = "alice", host: str = "198.51.100.7") -> Bi
 def test_a_binding_is_found_every_way():
     bindings, one = Bindings(), a_binding("t")
     bindings.add(one)
-    assert bindings.by_token("t") is one
+    assert bindings.by_key("t") is one
+    assert bindings.of_token("t") == [one]
     assert bindings.on_flow(one.flow) == bindings.of_user("alice") == list(bindings) == [one]
     assert bindings.has_source(one.flow)
     assert "t" in bindings

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc.routing.model import Network, Peer, Route, Target
+from sbc.routing.location import Destination, Located
+from sbc.routing.model import Network, Peer, Place, Route, Target
 from sbc.routing.patterns import domain_matches, number_matches, parse_number_pattern
 from sbc.routing.table import RoutingTable
 from sbc.routing.tls import PIN_PREFIX, PeerTls
@@ -69,10 +70,12 @@ def test_a_source_is_the_peer_of_its_longest_prefix(
 
 
 def test_addresses_behind_names_become_sources_unless_sources_were_written() -> None:
-    table = TABLE.with_addresses(
+    table = TABLE.with_locations(
         {
-            "pbx2.example.com": ["192.0.2.11", "2001:db8::11", "junk"],
-            "sip.carrier.example": ["203.0.113.9"],
+            Destination("inside", SPARE.targets[0]): Located(
+                (Place("192.0.2.11", 5060, "udp"), Place("2001:db8::11", 5060, "udp"))
+            ),
+            Destination("outside", TRUNK.targets[0]): Located((Place("203.0.113.9", 5060, "udp"),)),
         }
     )
     assert table.classify("inside", "192.0.2.11") is SPARE

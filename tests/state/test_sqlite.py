@@ -11,9 +11,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sbc.state import sqlite
+from sbc.state import batches, sqlite
 from sbc.state.cdr import CdrRecord, EndedBy, RtpTotals
-from sbc.state.file import CdrFile, StoreInUse, StoreUnusable, read_records
+from sbc.state.database import StoreInUse, StoreUnusable
+from sbc.state.file import CdrFile, read_records
 from sbc.state.rows import row_of
 from sbc.state.sqlite import CdrStore
 from tests.state.records import a_record, in_progress
@@ -339,13 +340,13 @@ def test_records_beyond_what_may_wait_are_counted_as_lost(
 async def test_many_records_do_not_wait_for_the_batch_time(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BATCH_S", 1000.0)
+    monkeypatch.setattr(batches, "BATCH_S", 1000.0)
     store = kept.store()
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
-            for n in range(sqlite.BATCH_ROWS):
+            for n in range(batches.BATCH_ROWS):
                 store.put(a_record(f"c{n}"))
-            while store.statistics.written < sqlite.BATCH_ROWS:
+            while store.statistics.written < batches.BATCH_ROWS:
                 await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()

@@ -6,6 +6,7 @@ import trio
 from sbc.transport.endings import StreamFault
 from sbc.transport.handshakes import Handshakes
 from sbc.transport.limits import TransportLimits, TransportStatistics
+from tests.kit.patience import until
 
 
 class Pipe:
@@ -31,6 +32,7 @@ class Party:
 
     def __init__(self, *, ours: bool = False) -> None:
         self.opened_by_us = ours
+        self.is_strangers = not ours
         self.is_ending = False
         self.pipe = Pipe()
         self.may_speak = trio.Event()
@@ -62,12 +64,6 @@ class Party:
 def place(limit: int) -> tuple[Handshakes, TransportStatistics]:
     statistics = TransportStatistics()
     return Handshakes(TransportLimits(handshakes=limit), statistics), statistics
-
-
-async def until(condition: object) -> None:
-    with trio.fail_after(10):
-        while not condition():  # type: ignore[operator]  # a lambda
-            await trio.sleep(0.001)
 
 
 async def test_the_one_that_waits_longest_for_its_peer_makes_room(nursery: trio.Nursery) -> None:

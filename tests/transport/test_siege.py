@@ -13,7 +13,7 @@ import trio
 
 from sbc.transport.limits import TransportLimits
 from tests.kit.certificates import Authority
-from tests.kit.patience import PATIENCE_S
+from tests.kit.patience import PATIENCE_S, until
 from tests.transport.browser import ORIGIN, Browser, upgrade_request
 from tests.transport.conftest import Start
 from tests.transport.edge import OPTIONS, Edge
@@ -109,10 +109,7 @@ async def besiege(edge: Edge, crowd: Crowd, phone: trio.abc.Stream, said: bytes)
         for _ in range(100):
             crowd.connect(edge)
         accepted = edge.transports.statistics.accepted
-        await trio.sleep(0)
-        with trio.fail_after(PATIENCE_S):
-            while edge.transports.statistics.accepted < accepted + 100:
-                await trio.sleep(0.001)
+        await until(lambda at=accepted: edge.transports.statistics.accepted >= at + 100)
         if said:
             crowd.say(said, since)
         if since % 1000 == 0:
@@ -158,11 +155,8 @@ async def test_handshakes_left_half_open_are_few_hold_no_thread_and_keep_nobody_
         crowd.say(hello, since)
         assert handshakes.under_way <= limits.handshakes
         await echo(phone)
-    with trio.fail_after(PATIENCE_S):
-        while statistics.displaced_handshakes + statistics.refused_handshakes < 300:
-            await trio.sleep(0.01)
-        while handshakes._strangers.borrowed_tokens:
-            await trio.sleep(0.01)
+    await until(lambda: statistics.displaced_handshakes + statistics.refused_handshakes >= 300)
+    await until(lambda: not handshakes._strangers.borrowed_tokens)
     assert handshakes.under_way == limits.handshakes
     await echo(await secure.dial(edge, secure.client(), "127.0.0.77"))
 

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -23,7 +24,7 @@ def ends() -> tuple[Make, Make]:
     files = authority.issue("sbc.example.com").write(Path(mkdtemp()))
     client, server = client_context(authority), server_context(files)
     return (
-        lambda incoming, outgoing: client.wrap_bio(incoming, outgoing),
+        client.wrap_bio,
         lambda incoming, outgoing: server.wrap_bio(incoming, outgoing, server_side=True),
     )
 
@@ -123,12 +124,8 @@ def _shaken_once() -> tuple[TlsPipe, TlsPipe]:
 @given(st.binary(min_size=1, max_size=300))
 def test_whatever_bytes_come_instead_of_a_handshake_it_waits_or_fails(data: bytes) -> None:
     _, server = pipes()
-    try:
-        if server.begin(data):
-            server.step()
-    except StreamFault as fault:
-        assert fault.end is End.HANDSHAKE
-        assert fault.detail
+    with suppress(StreamFault):
+        fed(server, data, whole)
 
 
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=8))
@@ -137,11 +134,8 @@ def test_a_changed_hello_waits_or_fails_or_goes_on(at: int, put: bytes) -> None:
     client.begin(b"")
     client.step()
     hello = client.outgoing()
-    try:
-        if server.begin(hello[:at] + put + hello[at + len(put) :]):
-            server.step()
-    except StreamFault as fault:
-        assert fault.end is End.HANDSHAKE
+    with suppress(StreamFault):
+        fed(server, hello[:at] + put + hello[at + len(put) :], whole)
 
 
 @given(st.binary(min_size=1, max_size=300))
@@ -155,9 +149,10 @@ def test_whatever_comes_after_a_handshake_is_plain_bytes_or_a_failure(data: byte
 def test_a_handshake_without_end_is_given_up() -> None:
     _, server = pipes()
     record = b"\x16\x03\x01\x40\x00" + bytes(0x4000)
+    for _ in range(HANDSHAKE_BYTES // len(record)):
+        server.begin(record)
     with pytest.raises(StreamFault, match="too long"):
-        for _ in range(HANDSHAKE_BYTES // len(record) + 1):
-            server.begin(record)
+        server.begin(record)
 
 
 def test_rules_that_are_gone_are_told_in_words() -> None:

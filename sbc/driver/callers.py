@@ -1,0 +1,146 @@
+"""Who sends a request outside any dialog, and may they.
+
+Spec: RFC 5853 §3.5 (access control), RFC 5922 (TLS identities).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sbc.driver.in_force import InForce
+from sbc.policy.access import BUILT_IN, decide
+from sbc.policy.authentication import UNCHALLENGED, credentials_for
+from sbc.policy.model import Decision, Facts
+from sbc.registrar.binding import Binding
+from sbc.registrar.grants import user_of
+from sbc.registrar.registrar import Registrar
+from sbc.routing.model import MediaRules, Peer
+from sbc.sip.flow import Flow
+from sbc.sip.message import Request
+
+_ANY_MEDIA = MediaRules()
+_PEER = "peer "
+"""What no address begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, as far as it is known."""
+
+    peer: str
+    """Configured name, ``""`` for a stranger."""
+    rules: MediaRules
+    binding: Binding | None
+    decision: Decision
+    known: bool = True
+    """Whether its address is a peer's, or its flow a registered phone's."""
+    user: str = ""
+    """Who proved to have sent it, where its peer is challenged."""
+
+
+PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
+"""Whoever sends what belongs to a transaction or dialog that was let in before."""
+
+
+def identify(
+    force: InForce,
+    registrar: Registrar,
+    request: Request,
+    flow: Flow,
+    proven: tuple[str, ...] = (),
+) -> Caller:
+    """Classify the source of a request outside any dialog, and decide on it.
+
+    Args:
+        proven: what the client's certificate of the connection proves.
+
+    Raises:
+        ParseError: a header that says who sends it is malformed (400).
+    """
+    network = force.networks[flow.network]
+    peer = force.table.sender(flow, proven)
+    trunk = force.registrations.peer_of(request, flow)
+    if trunk is not None and not proven:
+        peer = force.table.peer(trunk) or peer
+    binding = _registered(registrar, request, flow)
+    facts = Facts(
+        network=flow.network,
+        trusted=network.trusted,
+        host=flow.remote[0],
+        method=request.method,
+        peer=peer.name if peer is not None else None,
+        registered=binding is not None,
+        user_agent=request.headers.first("user-agent"),
+    )
+    known = peer is not None or binding is not None
+    decision = decide(force.policy, facts)
+    if not known:
+        peer, decision = _by_credentials(force, request, facts, decision)
+    if peer is None:
+        if request.method == "REGISTER":
+            peer = force.table.endpoints(flow.network, request.to.uri.host)
+        elif binding is not None:
+            peer = force.table.endpoints(flow.network, binding.host)
+    return Caller(
+        peer=peer.name if peer is not None else "",
+        rules=peer.media if peer is not None else _ANY_MEDIA,
+        binding=binding,
+        decision=decision,
+        known=known,
+    )
+
+
+def counted_as(force: InForce, flow: Flow, proven: tuple[str, ...]) -> str:
+    """What the rate of messages on a flow is counted by.
+
+    Returns:
+        The peer that the connection proves, wherever it comes from, or the address.
+    """
+    if proven or flow.peer:
+        peer = force.table.sender(flow, proven)
+        if peer is not None:
+            return _PEER + peer.name
+    return flow.remote[0]
+
+
+def known_peer(force: InForce, network: str, counted: str) -> str | None:
+    """The peer that something `counted_as` belongs to."""
+    if counted.startswith(_PEER):
+        peer = force.table.peer(counted.removeprefix(_PEER))
+    else:
+        peer = force.table.classify(network, counted)
+    return peer.name if peer is not None else None
+
+
+def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
+    """The binding that a request comes from; of the lines of one phone that of its From."""
+    bindings = registrar.by_flow(flow)
+    if len(bindings) < 2:
+        return bindings[0] if bindings else None
+    user = user_of(request.from_.uri)
+    for binding in reversed(bindings):
+        if binding.user == user:
+            return binding
+    return bindings[-1]
+
+
+def _by_credentials(
+    force: InForce, request: Request, facts: Facts, decision: Decision
+) -> tuple[Peer | None, Decision]:
+    """The peer that an unknown source may be once it has logged in, and what then holds.
+
+    One is proposed where policy would let it in but no stranger, or where credentials come. That
+    there is such a peer is all that a challenge tells: a user name that is none is challenged too.
+    """
+    named = force.by_credentials.get(facts.network)
+    if named is None or request.method == "REGISTER" or request.method in UNCHALLENGED:
+        return None, decision
+    realm, peers = named
+    given = credentials_for(request, realm)
+    if given is None and decision.allowed:
+        return None, decision
+    user = "" if given is None else given.username
+    for peer in sorted(peers, key=lambda peer: peer.realm is None or user not in peer.realm.users):
+        as_peer = decide(force.policy, facts._replace(peer=peer.name))
+        if as_peer.allowed:
+            return peer, as_peer
+    return None, decision

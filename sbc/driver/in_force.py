@@ -1,0 +1,43 @@
+"""The configuration that new requests are judged by."""
+
+from dataclasses import dataclass, field
+
+from sbc.numbering import WorldPlan
+from sbc.policy.model import PolicySet
+from sbc.policy.numbers import NumberPlan
+from sbc.routing.accounts import Realm
+from sbc.routing.location import Locations
+from sbc.routing.model import Network, Peer, Settings
+from sbc.routing.table import RoutingTable
+from sbc.trunks.registrations import Registrations
+
+_WORLD = WorldPlan()
+
+
+@dataclass(slots=True)
+class InForce:
+    """The configuration that new requests are judged by; replaced as one reference."""
+
+    settings: Settings
+    table: RoutingTable
+    policy: PolicySet
+    locations: Locations
+    """What is known of the targets that are names."""
+    networks: dict[str, Network] = field(default_factory=dict)
+    by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
+    """By network: the realm that unknown sources may log in to, and the peers they then are."""
+    plan: NumberPlan = _WORLD
+    registrations: Registrations = field(default_factory=Registrations)
+    """Ours with trunks, which outlive every configuration."""
+
+    def __post_init__(self) -> None:
+        self.networks = {network.name: network for network in self.settings.networks}
+        for peer in self.settings.peers:
+            if peer.realm is not None and peer.realm.tells_peer:
+                named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
+                named[1].append(peer)
+
+    def realm_of(self, peer: str) -> Realm | None:
+        """What requests of a peer are challenged for; None where nothing is asked."""
+        found = self.table.peer(peer)
+        return None if found is None else found.realm

@@ -1,0 +1,120 @@
+"""The numbering plans of the world, as libphonenumber knows them.
+
+What the cores ask for is `sbc.policy.numbers.NumberPlan`.
+"""
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import CountryCodeSource, PhoneNumber, ValidationResult
+
+_DIALLED = re.compile(r"\+?[0-9]{3,24}")
+_MAX_DIGITS = 15
+_NORTH_AMERICA = 1
+"""Country code whose members dial each other with or without it in front."""
+
+
+class WorldPlan:
+    """Numbers of all countries; each answer is remembered, as callers call again."""
+
+    def __init__(self) -> None:
+        self._e164 = lru_cache(4096)(_e164)
+        self._national = lru_cache(4096)(_national)
+
+    def e164(self, number: str, country: str) -> str | None:
+        """See `NumberPlan.e164`."""
+        return self._e164(number, country)
+
+    def national(self, e164: str, country: str) -> str:
+        """See `NumberPlan.national`."""
+        return self._national(e164, country)
+
+
+def country_of(text: str) -> str | None:
+    """The region of a country's letters (``"DE"``) or calling code (``"49"``, ``"+49"``)."""
+    region = text.upper()
+    if region in phonenumbers.SUPPORTED_REGIONS:
+        return region
+    code = text.removeprefix("+")
+    if not (code.isascii() and code.isdigit() and len(code) <= 3):
+        return None
+    found = phonenumbers.region_code_for_country_code(int(code))
+    return found if found in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def _e164(number: str, country: str) -> str | None:
+    found = _parsed(number, country)
+    if found is None:
+        return None
+    text = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    if len(text) > _MAX_DIGITS + 1:
+        return None
+    # Something like +49 00 30... loses a prefix at each reading: nobody's number.
+    again = _parsed(text, country)
+    return text if again is not None and _same(found, again) else None
+
+
+def _parsed(number: str, country: str) -> PhoneNumber | None:
+    """A number as dialled in a country, if it is a possible one and more than a local one."""
+    if _DIALLED.fullmatch(number) is None:
+        return None
+    if country and phonenumbers.is_emergency_number(number, country):
+        return None
+    try:
+        found = phonenumbers.parse(number, country or None, keep_raw_input=True)
+    except phonenumbers.NumberParseException:
+        return None
+    if phonenumbers.is_possible_number_with_reason(found) != ValidationResult.IS_POSSIBLE:
+        return None
+    source = found.country_code_source
+    if source in (
+        CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN,
+        CountryCodeSource.FROM_NUMBER_WITH_IDD,
+    ):
+        return found
+    return found if _is_national(number, country, found) else None
+
+
+def _is_national(number: str, country: str, found: PhoneNumber) -> bool:
+    """Whether digits without international prefix are a national number, not an extension.
+
+    They are if they begin with the national prefix. Where there is none, or none is needed, they
+    must be assigned to somebody.
+    """
+    prefix = _national_prefix(country)
+    if prefix and number.startswith(prefix):
+        # What keeps its prefix is no subscriber's either: 0110 is 110 with a 0 for the line.
+        if phonenumbers.national_significant_number(found) != number:
+            return True
+    elif prefix and found.country_code != _NORTH_AMERICA:
+        return False
+    return phonenumbers.is_valid_number(found)
+
+
+def _national_prefix(country: str) -> str:
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(country)
+    return "" if metadata is None else metadata.national_prefix or ""
+
+
+def _same(one: PhoneNumber, other: PhoneNumber) -> bool:
+    return (one.country_code, one.national_number, one.italian_leading_zero) == (
+        other.country_code,
+        other.national_number,
+        other.italian_leading_zero,
+    )
+
+
+def _national(e164: str, country: str) -> str:
+    try:
+        found = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return e164.removeprefix("+")
+    if found.country_code != phonenumbers.country_code_for_region(country):
+        text = phonenumbers.format_out_of_country_calling_number(found, country)
+    elif phonenumbers.is_valid_number(found) or found.country_code == _NORTH_AMERICA:
+        text = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.NATIONAL)
+    else:
+        # The library knows how to write what is assigned; of the rest it would lose the prefix.
+        text = _national_prefix(country) + phonenumbers.national_significant_number(found)
+    return "".join(digit for digit in text if digit.isascii() and digit.isdigit())

@@ -1,0 +1,253 @@
+"""Who calls, as each side may know it: trust domains, asserted identities and privacy.
+
+Identity headers cross only between peers that are both trusted. There they are read in whatever
+shape the sender uses and written in the one that the receiver wants, with our host and in its form
+of numbers. Who asks for privacy is anonymous to everybody outside, and to a carrier inside the
+trust domain that is told the identity beside From.
+
+Spec: RFC 3325 §5-9, RFC 3323 §4-5, RFC 5876, RFC 5806 (Diversion), RFC 7044 (History-Info).
+"""
+
+from dataclasses import dataclass
+
+from sbc.policy.numbers import NumberPlan, NumberRole, Rewritten, is_global, number_of, passed
+from sbc.policy.topology import ANONYMOUS_HOST, identity
+from sbc.routing.identity import BY_NETWORK, IdentityRules
+from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.sip.errors import ParseError
+from sbc.sip.fields.name_addr import NameAddr, parse_name_addrs_untrusted
+from sbc.sip.grammar import join_params, quote
+from sbc.sip.headers import Headers
+from sbc.sip.message import Message, Request
+from sbc.sip.uri import Uri, escape_user
+
+_ANONYMOUS = f'"Anonymous" <sip:anonymous@{ANONYMOUS_HOST}>'
+
+_PRIVACY = frozenset({"none", "id", "user", "header", "session", "critical", "history"})
+
+_RESTRICTING = frozenset({"id", "user", "header"})
+"""Privacy that hides who calls; `session` is what a relay of media gives anyway."""
+
+_KEPT_PARAMS = frozenset(
+    {"reason", "counter", "limit", "privacy", "screen", "index", "rc", "mp", "np"}
+)
+"""Of Diversion and History-Info: what says why and how often, and names no place."""
+
+_TELLING = ("subject", "call-info", "reply-to")
+"""What user-level privacy takes away beside what never passes (RFC 3323 §4.1)."""
+
+_MOST = 2
+"""RFC 3325 §9.1: at most a sip and a tel URI."""
+
+_ASSERTING = frozenset({"INVITE", "UPDATE"})
+"""Requests that we make an assertion for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side of a call, as identities pass from it or to it."""
+
+    trusted: bool
+    host: str
+    """The host that stands for everybody behind us toward it."""
+    rules: IdentityRules = BY_NETWORK
+    numbers: NumberRules = AS_WRITTEN
+    registered: str = ""
+    """The user that it registered, where it is a phone that did; unescaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The way from one party to another."""
+
+    origin: Party
+    receiver: Party
+    plan: NumberPlan
+
+    @property
+    def within_trust(self) -> bool:
+        """Whether both are in the trust domain."""
+        return self.origin.trusted and self.receiver.trusted
+
+    def number(self, uri: Uri, role: NumberRole) -> Rewritten:
+        """The number of a URI as the receiver is told it."""
+        origin, receiver = self.origin.numbers, self.receiver.numbers
+        return passed(number_of(uri), origin, receiver, role, self.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A From or To for the receiver."""
+
+    value: str
+    why: str = ""
+    """What was done to it; empty for nothing but another host."""
+
+
+def caller_shown(invite: Request, passage: Passage, tag: str) -> Shown:
+    """From of the INVITE that the receiver gets.
+
+    Raises:
+        ParseError: From is malformed (400).
+    """
+    receiver = passage.receiver
+    if _is_restricted(invite, passage) and not _may_know(invite, passage):
+        return Shown(f"{_ANONYMOUS};tag={tag}", "the caller is anonymous, as privacy was asked for")
+    value, why = invite.headers.first("from") or "", ""
+    if receiver.rules.present == "from":
+        asserted = _asserted(invite, passage)
+        if asserted:
+            return Shown(f"{asserted[0]};tag={tag}", f"the caller is {asserted[0]}, as asserted")
+    rewritten = passage.number(invite.from_.uri, "caller")
+    if rewritten.why:
+        why = f"caller {rewritten.why}"
+    return Shown(identity(value, receiver.host, tag, rewritten.number), why)
+
+
+def callee_shown(invite: Request, passage: Passage, host: str) -> Shown:
+    """To of the INVITE that the receiver gets.
+
+    Raises:
+        ParseError: To is malformed (400).
+    """
+    rewritten = passage.number(invite.to.uri, "called")
+    value = identity(invite.headers.first("to") or "", host, None, rewritten.number)
+    return Shown(value, f"To {rewritten.why}" if rewritten.why else "")
+
+
+def pass_identities(source: Message, target: Headers, passage: Passage) -> None:
+    """Give a message what its receiver may know of who sent the one that it stands for."""
+    receiver = passage.receiver
+    if not receiver.trusted:
+        if source.headers.has("privacy") and _is_restricted(source, passage):
+            for name in _TELLING:
+                target.remove(name)
+        return
+    restricted = _is_restricted(source, passage)
+    asserted = _asserted(source, passage)
+    party = "calling" if isinstance(source, Request) else "called"
+    _assert(asserted, target, receiver.rules, party, restricted=restricted)
+    _ask_privacy(source, target, hidden=restricted and bool(asserted))
+    if passage.within_trust:
+        for name in ("Diversion", "History-Info"):
+            values = [_told(one, passage, keep=True) for one in _addresses(source, name.lower())]
+            if values:
+                target.append(name, ", ".join(values))
+        for value in source.headers.all("identity"):
+            target.append("Identity", value)
+
+
+def _assert(
+    asserted: list[str], target: Headers, rules: IdentityRules, party: str, *, restricted: bool
+) -> None:
+    """Write identities in the shape that the receiver wants."""
+    if not asserted:
+        return
+    if rules.present == "pai":
+        target.append("P-Asserted-Identity", ", ".join(asserted))
+    elif rules.present == "ppi":
+        target.append("P-Preferred-Identity", asserted[0])
+    elif rules.present == "rpid":
+        privacy = "full" if restricted else "off"
+        params = f";party={party};screen=yes;privacy={privacy}"
+        target.append("Remote-Party-ID", asserted[0] + params)
+
+
+def _ask_privacy(source: Message, target: Headers, *, hidden: bool) -> None:
+    """Hand on what privacy was asked for; who hides behind From alone gets `id`."""
+    wanted = _privacy(source)
+    if hidden and "id" not in wanted:
+        wanted.append("id")
+    if wanted:
+        target.append("Privacy", ";".join(wanted))
+
+
+def _is_restricted(source: Message, passage: Passage) -> bool:
+    """Whether whoever sent a message is to stay unknown outside the trust domain."""
+    if passage.receiver.rules.privacy == "ignore":
+        return False
+    wanted = set(_privacy(source))
+    if "none" in wanted:
+        return False
+    if wanted & _RESTRICTING:
+        return True
+    if isinstance(source, Request) and _is_anonymous(source):
+        return True
+    if not passage.origin.trusted:
+        return False
+    old = _addresses(source, "remote-party-id")[:1]
+    return any((one.param("privacy") or "off").lower() != "off" for one in old)
+
+
+def _may_know(invite: Request, passage: Passage) -> bool:
+    """Whether From may say who wants to be unknown: inside, where nothing else would say it."""
+    receiver = passage.receiver
+    if not receiver.trusted or receiver.rules.present == "from":
+        return False
+    return not _asserted(invite, passage)
+
+
+def _privacy(source: Message) -> list[str]:
+    """The registered privacy values of a message, each once (RFC 3323 §4.2)."""
+    text = ";".join(source.headers.all("privacy")).replace(",", ";").lower()
+    values = dict.fromkeys(value.strip() for value in text.split(";"))
+    return [value for value in values if value in _PRIVACY]
+
+
+def _asserted(source: Message, passage: Passage) -> list[str]:
+    """What the origin asserts of itself, or we of it, as the receiver gets it."""
+    origin = passage.origin
+    if origin.rules.asserted == "drop":
+        return []
+    if origin.trusted:
+        for name in ("p-asserted-identity", "remote-party-id", "p-preferred-identity"):
+            found = _addresses(source, name)[:_MOST]
+            if found:
+                return [_told(one, passage) for one in found]
+    if origin.rules.asserted != "make" or not isinstance(source, Request):
+        return []
+    if source.method not in _ASSERTING:
+        return []
+    if origin.registered:
+        uri = Uri("sip", escape_user(origin.registered.replace("%", "%25")), None, "registered")
+        return [_told(NameAddr("", uri), passage)]
+    if origin.trusted and not _is_anonymous(source) and source.from_.uri.user:
+        return [_told(source.from_, passage)]
+    return []
+
+
+def _is_anonymous(request: Request) -> bool:
+    """Whether From already says nothing (RFC 3323 §4.1.1.3)."""
+    try:
+        uri = request.from_.uri
+    except ParseError:
+        return False
+    return uri.host == ANONYMOUS_HOST or (uri.user or "").lower() == "anonymous"
+
+
+def _addresses(source: Message, name: str) -> list[NameAddr]:
+    """The addresses in a header, named in lower case; none if any is malformed."""
+    found: list[NameAddr] = []
+    try:
+        for value in source.headers.all(name):
+            found += parse_name_addrs_untrusted(value)
+    except ParseError:
+        return []
+    return found
+
+
+def _told(address: NameAddr, passage: Passage, *, keep: bool = False) -> str:
+    """An address with our host and the number as the receiver wants it.
+
+    Args:
+        keep: Whether the header's parameters stay.
+    """
+    number = passage.number(address.uri, "caller").number
+    params = ""
+    if keep:
+        params = join_params(tuple(one for one in address.params if one[0] in _KEPT_PARAMS))
+    if address.uri.scheme == "tel" and is_global(number):
+        display = f"{quote(address.display)} " if address.display else ""
+        return f"{display}<tel:{number}>{params}"
+    plain = str(NameAddr(address.display, address.uri))
+    return identity(plain, passage.receiver.host, None, number) + params

@@ -1,0 +1,195 @@
+"""Number handling: what is dialled, as E.164 inside and as each peer wants it outside.
+
+Only what is a possible number of the plan is brought into another form. Short codes, emergency
+numbers, extensions and names are nobody's E.164 and stay as they are.
+
+Spec: RFC 3966 (tel URIs), RFC 3261 §19.1.6 (tel and sip), ITU-T E.164.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from urllib.parse import unquote
+
+from sbc.routing.numbers import NumberFormat, NumberRules, PrefixRule, Rewriting
+from sbc.routing.patterns import number_matches
+from sbc.sip.uri import Uri, escape_user
+
+_VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
+"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only."""
+
+NumberRole = Literal["called", "caller"]
+
+
+class NumberPlan(Protocol):
+    """The numbering plans of the world."""
+
+    def e164(self, number: str, country: str) -> str | None:
+        """A number as dialled in a country, as ``+`` and at most 15 digits (E.164 §6.2.1).
+
+        What is no possible number of the plan, or one that stays within a country, is None. The
+        result given again is itself.
+        """
+
+    def national(self, e164: str, country: str) -> str:
+        """An E.164 number as it is dialled in a country; digits only."""
+
+
+class NoPlan:
+    """A numbering plan that knows no number."""
+
+    def e164(self, number: str, country: str) -> str | None:
+        """Nothing is a number."""
+        del number, country
+        return None
+
+    def national(self, e164: str, country: str) -> str:
+        """The number without its plus."""
+        del country
+        return e164.removeprefix("+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A number after its rules, and what they did."""
+
+    number: str
+    why: str = ""
+    """``030123 -> +4930123 (e164)``; empty where nothing changed."""
+
+
+def rewrite(number: str, rewriting: Rewriting, country: str, plan: NumberPlan) -> Rewritten:
+    """Apply one direction's rules to a number: its first matching prefix rule, format, the same."""
+    reasons: list[str] = []
+    result = _apply(number, rewriting.before, reasons)
+    formatted = format_number(result, rewriting.format, country, plan)
+    if formatted != result:
+        reasons.append(f"{rewriting.format} {country}".rstrip())
+    result = _apply(formatted, rewriting.after, reasons)
+    if result == number:
+        return Rewritten(number)
+    return Rewritten(result, f"{number} -> {result} ({', '.join(reasons)})")
+
+
+def format_number(number: str, form: NumberFormat, country: str, plan: NumberPlan) -> str:
+    """A number in another form; as it is if the plan does not know it."""
+    if form == "as-is":
+        return number
+    e164 = plan.e164(number, country)
+    if e164 is None:
+        return number
+    if form == "national":
+        return plan.national(e164, country)
+    return {"e164": "", "international": "", "international-00": "00"}[form] + (
+        e164 if form == "e164" else e164[1:]
+    )
+
+
+def passed(
+    number: str,
+    origin: NumberRules,
+    receiver: NumberRules,
+    role: NumberRole,
+    plan: NumberPlan,
+) -> Rewritten:
+    """A number on its way from one peer to another: inbound rules of one, outbound of the other."""
+    first = received(number, origin, role, plan)
+    second = sent(first.number, receiver, role, plan)
+    return Rewritten(second.number, "; ".join(why for why in (first.why, second.why) if why))
+
+
+def dialled(uri: Uri, rules: NumberRules, plan: NumberPlan) -> Rewritten:
+    """What a URI that a peer sent calls, in the form that it has inside.
+
+    A ``phone-context`` that begins a global number is put in front of a local one if together they
+    are a number of the plan; otherwise the local number counts alone, or a context would be a way
+    around the routes for what it hides. A domain as context says nothing that we could use.
+
+    Spec: RFC 3966 §5.1.5.
+    """
+    number = number_of(uri)
+    context = _context_of(uri)
+    inbound = rules.inbound
+    if context and inbound.called and inbound.format == "e164" and not is_global(number):
+        whole = plan.e164(context + number, rules.country)
+        if whole is not None:
+            final = received(whole, rules, "called", plan)
+            first = f"{number} -> {whole} (phone-context {context})"
+            return Rewritten(final.number, f"{first}; {final.why}" if final.why else first)
+    return received(number, rules, "called", plan)
+
+
+def received(number: str, rules: NumberRules, role: NumberRole, plan: NumberPlan) -> Rewritten:
+    """A number as a peer sent it, in the form that it has inside."""
+    return _if_wanted(number, rules.inbound, role, rules.country, plan)
+
+
+def sent(number: str, rules: NumberRules, role: NumberRole, plan: NumberPlan) -> Rewritten:
+    """A number of the inside in the form that a peer wants."""
+    return _if_wanted(number, rules.outbound, role, rules.country, plan)
+
+
+def number_of(uri: Uri) -> str:
+    """The number, or name, that a URI calls: unescaped, without visual separators and parameters.
+
+    Spec: RFC 3966 §5.1.1, RFC 3261 §19.1.6.
+    """
+    user = unquote(uri.user) if uri.user is not None and "%" in uri.user else uri.user or ""
+    if uri.scheme != "tel" and uri.param("user") != "phone":
+        return user
+    return user.partition(";")[0].translate(_VISUAL_SEPARATORS)
+
+
+def is_phone(uri: Uri) -> bool:
+    """Whether a URI says that it holds a telephone number."""
+    return uri.scheme == "tel" or uri.param("user") == "phone"
+
+
+def is_global(number: str) -> bool:
+    """Whether a number is ``+`` and digits: the same everywhere (RFC 3966 §5.1.4)."""
+    digits = number[1:]
+    return number[:1] == "+" and digits.isascii() and digits.isdigit()
+
+
+def user_calling(uri: Uri, number: str) -> str:
+    """The user part, escaped, of a SIP URI that calls a number as `uri` calls what it does.
+
+    Parameters of a telephone number stay, except the context, which was understood.
+    """
+    if not is_phone(uri):
+        return uri.user or "" if number == number_of(uri) else _escaped(number)
+    params = (uri.user or "").split(";")[1:]
+    kept = [param for param in params if not param.lower().startswith("phone-context")]
+    return ";".join([_escaped(number), *kept])
+
+
+def _context_of(uri: Uri) -> str:
+    """The phone-context of a telephone number if it is the beginning of a global one."""
+    if is_phone(uri):
+        for param in (uri.user or "").split(";")[1:]:
+            name, _, context = param.partition("=")
+            context = context.translate(_VISUAL_SEPARATORS)
+            if name.lower() == "phone-context" and is_global(context):
+                return context
+    return ""
+
+
+def _escaped(number: str) -> str:
+    return escape_user(number.replace("%", "%25"))
+
+
+def _if_wanted(
+    number: str, rewriting: Rewriting, role: NumberRole, country: str, plan: NumberPlan
+) -> Rewritten:
+    wanted = rewriting.called if role == "called" else rewriting.caller
+    if not wanted or not rewriting.changes:
+        return Rewritten(number)
+    return rewrite(number, rewriting, country, plan)
+
+
+def _apply(number: str, rules: tuple[PrefixRule, ...], reasons: list[str]) -> str:
+    """A number after the first rule that matches; nothing is left of none."""
+    for rule in rules:
+        if number and number_matches(rule.pattern, number):
+            reasons.append(f"rule {rule.where}" if rule.where else "rule")
+            return rule.add + number[rule.strip :]
+    return number

@@ -1,0 +1,1 @@
+"""Trunks that we register with: one registration for each, kept up for ever."""
