@@ -105,8 +105,9 @@ class App:
         )
         wire.transports = self.transports
         self._dns = Dns(configuration.dns)
+        answers = Answers(self._dns.ask)
         self._locator = Locator(
-            Answers(self._dns.ask).ask,
+            answers.ask,
             on_change=self._located,
             on_trouble=lambda destination, why: log.warning(
                 "name lookup", name=str(destination), trouble=why or "over"
@@ -136,6 +137,7 @@ class App:
             self.bindings,
             self._locator,
             self._watch,
+            answers.statistics,
             log,
             time.time,
         )
@@ -146,6 +148,7 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
+                "register": self._register,
                 "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
@@ -219,6 +222,15 @@ class App:
         await self.store.flush()
         await self.bindings.flush()
 
+    def _register(self, arguments: Arguments) -> object:
+        name = text_argument(arguments, "trunk")
+        if not self.switchboard.carriers.hurry(name, trio.current_time()):
+            raise CommandRefused(
+                f"no registration waits with trunk {name!r}; `sbc trunks` lists them all"
+            )
+        self.loop.changed()
+        return self._views.trunks()
+
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
         drain_s = 0.0
@@ -258,8 +270,12 @@ class App:
             self.stopping.fail(f"the media engine failed: {event.reason}")
 
     def _stream_trouble(self, flow: Flow, why: str, untold: int) -> None:
-        """A connection failed at something that somebody may have to mend."""
-        self.log.warning(
+        """A connection failed at something that somebody may have to mend.
+
+        Strangers fail at something all the time; a peer of ours should not.
+        """
+        tell = self.log.warning if flow.peer else self.log.info
+        tell(
             "connection failed",
             network=flow.network,
             transport=flow.transport,

@@ -27,11 +27,11 @@ from sbc.policy.caps import PeerCaps
 from sbc.routing.hops import Hop
 from sbc.sdp.bandwidth import kbps_of
 from sbc.sdp.description import SessionDescription
-from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
 from sbc.sip.twins import TwinKey, twin_key
 from sbc.sip.user import SendRequest
+from sbc.state.cdr import EndedBy
 
 
 class Calls:
@@ -119,11 +119,6 @@ class Calls:
     def has_twin(self, invite: Request) -> bool:
         """Whether this very INVITE came by another way already (RFC 3261 §8.2.2.2)."""
         return twin_key(invite) in self._known
-
-    def flow_asked(self, name: str, ref: str) -> Flow | None:
-        """The flow that our request of that branch left by, if the call still lives."""
-        call = self._live.get(name)
-        return None if call is None else call.leg(call.side_asked(ref)).flow
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""
@@ -319,7 +314,8 @@ class Calls:
         self._log("error", "internal error", call=call.name, traceback=fault)
         if call.name not in self._live:
             return
-        ending = Ending(500, TEMPORARY_FAILURE, "internal", "an internal error ended the call")
+        text = "an internal error ended the call"
+        ending = Ending(500, TEMPORARY_FAILURE, EndedBy.INTERNAL, text)
         call.out.clear()
         call.note("error", fault.strip().rpartition("\n")[2])
         fault_again = contained(lambda: self._give_up(call, ending, now))

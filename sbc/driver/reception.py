@@ -4,9 +4,11 @@ Spec: RFC 3261 §8.2, §10.3, §11, §16.3; RFC 5853 §3.5.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from media.types import SideName
 from sbc.b2bua.call import Call, Candidate
+from sbc.b2bua.causes import q850_of, rule_for
 from sbc.b2bua.context import Context, IdSource
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
@@ -271,7 +273,7 @@ class Reception:
         mark = placing.loop_mark(request, flow)
         placed = self._placed(request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
-            self.refuse(key, request, flow, placed, now)
+            self.refuse(key, request, flow, self._as_told(placed, caller), now)
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
@@ -279,7 +281,7 @@ class Reception:
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, self._as_told(refusal, caller), now)
             return
         if len(allowed) < len(candidates):
             call.candidates = tuple(allowed)
@@ -290,6 +292,22 @@ class Reception:
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         self._calls.begin(call, now)
+
+    def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
+        """A refusal of a call as the rules of the caller's peer have it told."""
+        peer = self._force.table.peer(caller.peer)
+        rules = () if peer is None else peer.responses.sent
+        rule = rule_for(rules, refusal.status, q850_of(refusal.status))
+        if rule is None:
+            return refusal
+        cause = rule.becomes_q850 or q850_of(rule.becomes)
+        return replace(
+            refusal,
+            status=rule.becomes,
+            reason=rule.reason or None,
+            text=f"{refusal.explanation}; told as {rule.becomes} by the rule in {rule.where}",
+            headers=(*refusal.headers, ("Reason", f"Q.850;cause={cause}")),
+        )
 
     def _placed(
         self, request: Request, flow: Flow, caller: Caller, mark: str, now: float

@@ -20,6 +20,7 @@ from sbc.management.listing import (
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
 from sbc.state.bindings import BindingStore
@@ -39,6 +40,7 @@ class Views:
         bindings: BindingStore,
         locator: Locator,
         certificates: CertificateWatch,
+        questions: ResolverStatistics,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -49,6 +51,7 @@ class Views:
         self._bindings = bindings
         self._locator = locator
         self._certificates = certificates
+        self._questions = questions
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -123,6 +126,7 @@ class Views:
             "log": {"lost": self._log.lost},
             "names": {
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
+                **asdict(self._questions),
                 "troubled": {str(name): why for name, why in self._locator.troubled.items()},
             },
             "certificates": {

@@ -55,7 +55,7 @@ class Handshakes:
         self._halfway: dict[Shaking, None] = {}
         """Those that wait for their peer, the one that waits longest first."""
         self._working = 0
-        self._strangers = trio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))
+        self._strangers = trio.CapacityLimiter(max(1, len(os.sched_getaffinity(0)) // 2))
         self._ours = trio.CapacityLimiter(_OUR_THREADS)
 
     @property

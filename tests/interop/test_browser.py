@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from tests.kit.baresip import Account, running_phone
+from tests.kit.baresip import Account, Phone, running_phone
 from tests.kit.certificates import Authority
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
 
@@ -121,6 +121,32 @@ class Scene:
         browser.tells("registered")
         return browser
 
+    @contextmanager
+    def colleague(self) -> Iterator[Phone]:
+        """A desk phone in the office, which registers with the PBX itself."""
+        desk = self.lab.host("desk")
+        desk.join(self.office, "192.168.10.20/24")
+        account = Account(COLLEAGUE, PBX, outbound=f"{PBX}:5060", password=PASSWORD, register_s=300)
+        with running_phone(desk, account, tune="callee") as phone:
+            phone.registered()
+            yield phone
+
+    @contextmanager
+    def desk_phone(self) -> Iterator[Phone]:
+        """A phone outside that speaks TLS to the port of the browsers, and only SRTP."""
+        account = Account(
+            USER,
+            DOMAIN,
+            outbound=f"{OUTER}:443",
+            password=PASSWORD,
+            register_s=300,
+            transport="tls",
+            srtp=True,
+        )
+        with running_phone(self.home, account, tune="caller") as phone:
+            phone.registered()
+            yield phone
+
     def asked(self, *words: str) -> list[dict[str, object]]:
         """What a command of the SBC lists."""
         config = ("--json", "--config", str(self._configuration))
@@ -187,11 +213,7 @@ def test_a_browser_registers_calls_is_called_and_goes(scene: Scene) -> None:
     browser.tells("ended local Terminated")
     assert scene.last_call()["status"] == 200
 
-    desk = scene.lab.host("desk")
-    desk.join(scene.office, "192.168.10.20/24")
-    account = Account(COLLEAGUE, PBX, outbound=f"{PBX}:5060", password=PASSWORD, register_s=300)
-    with running_phone(desk, account, tune="caller") as colleague:
-        colleague.registered()
+    with scene.colleague() as colleague:
         colleague.command(f"dial sip:{USER}@{PBX}")
         browser.tells("incoming")
         browser.does("answer", medialess=True)
@@ -212,14 +234,34 @@ def test_calls_with_a_browsers_own_media_are_refused_at_once_either_way(scene: S
     browser.tells("failed remote Incompatible SDP 488")
     assert scene.last_call()["status"] == 488
 
-    desk = scene.lab.host("desk")
-    desk.join(scene.office, "192.168.10.20/24")
-    account = Account(COLLEAGUE, PBX, outbound=f"{PBX}:5060", password=PASSWORD, register_s=300)
-    with running_phone(desk, account, tune="caller") as colleague:
-        colleague.registered()
+    with scene.colleague() as colleague:
         colleague.command(f"dial sip:{USER}@{PBX}")
-        browser.tells("incoming")
-        browser.does("answer")
-        browser.tells("failed", times=2)
+        # SRTP is offered first, and then RTP: neither is what a browser speaks.
+        for offers in (1, 2):
+            browser.tells("incoming", times=offers)
+            browser.does("answer")
+            browser.tells("failed", times=1 + offers)
     assert scene.last_call()["status"] == 488
+    assert "Traceback" not in scene.sbc.output
+
+
+def test_a_desk_phone_calls_and_is_called_by_tls_with_srtp_on_the_port_of_the_browsers(
+    scene: Scene,
+) -> None:
+    with scene.desk_phone() as phone, scene.colleague() as colleague:
+        (binding,) = scene.asked("registrations")
+        assert binding["reachable"] is True
+
+        phone.dial(f"sip:{ECHO}@{DOMAIN}")
+        phone.hears_tune("caller", 2, within_s=_SOON_S)
+        phone.hang_up()
+        phone.call_ended()
+
+        colleague.dial(f"sip:{USER}@{PBX}")
+        phone.in_call()
+        phone.hears_tune("callee", 2, within_s=_SOON_S)
+        colleague.hears_tune("caller", 2, within_s=_SOON_S)
+        colleague.hang_up()
+        phone.call_ended()
+    assert scene.last_call()["status"] == 200
     assert "Traceback" not in scene.sbc.output

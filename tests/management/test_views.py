@@ -9,6 +9,7 @@ from sbc.driver.switchboard import Switchboard
 from sbc.management.certificates import CertificateWatch
 from sbc.management.log import Log
 from sbc.management.views import Views
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
@@ -29,6 +30,7 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("BindingStore", nothing),
         cast("Locator", nothing),
         cast("CertificateWatch", nothing),
+        ResolverStatistics(),
         cast("Log", nothing),
         wall=lambda: 0.0,
     )

@@ -58,7 +58,7 @@ class Party:
         try:
             self.done = await handshakes.shake(self, self.pipe, self, self)  # type: ignore[arg-type]  # stands in for three
         except StreamFault as fault:
-            self.fault = fault.detail
+            self.fault = fault.reason
 
 
 def place(limit: int) -> tuple[Handshakes, TransportStatistics]:

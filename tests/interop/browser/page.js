@@ -5,8 +5,8 @@ import JsSIP from "jssip";
 let agent;
 let session;
 
-// A browser's peer connection that has no media of its own: it offers and answers plain RTP, which
-// is all that a call's signalling needs.
+// A browser's peer connection that has no media of its own: it offers RTP, and answers RTP or SRTP
+// by SDES as it was offered, which is all that a call's signalling needs.
 class SignallingOnly extends EventTarget {
   constructor() {
     super();
@@ -17,8 +17,11 @@ class SignallingOnly extends EventTarget {
     this.localDescription = null;
     this.remoteDescription = null;
   }
-  async createOffer() { return { type: "offer", sdp: plainRtp() }; }
-  async createAnswer() { return { type: "answer", sdp: plainRtp() }; }
+  async createOffer() { return { type: "offer", sdp: description("RTP/AVP") }; }
+  async createAnswer() {
+    const secure = this.remoteDescription.sdp.includes("RTP/SAVP ");
+    return { type: "answer", sdp: description(secure ? "RTP/SAVP" : "RTP/AVP") };
+  }
   async setLocalDescription(description) { this.localDescription = description; }
   async setRemoteDescription(description) { this.remoteDescription = description; }
   getSenders() { return []; }
@@ -28,10 +31,13 @@ class SignallingOnly extends EventTarget {
   close() {}
 }
 
-function plainRtp() {
+function description(profile) {
+  const key = btoa("thirty bytes that are a key, ok");
+  const keys = [`a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${key.slice(0, 40)}`];
   return [
     "v=0", "o=- 1 1 IN IP4 203.0.113.77", "s=-", "c=IN IP4 203.0.113.77", "t=0 0",
-    "m=audio 40000 RTP/AVP 0 8", "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000", "a=sendrecv", "",
+    `m=audio 40000 ${profile} 0 8`, "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000", "a=sendrecv",
+    ...(profile === "RTP/SAVP" ? keys : []), "",
   ].join("\r\n");
 }
 
