@@ -7,7 +7,6 @@ import resource
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import trio
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.load import Configuration, load_file
-from sbc.config.reload import diff, reload_file
-from sbc.config.renewal import certificates_of, files_of, renewed
+from sbc.config.reload import Reload, reload_certificates, reload_file
+from sbc.config.renewal import certificates_of, files_of
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
@@ -118,8 +117,8 @@ class App:
         self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration,
-            read=_read_again,
-            renew=_renew,
+            read=lambda current: _read_again(reload_file(current)),
+            renew=lambda current: _read_again(reload_certificates(current, time.time())),
             put_in_force=self._put_in_force,
             log=log,
         )
@@ -379,8 +378,7 @@ async def _serve(configuration: Configuration, log: Log) -> str:
     return app.stopping.failure
 
 
-def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
-    reload = reload_file(configuration)
+def _read_again(reload: Reload) -> ReadAgain[Configuration]:
     plan = reload.plan
     restart = () if plan is None else plan.restart
     changes = () if plan is None else plan.changes
@@ -391,16 +389,6 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
     )
-
-
-def _renew(configuration: Configuration) -> ReadAgain[Configuration]:
-    settings, problems = renewed(configuration.settings, time.time())
-    new = replace(configuration, settings=settings)
-    changes = [str(one) for part in diff(configuration, new).changes for one in part.differences]
-    if not changes:
-        errors = [problem for problem in problems if problem.is_error]
-        return ReadAgain(None, errors, (), ())
-    return ReadAgain(new, problems, (), list(dict.fromkeys(changes)))
 
 
 def in_force(configuration: Configuration, locations: Locations) -> InForce:
