@@ -17,7 +17,10 @@ from sbc.config.dids import DidsSection
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
+from sbc.config.process import LimitsSection, MediaEngineSection, Seconds, TimersSection
 from sbc.config.registration import RegistrationSection
+from sbc.config.responses import ResponsesSection
+from sbc.config.streams import WebSocketSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
@@ -52,7 +55,7 @@ Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    _string("udp/5060", pattern=r"^(udp|tcp|tls)/[0-9]+$"),
+    _string("udp/5060", pattern=r"^(udp|tcp|tls|ws|wss)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
@@ -79,7 +82,6 @@ SuiteName = Literal[
 ONE_OR_MORE = (Field(min_length=1), OneOrMany())
 ANY_NUMBER = (OneOrMany(),)
 Dscp = Annotated[int, Field(ge=0, le=63)]
-Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 
 
 class DscpSection(Section):
@@ -131,7 +133,8 @@ class NetworkSection(Section):
     )
     listen: Annotated[tuple[ListenText, ...], *ONE_OR_MORE] = Field(
         default=(Listen("udp", 5060), Listen("tcp", 5060)),
-        description="Transports and ports for SIP.",
+        description="Transports and ports for SIP: udp, tcp, tls, and ws and wss for browsers. "
+        "tls and wss may share a port, and so may tcp and ws.",
         examples=[["udp/5060", "tcp/5060"]],
     )
     media_ports: PortRangeText = Field(
@@ -146,6 +149,9 @@ class NetworkSection(Section):
     )
     tls: NetworkTlsSection = Field(
         default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
+    )
+    websocket: WebSocketSection = Field(
+        default=WebSocketSection(), description="Rules for listeners of ws and wss."
     )
 
 
@@ -212,13 +218,14 @@ class PeerSection(Section):
     address: Annotated[tuple[TargetEntry, ...], *ANY_NUMBER] = Field(
         default=(),
         description="`host[:port][;transport=tcp]`, or several in order of preference, each as a "
-        "text or a mapping. Not for `endpoints`.",
+        "text or a mapping. Of a name without port SRV records say the servers and their ports, "
+        "and without transport NAPTR records say that too (RFC 3263). Not for `endpoints`.",
         examples=["192.0.2.10:5060"],
     )
     sources: Annotated[tuple[Prefix, ...], *ANY_NUMBER] = Field(
         default=(),
         description="Addresses or prefixes that requests of this peer come from; without it the "
-        "addresses of `address`. Not for `endpoints`.",
+        "addresses that `address` leads to. Not for `endpoints`.",
         examples=["192.0.2.0/28"],
     )
     domain: DomainText | None = Field(
@@ -248,6 +255,9 @@ class PeerSection(Section):
     )
     identity: IdentitySection = Field(
         default=IdentitySection(), description="What it may know of who calls, and is believed of."
+    )
+    responses: ResponsesSection = Field(
+        default=ResponsesSection(), description="Final statuses and causes that are told otherwise."
     )
     tls: PeerTlsSection = Field(
         default=PeerTlsSection(),
@@ -309,72 +319,6 @@ class RouteSection(Section):
     hash_on: HashWord = "caller"
     failover: FailoverSection = Field(
         default=FailoverSection(), description="When the next target or peer is tried."
-    )
-
-
-class TimersSection(Section):
-    """How long calls may ring, last and be silent. Seconds."""
-
-    ring: Seconds = Field(
-        default=60.0,
-        description="Until the callee shows any sign of ringing, before the next peer is tried.",
-        examples=[60],
-    )
-    no_answer: Seconds = Field(
-        default=180.0,
-        description="Until somebody answers, before the call is given up.",
-        examples=[180],
-    )
-    max_duration: Seconds = Field(
-        default=14400.0, description="Length of a call, before it is ended.", examples=[14400]
-    )
-    media_inactivity: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        default=60.0,
-        description="Silence of a side that should be sending, before the call is ended; 0 for "
-        "never.",
-        examples=[60],
-    )
-
-
-class LimitsSection(Section):
-    """What strangers may take of the process."""
-
-    message_bytes: Annotated[int, Field(ge=1300, le=65535)] = Field(
-        default=65535, description="Longest SIP message.", examples=[65535]
-    )
-    tcp_connections: Annotated[int, Field(ge=1)] = Field(
-        default=4096, description="Accepted TCP connections of one network.", examples=[4096]
-    )
-    tcp_connections_per_source: Annotated[int, Field(ge=1)] = Field(
-        default=200,
-        description="Accepted TCP connections per source address; an office behind a NAT is one.",
-        examples=[200],
-    )
-    tcp_idle: Seconds = Field(
-        default=900.0, description="Seconds before a silent connection is closed.", examples=[900]
-    )
-    tcp_first_message: Seconds = Field(
-        default=10.0,
-        description="Seconds within which a new connection must have sent a whole message.",
-        examples=[10],
-    )
-
-
-class MediaEngineSection(Section):
-    """What relays the media."""
-
-    engine: Literal["native", "python"] = Field(
-        default="native",
-        description="`native`: worker threads in Rust, or Python where they were not built or "
-        "cannot start; `python`: Python all the same, in one thread. `sbc check` says which one "
-        "relays here, and why.",
-        examples=["native"],
-    )
-    workers: Annotated[int, Field(ge=1, le=256)] | None = Field(
-        default=None,
-        description="Threads of the native engine, which share the calls; without it one per core "
-        "that the process may use. More of them carry no more.",
-        examples=[2],
     )
 
 

@@ -32,6 +32,7 @@ from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
 from sbc.sip.twins import TwinKey, twin_key
 from sbc.sip.user import SendRequest
+from sbc.state.cdr import EndedBy
 
 
 class Calls:
@@ -123,7 +124,12 @@ class Calls:
     def flow_asked(self, name: str, ref: str) -> Flow | None:
         """The flow that our request of that branch left by, if the call still lives."""
         call = self._live.get(name)
-        return None if call is None else call.leg(call.side_asked(ref)).flow
+        if call is None:
+            return None
+        for one in call.passed_over:
+            if one.invite.ref == ref:
+                return one.leg.flow
+        return call.leg(call.side_asked(ref)).flow
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""
@@ -319,7 +325,8 @@ class Calls:
         self._log("error", "internal error", call=call.name, traceback=fault)
         if call.name not in self._live:
             return
-        ending = Ending(500, TEMPORARY_FAILURE, "internal", "an internal error ended the call")
+        text = "an internal error ended the call"
+        ending = Ending(500, TEMPORARY_FAILURE, EndedBy.INTERNAL, text)
         call.out.clear()
         call.note("error", fault.strip().rpartition("\n")[2])
         fault_again = contained(lambda: self._give_up(call, ending, now))

@@ -6,7 +6,7 @@ from sbc.numbering import WorldPlan
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
 from sbc.routing.accounts import Realm
-from sbc.routing.location import Locations
+from sbc.routing.location import Destination, Located, Locations
 from sbc.routing.model import Network, Peer, Settings
 from sbc.routing.table import RoutingTable
 from sbc.trunks.registrations import Registrations
@@ -24,6 +24,8 @@ class InForce:
     locations: Locations
     """What is known of the targets that are names."""
     networks: dict[str, Network] = field(default_factory=dict)
+    located: dict[Destination, Located] = field(default_factory=dict)
+    """What was asked for of `locations`, and numeric targets beside it."""
     by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
     plan: NumberPlan = _WORLD

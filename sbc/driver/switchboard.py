@@ -18,13 +18,12 @@ from sbc.b2bua.events import (
     GaveUp,
     MediaNoted,
     MediaSilent,
-    ReplyReceived,
-    RequestFailed,
     RequestReceived,
 )
 from sbc.b2bua.table import State
 from sbc.driver import callers
 from sbc.driver.agents import Agents
+from sbc.driver.answers import Answers
 from sbc.driver.boundary import contained
 from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
@@ -52,6 +51,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.state.cdr import EndedBy
 from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
@@ -135,6 +135,7 @@ class Switchboard:
         trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
         self.carriers = Carriers(trunks, agents=self.agents, log=log)
         force.registrations = self.carriers.registrations
+        self.answers = Answers(self.outbox, self.calls, self.agents, self.carriers)
         self.calls.hop_seen = self.hops.seen
         self.hops.configure(force, now)
 
@@ -185,7 +186,7 @@ class Switchboard:
         if isinstance(event, EngineFailed):
             self._log("error", "media engine failed", reason=event.reason)
             text = f"the media engine failed: {event.reason}"
-            self.hang_up_all(Ending(503, TEMPORARY_FAILURE, "internal", text), now)
+            self.hang_up_all(Ending(503, TEMPORARY_FAILURE, EndedBy.INTERNAL, text), now)
             return
         if isinstance(event, HandshakeDatagram):
             return  # No plan asks for them, and what was under way when one did says nothing now.
@@ -294,14 +295,14 @@ class Switchboard:
 
     def _handle(self, output: tx.Output, now: float, caller: Caller | None) -> None:
         if isinstance(output, tx.ResponseArrived):
-            self._response(output, now)
+            self.answers.response(output, now)
         elif isinstance(output, tx.RequestArrived):
             assert caller is not None, "the door lets nobody in unseen"
             self._request(output, caller, now)
         elif isinstance(output, tx.AckArrived):
             self._ack(output, now)
         elif isinstance(output, tx.RequestFailed):
-            self._failed(output, now)
+            self.answers.failed(output, now)
         elif isinstance(output, tx.RequestRefused):
             said, wait_s = "too many transactions under way", output.retry_after_s
             refusal = Refusal(503, said, retry_after_s=wait_s)
@@ -380,36 +381,6 @@ class Switchboard:
         call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
         self.calls.tell(call, AckReceived(side, output.request, output.flow), now)
 
-    def _response(self, output: tx.ResponseArrived, now: float) -> None:
-        owner = self.outbox.owner_of(output.key)
-        if owner is None:
-            return
-        name, ref = owner
-        response = output.response
-        if self.agents.owns(name):
-            if response.status >= 200:
-                self.outbox.forget(name, output.key)
-            self.agents.reply(name, ref, response, now)
-            return
-        self.calls.tell_reply(name, ReplyReceived(ref, response, output.flow), now)
-        # Only a 2xx to INVITE comes again and again, until its ACK arrives.
-        if response.status >= 300 or (response.status >= 200 and response.cseq.method != "INVITE"):
-            self.outbox.forget(name, output.key)
-
-    def _failed(self, output: tx.RequestFailed, now: float) -> None:
-        owner = self.outbox.owner_of(output.key)
-        if owner is None:
-            return
-        name, ref = owner
-        self.outbox.forget(name, output.key)
-        if self.agents.owns(name):
-            self.agents.failed(name, ref, output.why, now)
-        else:
-            flow = self.calls.flow_asked(name, ref)
-            self.calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
-            if flow is not None and output.why == "timeout":
-                self.carriers.doubt(flow, "a call got no answer", now)
-
     # -- deadlines, faults, configuration ---------------------------------------------------
 
     def _wake_layer(self, now: float) -> None:
@@ -452,7 +423,8 @@ class Switchboard:
     def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
-        self._judge_by(InForce(force.settings, table, force.policy, locations), now)
+        new = InForce(force.settings, table, force.policy, locations, plan=force.plan)
+        self._judge_by(new, now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)
 

@@ -42,6 +42,7 @@ def call_row(call: Call, now: float) -> Row:
         "age_s": round(end - call.started_at, 3),
         "talking_s": None if answered is None else round(end - answered, 3),
         "ended_by": None if call.ending is None else call.ending.by,
+        "origin": None if call.ending is None else call.ending.by.origin,
         "reason": None if call.ending is None else call.ending.text,
     }
 
@@ -111,7 +112,7 @@ def trunks_listing(registrations: Iterable[Registration], now: float) -> list[Ro
             "target": None if one.flow is None else _place(one.flow.remote),
             "transport": None if one.flow is None else one.flow.transport,
             "expires_in_s": None if one.expires_at is None else round(one.expires_at - now, 1),
-            "next_in_s": None if one.due is None else round(max(0.0, one.due - now), 1),
+            "next_in_s": round(max(0.0, one.due - now), 1),
             "failures": one.failures,
             "last_error": one.cause or None,
             "last_error_ago_s": None if one.failed_at is None else round(now - one.failed_at, 1),

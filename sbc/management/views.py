@@ -9,6 +9,7 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.listing import (
     Row,
     call_story,
@@ -19,6 +20,7 @@ from sbc.management.listing import (
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.routing.facing import bracketed
 from sbc.state.bindings import BindingStore
@@ -37,6 +39,8 @@ class Views:
         store: CdrStore,
         bindings: BindingStore,
         locator: Locator,
+        certificates: CertificateWatch,
+        questions: ResolverStatistics,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -46,6 +50,8 @@ class Views:
         self._store = store
         self._bindings = bindings
         self._locator = locator
+        self._certificates = certificates
+        self._questions = questions
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -120,7 +126,12 @@ class Views:
             "log": {"lost": self._log.lost},
             "names": {
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
+                **asdict(self._questions),
                 "troubled": {str(name): why for name, why in self._locator.troubled.items()},
+            },
+            "certificates": {
+                "in_force": self._certificates.listing(),
+                "trouble": list(self._certificates.trouble),
             },
         }
 

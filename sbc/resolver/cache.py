@@ -35,11 +35,25 @@ class _Kept:
     """Until when it may be used though nobody answers any more."""
 
 
+@dataclass(slots=True)
+class ResolverStatistics:
+    """Everything that is counted of questions."""
+
+    questions: int = 0
+    """That were asked, of the hosts table or of servers."""
+    unanswered: int = 0
+    stale: int = 0
+    """Unanswered ones for which an older answer was used."""
+    forgotten: int = 0
+    """Answers that gave way to others."""
+
+
 class Answers:
     """Asks for what is not known. Reads the clock of the running loop."""
 
     def __init__(self, ask: Callable[[Question], Awaitable[Found]]) -> None:
         """Take answers from `ask`, which raises `Unanswered`."""
+        self.statistics = ResolverStatistics()
         self._ask = ask
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._under_way: dict[Question, trio.Event] = {}
@@ -72,11 +86,14 @@ class Answers:
     async def _renewed(self, question: Question, before: _Kept | None) -> _Kept:
         try:
             async with self._limiter:
+                self.statistics.questions += 1
                 found = await self._ask(question)
         except Unanswered as error:
+            self.statistics.unanswered += 1
             now = trio.current_time()
             trouble = f"{question}: {error}"
             if before is not None and now < before.good_until:
+                self.statistics.stale += 1
                 stale = Answer(before.answer.records, now + RETRY_S, trouble=trouble)
                 return _Kept(stale, before.good_until)
             return _Kept(Answer((), now + RETRY_S, known=False, trouble=trouble), 0.0)
@@ -89,3 +106,4 @@ class Answers:
         self._kept.move_to_end(question)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
+            self.statistics.forgotten += 1

@@ -13,7 +13,6 @@ import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
 import dns.name
-import dns.nameserver
 import dns.rcode
 import dns.rdata
 import dns.rdtypes.IN.A
@@ -25,6 +24,7 @@ import trio
 
 from sbc.resolver.hosts import Hosts, parse_hosts
 from sbc.resolver.records import Naptr, Question, Record, Srv
+from sbc.resolver.server import Server
 from sbc.routing.facing import host_port
 
 MOST_RECORDS: Final = 256
@@ -34,6 +34,8 @@ NEGATIVE_TTL_S: Final = 30.0
 HOSTS_TTL_S: Final = 30.0
 _MOST_HOSTS_BYTES: Final = 1_048_576
 _GRACE_S: Final = 1.0
+_PORT: Final = 53
+_SILENCE: Final = (dns.exception.Timeout, trio.TooSlowError)
 _BACKEND: Final = dns.asyncbackend.get_backend("trio")
 _NO_SUCH_TYPE: Final = (dns.rcode.NOTIMP,)
 """A server that does not know a type has no record of it."""
@@ -132,16 +134,16 @@ class Dns:
     def _made_resolver(self) -> dns.asyncresolver.Resolver:
         settings = self._settings
         resolver = dns.asyncresolver.Resolver(configure=False)
-        if settings.servers:
-            servers = [dns.nameserver.Do53Nameserver(*server) for server in settings.servers]
-            resolver.nameservers = servers
-        else:
+        servers = [Server(*server) for server in settings.servers]
+        if not servers:
             try:
                 resolver.read_resolv_conf(str(self._resolv_conf))
             except (dns.exception.DNSException, OSError, ValueError) as error:
                 raise Unanswered(
                     f"{self._resolv_conf} names no name server that can be used ({error})"
                 ) from None
+            servers = [Server(str(server), _PORT) for server in resolver.nameservers]
+        resolver.nameservers = servers
         resolver.timeout = settings.timeout_s
         resolver.lifetime = settings.timeout_s * settings.attempts * len(resolver.nameservers)
         return resolver
@@ -180,14 +182,14 @@ def _without_answer(
     responses = [response for *_, response in failures if response is not None]
     if responses and all(response.rcode() in _NO_SUCH_TYPE for response in responses):
         return Found((), NEGATIVE_TTL_S)
-    if all(isinstance(failure[3], dns.exception.Timeout) for failure in failures):
+    if all(isinstance(failure[3], _SILENCE) for failure in failures):
         raise Unanswered(_silence(resolver)) from error
     told = (_failed(failure[3], _server_text(failure[0])) for failure in failures)
     raise Unanswered("; ".join(dict.fromkeys(told)))
 
 
 def _failed(error: object, server: str) -> str:
-    if isinstance(error, dns.exception.Timeout):
+    if isinstance(error, _SILENCE):
         return f"no answer from {server}"
     if isinstance(error, OSError):
         return f"{error.strerror or error} on the way to {server}"
@@ -195,9 +197,9 @@ def _failed(error: object, server: str) -> str:
 
 
 def _server_text(text: str) -> str:
-    """A server, which dnspython writes as its address or as ``Do53:192.0.2.53@53``."""
-    host, _, port = text.removeprefix("Do53:").partition("@")
-    return host if port in ("", "53") else host_port(host, int(port))
+    """A server, which dnspython writes as ``Do53:192.0.2.53@53``."""
+    host, _, port = text.removeprefix("Do53:").rpartition("@")
+    return host if port == str(_PORT) else host_port(host, int(port))
 
 
 def _silence(resolver: dns.asyncresolver.Resolver) -> str:

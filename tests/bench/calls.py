@@ -3,6 +3,7 @@
     python -m tests.bench.calls                     all four
     python -m tests.bench.calls --only latency      one of search, latency, memory
     python -m tests.bench.calls --system COMMAND    another system on the same ports
+    python -m tests.bench.calls --dead dns          with a name server that answers nothing
 
 The last line is one JSON object with the figures. Definitions, reference figures and traps are
 in README.md beside this file.
@@ -19,10 +20,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench.dead import CONFIGURATION, DEAD, configuration
 from tests.bench.load import SYSTEM_PORT, Step, offer
 from tests.bench.process import alone, pinned, running
 
-CONFIGURATION = Path(__file__).parent / "bench.yaml"
 PARTS = ("search", "latency", "memory")
 _WARM_CALLS = 20
 _WARM_RATE = 20.0
@@ -47,9 +48,9 @@ class Setting:
     log: Path
 
 
-def system_command() -> tuple[str, ...]:
-    """The command line of our own system under bench.yaml."""
-    return (sys.executable, "-m", "sbc", "run", str(CONFIGURATION))
+def system_command(configuration: Path = CONFIGURATION) -> tuple[str, ...]:
+    """The command line of our own system under bench.yaml, or another configuration."""
+    return (sys.executable, "-m", "sbc", "run", str(configuration))
 
 
 def search(setting: Setting, first_rate: float, seconds: float) -> dict[str, object]:
@@ -174,21 +175,28 @@ def main() -> None:
     parser.add_argument("--system", help="command line of the system under test")
     parser.add_argument("--rate", type=float, default=300.0, help="first rate of the search")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a search step")
-    chosen = parser.parse_args()
-    setting = Setting(
-        tuple(shlex.split(chosen.system)) if chosen.system else system_command(),
-        chosen.system_core,
-        chosen.load_core,
-        log_file(chosen.log),
+    parser.add_argument(
+        "--dead",
+        action="append",
+        choices=DEAD,
+        default=[],
+        help="what our system misses",
     )
-    say(f"the system logs to {setting.log}")
-    figures: dict[str, object] = {"bench": "calls"}
-    measures = {
-        "search": lambda: search(setting, chosen.rate, chosen.seconds),
-        "latency": lambda: latency(setting),
-        "memory": lambda: memory(setting),
-    }
-    with alone():
+    chosen = parser.parse_args()
+    with alone(), configuration(chosen.dead) as file:
+        setting = Setting(
+            tuple(shlex.split(chosen.system)) if chosen.system else system_command(file),
+            chosen.system_core,
+            chosen.load_core,
+            log_file(chosen.log),
+        )
+        say(f"the system logs to {setting.log}")
+        figures: dict[str, object] = {"bench": "calls", "dead": chosen.dead}
+        measures = {
+            "search": lambda: search(setting, chosen.rate, chosen.seconds),
+            "latency": lambda: latency(setting),
+            "memory": lambda: memory(setting),
+        }
         for part in PARTS if chosen.only is None else (chosen.only,):
             figures |= measures[part]()
     print(json.dumps(figures))

@@ -77,6 +77,7 @@ class Process:
                     "reachable": True,
                 }
             ],
+            "register": [],
             "trunks": [
                 {
                     "trunk": "carrier",
@@ -253,6 +254,11 @@ async def test_trunks_are_a_table(process: Process, capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out)[0]["trunk"] == "carrier"
 
 
+async def test_a_trunk_is_registered_with_at_once_when_asked(process: Process) -> None:
+    assert await process.sbc("trunks", "--register", "carrier") == 0
+    assert process.asked[-1] == ("register", {"trunk": "carrier"})
+
+
 async def test_peers_are_a_table(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
     assert await process.sbc("peers") == 0
     head, carrier, pbx = (line.split("  ") for line in capsys.readouterr().out.splitlines())
@@ -385,7 +391,7 @@ def test_one_call_record_is_json_for_scripts(
     (record,) = json.loads(capsys.readouterr().out)
     assert record["duration_s"] == 60.0
     assert record["from_a"]["packets"] == 3000
-    assert record["ended_by"] == "callee"
+    assert (record["ended_by"], record["origin"]) == ("callee", "remote")
 
 
 def test_call_records_can_be_drawn(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -419,7 +425,7 @@ def test_a_call_is_told_from_its_record_without_a_process(
     socket = ["--socket", str(records.parent / "control.sock")]
     assert main(["calls", "--ladder", "c1", "--json", *socket]) == 0
     story = json.loads(capsys.readouterr().out)
-    assert (story["state"], story["ended_by"]) == ("ended", "callee")
+    assert (story["state"], story["ended_by"], story["origin"]) == ("ended", "callee", "remote")
     assert [entry["kind"] for entry in story["journal"]] == ["sip", "decision"]
     assert main(["calls", "--ladder", "zz", *socket]) == 3
 

@@ -4,17 +4,19 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 import trio
 
 from sbc.driver.tally import Tally
+from sbc.resolver.cache import ResolverStatistics
 from sbc.state.cdr import EndedBy
 from sbc.state.sqlite import StoreStatistics
 from sbc.transport.limits import TransportStatistics
 from tests.cli.running import Running, running_sbc, said_at_its_end, start
+from tests.kit.name_server import NameServer
 from tests.transport.edge import OPTIONS
 
 
@@ -51,7 +53,7 @@ async def test_the_status_tells_everything_that_is_counted(
     assert await running.sbc("status", "--json") == 0
     status = json.loads(capsys.readouterr().out)
     assert (status["calls"], status["faults"], status["log"]) == (1, 0, {"lost": 0})
-    assert status["names"] == {"known": 0, "troubled": {}}
+    assert status["names"] == {"known": 0, "troubled": {}, **asdict(ResolverStatistics())}
     for group, counters in {
         "received": [field.name for field in fields(Tally)],
         "transport": [field.name for field in fields(TransportStatistics)],
@@ -219,3 +221,20 @@ async def test_a_process_whose_media_engine_failed_ends_so_that_it_is_started_ag
     assert process.returncode == 1
     assert said[-1]["event"] == "ended by a failure"
     assert said[-1]["why"] == "the media engine failed: no more memory"
+
+
+async def test_a_reload_to_a_name_asks_the_servers_that_it_says_and_calls_go_there(
+    running: Running, nursery: trio.Nursery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, port = await nursery.start(NameServer("pbx.example. 60 IN A 127.0.0.2").run)
+    text = running.file.read_text().replace("address: '127.0.0.2:", "address: 'pbx.example:")
+    running.file.write_text(f"{text}dns: {{servers: '127.0.0.1:{port}'}}\n")
+    assert await running.sbc("reload") == 0
+    told = await running.logged("name resolved")
+    assert told["name"] == f"pbx.example:{running.pbx.port} on inside"
+    assert told["places"] == [f"udp/127.0.0.2:{running.pbx.port}"]
+    await running.call()
+    capsys.readouterr()
+    assert await running.sbc("status", "--json") == 0
+    names = json.loads(capsys.readouterr().out)["names"]
+    assert (names["known"], names["questions"], names["troubled"]) == (1, 1, {})

@@ -71,6 +71,12 @@ BEFORE = configuration(GOOD)
         ),
         (
             "policies: edge.yaml\n",
+            "policies: edge.yaml\ndns: {servers: '192.0.2.53:5353', timeout: 3}\n",
+            [Part.SETTINGS],
+            "dns.timeout_s: 1.5 -> 3.0",
+        ),
+        (
+            "policies: edge.yaml\n",
             "policies: edge.yaml\nuser_agent: ~\n",
             [Part.SETTINGS],
             "user_agent: sbc -> nothing",

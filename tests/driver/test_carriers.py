@@ -237,6 +237,18 @@ class TestFlows:
         board.switchboard.located(known, board.now)
         assert SECOND.remote in registers(board.wait(0))
 
+    def test_a_candidate_that_was_passed_over_is_the_one_in_doubt(self):
+        board = lasted(registered(), 40)
+        call_out(board)
+        board.wait(6)
+        (call,) = board.switchboard.calls
+        (passed,) = call.passed_over
+        asked = board.switchboard.calls.flow_asked
+        assert asked(call.name, passed.invite.ref) == FIRST
+        assert call.setup is not None
+        assert asked(call.name, call.setup.ref) == SECOND
+        assert asked("nobody", "z9hG4bK-1") is None
+
 
 class TestOperator:
     def test_a_reload_withdraws_what_is_gone(self):

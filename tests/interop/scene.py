@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +56,12 @@ peers:
     network: outside
     address: {caller}:5060
     sources: [{caller}, "{caller6}"]
+    authentication: {carrier_authentication}
   phones:
     kind: endpoints
     network: outside
     media: {{srtp: {srtp}}}
+    authentication: {phones_authentication}
     registration: {registration}
   pbx:
     kind: pbx
@@ -67,6 +69,7 @@ peers:
     address: {pbx_address}
     domain: {domain}
     media: {{srtp: "off"}}
+    authentication: {pbx_authentication}
 {peers}
 routes:
   - {{name: from the carrier, from: carrier, to: pbx}}
@@ -186,6 +189,7 @@ class Scene:
         registration: str = "{mode: relay}",
         peers: str = "",
         more: str = "",
+        authentication: Mapping[str, str] | None = None,
     ) -> None:
         """Run the SBC and wait until it listens on both networks.
 
@@ -194,10 +198,13 @@ class Scene:
             pbx_address: what the configuration says instead of the PBX's address and transport.
             srtp: the media rule for phones.
             keepalive_s: seconds between keep-alives to phones behind a NAT.
+            authentication: that key of the peers `carrier`, `phones` and `pbx`, where it is not
+                to pass through.
             registration: that key of the phones.
             peers: lines of the configuration for peers besides those of every test.
             more: sections of the configuration besides those of every test.
         """
+        given = authentication or {}
         self._configuration.write_text(
             _CONFIGURATION.format(
                 outer=OUTER,
@@ -212,6 +219,10 @@ class Scene:
                 keepalive_s=keepalive_s,
                 registration=registration,
                 engine=self.engine,
+                **{
+                    f"{peer}_authentication": given.get(peer, "{mode: pass}")
+                    for peer in ("carrier", "phones", "pbx")
+                },
                 peers=peers,
                 more=more,
             )

@@ -8,7 +8,7 @@ import pytest
 
 from sbc.sip.message import Request, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
-from tests.interop.scene import CALLER, OUTER, PBX, Scene
+from tests.interop.scene import CALLER, INNER, OUTER, PBX, Scene
 from tests.kit.hosts import Host, Lab, missing_for_namespaces, wait_until
 from tests.kit.knot import Knot
 from tests.kit.sipp import start_sipp
@@ -104,6 +104,23 @@ def test_a_change_is_followed_when_the_time_to_live_is_over(stage: Scene, names:
     expect_in_log(stage, f"udp/{PBX}:5070")
     call(stage, port=5070)
     stage.no_call_is_left(made=1)
+    stage.stop_sbc()
+
+
+def test_a_flood_in_the_name_servers_address_does_not_make_it_unheard(
+    stage: Scene, names: Host
+) -> None:
+    records = "_sip._udp.pbx 5 SRV 0 0 {port} one\none 5 A " + PBX + "\n"
+    server = Knot(names, ZONE, records.format(port=5099))
+    stage.start_sbc(pbx_address=f"pbx.{ZONE};transport=udp", more=DNS)
+    expect_in_log(stage, f"udp/{PBX}:5099")
+    with names.udp_socket(NAME_SERVER, 5060) as forger:
+        for n in range(3000):
+            forger.sendto(a_message("REGISTER", branch=f"z9hG4bK-{n}"), (INNER, 5060))
+            if n % 100 == 0:
+                time.sleep(0.01)
+    server.load(records.format(port=5070))
+    expect_in_log(stage, f"udp/{PBX}:5070")
     stage.stop_sbc()
 
 

@@ -6,8 +6,10 @@ from typing import cast
 
 from media.relay import Relay
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.log import Log
 from sbc.management.views import Views
+from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
 from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
@@ -27,6 +29,8 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("CdrStore", nothing),
         cast("BindingStore", nothing),
         cast("Locator", nothing),
+        cast("CertificateWatch", nothing),
+        ResolverStatistics(),
         cast("Log", nothing),
         wall=lambda: 0.0,
     )

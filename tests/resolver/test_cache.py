@@ -5,7 +5,15 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sbc.resolver import cache
-from sbc.resolver.cache import AT_ONCE, LEAST_TTL_S, MOST_TTL_S, RETRY_S, STALE_S, Answers
+from sbc.resolver.cache import (
+    AT_ONCE,
+    LEAST_TTL_S,
+    MOST_TTL_S,
+    RETRY_S,
+    STALE_S,
+    Answers,
+    ResolverStatistics,
+)
 from sbc.resolver.dns import Found, Unanswered
 from sbc.resolver.records import Answer, Question
 
@@ -67,6 +75,7 @@ async def test_while_nobody_answers_the_last_answer_is_used_for_long(
     await trio.sleep(RETRY_S)
     await answers.ask(PBX)
     assert len(server.asked) == 3
+    assert answers.statistics == ResolverStatistics(questions=3, unanswered=2, stale=2)
     await trio.sleep(STALE_S)
     assert await answers.ask(PBX) == Answer(
         (), trio.current_time() + RETRY_S, known=False, trouble=trouble
@@ -154,4 +163,5 @@ async def test_only_so_many_answers_are_kept_and_those_not_asked_for_go_first(
         await answers.ask(Question(f"h{n}.example", "A"))
         await answers.ask(PBX)
     assert len(answers) == 10
+    assert answers.statistics == ResolverStatistics(questions=51, forgotten=41)
     assert server.asked.count(PBX) == 1

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
@@ -94,10 +95,30 @@ async def test_what_is_truncated_is_asked_for_over_tcp(started: Started) -> None
     assert server.asked_over_tcp == ["A of many.example."]
 
 
-async def test_of_thousands_of_records_only_some_are_taken(started: Started) -> None:
-    lines = [f"many.example. 60 IN A 10.1.{n // 250}.{n % 250}" for n in range(3000)]
+async def test_of_hundreds_of_records_only_some_are_taken(started: Started) -> None:
+    lines = [f"many.example. 60 IN A 10.1.{n // 250}.{n % 250}" for n in range(400)]
     resolver = await started(NameServer("\n".join(lines)))
     assert len((await resolver.ask(Question("many.example", "A"))).records) == MOST_RECORDS
+
+
+async def test_an_answer_of_thousands_of_records_is_not_even_read(started: Started) -> None:
+    lines = [f"many.example. 60 IN A 10.1.{n // 250}.{n % 250}" for n in range(4000)]
+    server = NameServer("\n".join(lines))
+    resolver = await started(server)
+    why = await why_not(resolver, "many.example")
+    assert "an answer of 64030 bytes, more than 8192, from 127.0.0.1:" in why
+    assert len(server.asked_over_tcp) == 1
+
+
+@pytest.mark.parametrize("said", [None, b"", b"junk", bytes(40)])
+async def test_junk_over_tcp_is_no_answer(started: Started, said: bytes | None) -> None:
+    def say(query: dns.message.Message, over_tcp: bool) -> bytes | None:
+        short = dns.message.make_response(query)
+        short.flags |= dns.flags.TC
+        return said if over_tcp else short.to_wire()
+
+    resolver = await started(NameServer(say=say), timeout_s=0.3)
+    assert " from 127.0.0.1:" in await why_not(resolver, "pbx.example")
 
 
 async def test_aliases_that_go_round_are_no_answer(started: Started) -> None:
