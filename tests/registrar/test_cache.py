@@ -214,7 +214,7 @@ class TestTheRegistrarsWord:
 
     def test_a_phone_that_was_silent_is_reachable_when_it_speaks(self):
         desk = a_desk()
-        assert changes(desk.wait(80)) == ["unreachable"]
+        assert changes(desk.wait(105)) == ["unreachable"]
         assert changes(desk.register(again())) == ["refreshed"]
         assert desk.registrar.by_user("alice", "outside") == [desk.binding]
 
