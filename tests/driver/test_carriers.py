@@ -157,13 +157,19 @@ class TestCalls:
         ]
         assert why.endswith("trunk 'first' is not registered; trunk 'second' is not registered")
 
-    def test_one_that_times_out_brings_the_refresh_forward(self):
-        board = registered()
-        board.wait(40)
+    def test_one_that_gets_no_answer_brings_the_refresh_forward(self):
+        board = lasted(registered(), 40)
         call_out(board)
-        sent = board.wait(33)
+        sent = board.wait(5)
         assert [one.flow for one in sent if one.title == "REGISTER"][:1] == [FIRST]
-        assert states(board)["first"] in ("refreshing", "registering")
+        assert states(board)["first"] == "refreshing"
+
+    def test_so_does_a_503_unless_it_says_for_how_long(self):
+        for headers, state in (((), "refreshing"), (("Retry-After: 9",), "registered")):
+            board = lasted(registered(), 40)
+            board.reply(call_out(board)[-1], 503, headers=headers)
+            board.wait(0)
+            assert states(board)["first"] == state
 
 
 class TestCallers:
@@ -236,18 +242,6 @@ class TestFlows:
         known = locations(board.switchboard.force.settings, KNOWN)
         board.switchboard.located(known, board.now)
         assert SECOND.remote in registers(board.wait(0))
-
-    def test_a_candidate_that_was_passed_over_is_the_one_in_doubt(self):
-        board = lasted(registered(), 40)
-        call_out(board)
-        board.wait(6)
-        (call,) = board.switchboard.calls
-        (passed,) = call.passed_over
-        asked = board.switchboard.calls.flow_asked
-        assert asked(call.name, passed.invite.ref) == FIRST
-        assert call.setup is not None
-        assert asked(call.name, call.setup.ref) == SECOND
-        assert asked("nobody", "z9hG4bK-1") is None
 
 
 class TestOperator:
