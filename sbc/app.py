@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
-from sbc.management.bindings import BindingRecords, read_kept
+from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
     AlreadyRunning,
@@ -170,7 +170,13 @@ class App:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
             await nursery.start(lambda task_status: self.bindings.run(task_status=task_status))
-            self._take_over_bindings()
+            take_over(
+                self.bindings,
+                self._binding_records,
+                self.switchboard,
+                trio.current_time(),
+                self.log,
+            )
             await nursery.start(self._relay.run)
             self.transports.open()
             for warning in self.transports.warnings:
@@ -229,21 +235,6 @@ class App:
             drain_s = math.inf if timeout is None else _seconds(timeout)
         self.stopping.stop(drain_s)
         return {"calls": len(self.switchboard.calls)}
-
-    def _take_over_bindings(self) -> None:
-        """Have the phones of the process before this one, so that they can be called at once."""
-        self.switchboard.registrar.use_secret(self.bindings.secret)
-        now, origin = trio.current_time(), self._binding_records.epoch
-
-        def restore(data: Mapping[str, object]) -> None:
-            self.switchboard.restore([data], now, origin)
-
-        unread = list(read_kept(self.bindings.take_found(), restore))
-        if unread:
-            self.log.warning("registrations", unreadable=len(unread), first=unread[0])
-        taken = len(self.switchboard.registrar.bindings)
-        if taken:
-            self.log.info("registrations", taken_over=taken)
 
     def _tell_ready(self) -> None:
         listeners = [
