@@ -11,6 +11,8 @@ from sbc.sip.message import Request, Response
 class Habits:
     """How a phone behaves when it is called or asked."""
 
+    trying: bool = True
+    """Whether it says 100 to an INVITE at once."""
     rings: tuple[int, ...] = (180,)
     """Provisional responses, one every 20 ms; (100,) rings never."""
     early_media: bool = False
