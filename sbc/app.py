@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,12 +16,14 @@ import trio
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.load import Configuration, load_file
-from sbc.config.reload import reload_file
+from sbc.config.reload import diff, reload_file
+from sbc.config.renewal import certificates_of, files_of, renewed
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
 from sbc.management.bindings import BindingRecords, read_kept
+from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
     AlreadyRunning,
     Arguments,
@@ -44,6 +47,7 @@ from sbc.state.database import StoreInUse, StoreUnusable
 from sbc.state.places import BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.transport.sockets import ListenFailed
+from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
 
 _FIRST_ANSWERS_S = 1.0
@@ -88,12 +92,14 @@ class App:
         )
         self.loop = Loop(self.switchboard)
         self.stopping = Stopping(self.switchboard, rearm=self.loop.changed, log=log)
+        self._contexts = TlsContexts(configuration.settings.networks, configuration.settings.peers)
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
+            contexts=self._contexts,
             limits=configuration.transport_limits,
             message_limits=configuration.message_limits,
         )
@@ -110,7 +116,18 @@ class App:
         )
         self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
-            configuration, read=_read_again, put_in_force=self._put_in_force, log=log
+            configuration,
+            read=_read_again,
+            renew=_renew,
+            put_in_force=self._put_in_force,
+            log=log,
+        )
+        self._watch = CertificateWatch(
+            files=lambda: files_of(self.reloading.configuration.settings),
+            certificates=lambda: certificates_of(self.reloading.configuration.settings),
+            renew=self.reloading.renew,
+            log=log,
+            wall=time.time,
         )
         self._views = Views(
             self.switchboard,
@@ -119,6 +136,7 @@ class App:
             self.store,
             self.bindings,
             self._locator,
+            self._watch,
             answers.statistics,
             log,
             time.time,
@@ -156,6 +174,7 @@ class App:
             self.transports.open()
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
+            nursery.start_soon(self._watch.run)
             nursery.start_soon(self._locator.run)
             # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
             with trio.move_on_after(_FIRST_ANSWERS_S):
@@ -241,8 +260,12 @@ class App:
             self.stopping.fail(f"the media engine failed: {event.reason}")
 
     def _stream_trouble(self, flow: Flow, why: str, untold: int) -> None:
-        """A connection failed at something that somebody may have to mend."""
-        self.log.warning(
+        """A connection failed at something that somebody may have to mend.
+
+        Strangers fail at something all the time; a peer of ours should not.
+        """
+        tell = self.log.warning if flow.peer else self.log.info
+        tell(
             "connection failed",
             network=flow.network,
             transport=flow.transport,
@@ -253,6 +276,9 @@ class App:
         )
 
     def _put_in_force(self, configuration: Configuration) -> None:
+        settings = configuration.settings
+        self._contexts.replace(settings.networks, settings.peers)
+        self.transports.configure(settings.networks)
         self._dns.configure(configuration.dns)
         self._locator.watch(wanted(configuration))
         force = in_force(configuration, self._locator.known)
@@ -363,6 +389,16 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
     )
+
+
+def _renew(configuration: Configuration) -> ReadAgain[Configuration]:
+    settings, problems = renewed(configuration.settings, time.time())
+    new = replace(configuration, settings=settings)
+    changes = [str(one) for part in diff(configuration, new).changes for one in part.differences]
+    if not changes:
+        errors = [problem for problem in problems if problem.is_error]
+        return ReadAgain(None, errors, (), ())
+    return ReadAgain(new, problems, (), list(dict.fromkeys(changes)))
 
 
 def in_force(configuration: Configuration, locations: Locations) -> InForce:

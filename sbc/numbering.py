@@ -24,7 +24,8 @@ class WorldPlan:
 
     def e164(self, number: str, country: str) -> str | None:
         """See `NumberPlan.e164`."""
-        return self._e164(number, country)
+        # Looked at first, so that no stranger's long texts are remembered.
+        return self._e164(number, country) if _DIALLED.fullmatch(number) is not None else None
 
     def national(self, e164: str, country: str) -> str:
         """See `NumberPlan.national`."""
@@ -57,8 +58,6 @@ def _e164(number: str, country: str) -> str | None:
 
 def _parsed(number: str, country: str) -> PhoneNumber | None:
     """A number as dialled in a country, if it is a possible one and more than a local one."""
-    if _DIALLED.fullmatch(number) is None:
-        return None
     if country and phonenumbers.is_emergency_number(number, country):
         return None
     try:

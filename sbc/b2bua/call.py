@@ -153,6 +153,8 @@ class Call:
     """Candidates that did not ring in time, each until the call ends."""
     refused: Response | None = None
     """The best final response of the candidates that failed (RFC 3261 §16.7 step 6)."""
+    refused_by: str = ""
+    """The peer that gave it."""
     timers: dict[Timer, float] = field(default_factory=dict)
     lines: list[MediaLine] = field(default_factory=list)
     plan: MediaPlan | None = None
@@ -192,4 +194,4 @@ class Call:
         """Remember the first reason for the end; later ones are consequences of it."""
         if self.ending is None:
             self.ending = ending
-            self.note("decision", f"ends: {ending.text} (by {ending.by})")
+            self.note("decision", f"ends: {ending.text} (by {ending.by}, {ending.by.origin})")

@@ -6,7 +6,7 @@ Spec: RFC 3261 §15, §9.1, RFC 3326 (Reason), RFC 5407 §3.2 (crossing BYEs).
 from media.types import SideName
 from sbc.b2bua import lines
 from sbc.b2bua.call import A, B, Call, Timer
-from sbc.b2bua.causes import NORMAL_CLEARING, Ending
+from sbc.b2bua.causes import NORMAL_CLEARING, Ending, q850_said
 from sbc.b2bua.commands import ApplyMedia, Ended
 from sbc.b2bua.credentials import kept
 from sbc.b2bua.events import Event, GaveUp, RequestReceived
@@ -29,7 +29,8 @@ def bye_received(call: Call, event: Event) -> State | None:
     assert isinstance(event, RequestReceived)
     leg, other = call.leg(event.side), call.other(event.side)
     word = WORD[event.side]
-    call.ends(Ending(200, NORMAL_CLEARING, word, f"the {word} hung up"))
+    cause = q850_said(event.request.headers.all("reason")) or NORMAL_CLEARING
+    call.ends(Ending(200, cause, word, f"the {word} hung up"))
     answer(call, leg, event.key, event.request, 200)
     leg.state = LegState.DONE
     _close(call)

@@ -41,12 +41,14 @@ def answer(
     source: Response | None = None,
     sdp: bytes | None = None,
     extra: Extra = (),
+    phrase: str = "",
 ) -> Response:
     """Queue a response to a request that came from `leg`.
 
     Args:
         source: The other leg's response it stands for; what may pass of it is carried.
         sdp: Our description for the leg; replaces whatever body `source` had.
+        phrase: Reason phrase where there is no source; empty for the registered one.
     """
     if status == 100:
         response = make_response(request, status)
@@ -54,7 +56,7 @@ def answer(
         return response
     # RFC 3261 §12.1.1: what sets a dialog up brings the proxies on the leg's own way back to it.
     joins = status < 300 and request.method == "INVITE"
-    reason = _reason(call, leg, source) if source is not None else None
+    reason = _reason(call, leg, source) if source is not None else phrase or None
     response = make_response(request, status, reason, leg.local_tag, record_route=joins)
     headers = response.headers
     if status < 300 and request.method in CONTACT_METHODS:

@@ -4,7 +4,14 @@ Spec: RFC 3261 §16.7 (mapping of failures), §21.5.4 (503), RFC 3326 (Reason).
 """
 
 from sbc.b2bua.call import Call
-from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending, q850_of
+from sbc.b2bua.causes import (
+    TEMPORARY_FAILURE,
+    Ending,
+    q850_of,
+    q850_said,
+    rule_for,
+    told_otherwise,
+)
 from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
@@ -13,13 +20,17 @@ from sbc.b2bua.leg import LegState
 from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
 from sbc.routing.facing import bracketed
+from sbc.routing.responses import AS_ANSWERED, ResponseRules
 from sbc.sip.message import Response
 from sbc.state.cdr import EndedBy
+
+_CHALLENGES = frozenset({401, 407})
+"""Refusals that end nothing: the caller comes again with an answer."""
 
 
 def relay_refusal(call: Call, event: Event) -> State:
     """Nobody is left to try: A gets the best final response there was, mapped."""
-    response = call.refused
+    response, by = call.refused, call.refused_by
     if isinstance(event, ReplyReceived):
         learn_uuid(call, call.b, event.response)
         refused = refused_text(call, call.b, event.response)
@@ -28,12 +39,20 @@ def relay_refusal(call: Call, event: Event) -> State:
             final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
             return finish(call)
         response = best(response, event.response)
+        by = call.b.peer if response is event.response else by
     elif response is not None and not concerns_callee(response.status):
         response = None
     if response is not None:
         status, text = _mapped(response)
-        ending = Ending(status, q850_of(status), EndedBy.CALLEE, text)
-        final_to_caller(call, ending, response if status == response.status else None)
+        cause = q850_said(response.headers.all("reason")) or q850_of(status)
+        # What B says in its reason phrase may name what A must not know.
+        said = f"the callee answered {response.status}"
+        ending = Ending(status, cause, EndedBy.CALLEE, text, said)
+        rule = rule_for(_rules_of(call, by).received, response.status, cause)
+        if rule is not None:
+            final_to_caller(call, told_otherwise(ending, rule), phrase=rule.reason)
+        else:
+            final_to_caller(call, ending, response if status == response.status else None)
     else:
         final_to_caller(call, _failure_ending(event))
     return finish(call)
@@ -46,9 +65,23 @@ def refuse(call: Call, ending: Ending, extra: Extra = ()) -> None:
 
 
 def final_to_caller(
-    call: Call, ending: Ending, source: Response | None = None, extra: Extra = ()
+    call: Call,
+    ending: Ending,
+    source: Response | None = None,
+    extra: Extra = (),
+    phrase: str = "",
 ) -> None:
-    """Give A the final response to its INVITE, once."""
+    """Give A the final response to its INVITE, once, as the rules of its peer have it told.
+
+    Args:
+        source: What B said, if A is to hear it.
+        phrase: Reason phrase where there is no source; empty for the registered one.
+    """
+    # Who gives up is told so in the words that RFC 3261 §9.2 has for it.
+    rules = () if ending.by is EndedBy.CALLER else _rules_of(call, call.a.peer).sent
+    rule = rule_for(rules, ending.status, ending.q850)
+    if rule is not None:
+        ending, source, phrase = told_otherwise(ending, rule), None, rule.reason
     call.ends(ending)
     call.a.state = LegState.DONE
     invite = call.invite
@@ -58,7 +91,18 @@ def final_to_caller(
         extra = (*extra, ("Reason", ending.reason))
         if ending.by != EndedBy.CALLER:
             extra = (*extra, warning(call.a, ending.public))
-    answer(call, call.a, call.invite_key, invite, ending.status, source=source, extra=extra)
+    response = answer(
+        call,
+        call.a,
+        call.invite_key,
+        invite,
+        ending.status,
+        source=source,
+        extra=extra,
+        phrase=phrase,
+    )
+    if ending.status not in _CHALLENGES and not response.headers.has("reason"):
+        response.headers.append("Reason", f"Q.850;cause={ending.q850}")
     call.invite = None
 
 
@@ -76,6 +120,11 @@ def failure_text(call: Call, event: Event) -> str:
         return f"{place}: {event.ending.text}"
     assert isinstance(event, RequestFailed)
     return f"{place}: {event.why}" + (f" ({event.detail})" if event.detail else "")
+
+
+def _rules_of(call: Call, name: str) -> ResponseRules:
+    peer = call.context.peers.get(name)
+    return AS_ANSWERED if peer is None else peer.responses
 
 
 def _mapped(response: Response) -> tuple[int, str]:

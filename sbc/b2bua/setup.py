@@ -8,7 +8,7 @@ from dataclasses import replace
 from media.errors import PortsExhausted
 from sbc.b2bua import hunting, negotiate
 from sbc.b2bua.call import A, B, Call, Candidate, Timer
-from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of
+from sbc.b2bua.causes import NO_CIRCUIT, NORMAL_CLEARING, Ending, q850_of, q850_said
 from sbc.b2bua.context import Context
 from sbc.b2bua.credentials import branch, via
 from sbc.b2bua.ending import WORD, cancel, finish, release_media, stop_timers
@@ -87,6 +87,8 @@ def try_next(call: Call, event: Event) -> None:
     plain = isinstance(event, ReplyReceived) and wants_plain(call, event.response.status)
     if isinstance(event, ReplyReceived) and not plain:
         call.refused = hunting.best(call.refused, event.response)
+        if call.refused is event.response:
+            call.refused_by = call.b.peer
     if plain:
         rules = replace(call.candidate.rules, srtp="off")
         again = replace(call.candidate, rules=rules)
@@ -121,7 +123,11 @@ def callee_leg(context: Context, candidate: Candidate) -> Leg:
         peer=candidate.peer,
         our_host=candidate.our_host,
         their_host=candidate.their_host,
-        contact=contact_of(listener, candidate.contact_user),
+        contact=contact_of(
+            listener,
+            candidate.contact_user,
+            scheme=candidate.request_uri.partition(":")[0],
+        ),
         sent_by=sent_by(listener),
         rules=candidate.rules,
         uuid=NIL_UUID,
@@ -155,7 +161,8 @@ def cancel_setup(call: Call, event: Event) -> State | None:
     assert isinstance(event, CancelReceived)
     answer(call, call.a, event.key, event.request, 200)
     text = "the caller gave up before the answer"
-    ending = Ending(487, NORMAL_CLEARING, EndedBy.CALLER, text)
+    cause = q850_said(event.request.headers.all("reason")) or NORMAL_CLEARING
+    ending = Ending(487, cause, EndedBy.CALLER, text)
     return _stop_setup(call, ending, reason_given(call.a, event.request))
 
 
@@ -169,7 +176,8 @@ def hang_up_early(call: Call, event: Event) -> State | None:
     answer(call, leg, event.key, event.request, 200)
     status = 487 if event.side is A else 480
     word = WORD[event.side]
-    ending = Ending(status, q850_of(status), word, f"the {word} hung up before the answer")
+    cause = q850_said(event.request.headers.all("reason")) or q850_of(status)
+    ending = Ending(status, cause, word, f"the {word} hung up before the answer")
     return _stop_setup(call, ending, reason_given(leg, event.request))
 
 
@@ -223,13 +231,11 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     headers.append("Via", via(leg, ref))
     headers.append("Max-Forwards", str(call.max_forwards))
     way = passage(call, call.a, leg)
-    for name, shown in (
-        ("From", caller_shown(invite, way, leg.local_tag)),
-        ("To", callee_shown(invite, way, leg.their_host)),
-    ):
-        headers.append(name, shown.value)
-        if shown.why:
-            call.note("decision", shown.why, B)
+    caller = caller_shown(invite, way, leg.local_tag)
+    if caller.why:
+        call.note("decision", caller.why, B)
+    headers.append("From", caller.value)
+    headers.append("To", callee_shown(invite, way, leg.their_host))
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
     for route in candidate.routes:

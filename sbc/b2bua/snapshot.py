@@ -108,6 +108,7 @@ class CallData(TypedDict):
     forks: list[tuple[str, MessageData]]
     passed_over: list[PassedOverData]
     refused: MessageData | None
+    refused_by: str
     timers: dict[str, float]
     """By the name of the timer."""
     lines: list[tuple[int, str, PortData, PortData]]
@@ -146,6 +147,7 @@ def to_data(call: Call) -> CallData:
         "forks": [(fork.remote_tag, message_to_data(fork.ack)) for fork in call.forks],
         "passed_over": [passed_over_to_data(passed) for passed in call.passed_over],
         "refused": None if call.refused is None else message_to_data(call.refused),
+        "refused_by": call.refused_by,
         "timers": {timer.name: at for timer, at in call.timers.items()},
         "lines": [
             (line.index, line.kind, _port_to_data(line.a), _port_to_data(line.b))
@@ -196,6 +198,7 @@ def from_data(data: CallData, context: Context) -> Call:
         forks=[Fork(tag, request_from_data(ack)) for tag, ack in data["forks"]],
         passed_over=[passed_over_from_data(passed) for passed in data["passed_over"]],
         refused=None if data["refused"] is None else response_from_data(data["refused"]),
+        refused_by=data["refused_by"],
         timers={Timer[name]: at for name, at in data["timers"].items()},
         lines=[
             MediaLine(index, kind, MediaPort(*a), MediaPort(*b))

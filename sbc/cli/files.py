@@ -108,7 +108,7 @@ def cdr(arguments: Namespace) -> int:
         print(f"sbc: {error}", file=sys.stderr)
         return PROBLEM
     if arguments.json:
-        show_json([{**asdict(record), "duration_s": record.duration_s} for record in records])
+        show_json([_cdr_data(record) for record in records])
     elif arguments.ladder:
         width = shutil.get_terminal_size().columns
         print("\n".join(draw_story(story_of(record), width) for record in records), end="")
@@ -128,12 +128,18 @@ _CDR_COLUMNS = (
     "status",
     "q850",
     "ended by",
+    "origin",
     "lost a/b",
     "jitter ms a/b",
     "mos a/b",
     "worst mos a/b",
     "reason",
 )
+
+
+def _cdr_data(record: CdrRecord) -> dict[str, object]:
+    """A record as JSON, with what follows from it."""
+    return {**asdict(record), "duration_s": record.duration_s, "origin": record.origin}
 
 
 def _cdr_cells(record: CdrRecord) -> list[object]:
@@ -149,6 +155,7 @@ def _cdr_cells(record: CdrRecord) -> list[object]:
         record.status,
         record.q850,
         record.ended_by,
+        record.origin,
         f"{a.lost}/{b.lost}",
         f"{a.jitter_ms:g}/{b.jitter_ms:g}",
         f"{_score(a.mos)}/{_score(b.mos)}",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import files, names, operate, peers, serve
+from sbc.cli import files, names, operate, peers, route, serve
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -89,6 +89,17 @@ def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     schema.add_argument(
         "what", nargs="?", choices=("configuration", "policy"), default="configuration"
     )
+    routed = _add(commands, "route", route.route, "say where a call would go, and why")
+    routed.add_argument("called", metavar="NUMBER", help="a number, or a SIP or tel URI")
+    routed.add_argument(
+        "--from",
+        dest="caller",
+        required=True,
+        metavar="NAME",
+        help="the peer that calls, or the network of a stranger",
+    )
+    routed.add_argument("-c", "--config", dest="file", type=Path, metavar="FILE")
+    routed.add_argument("--json", action="store_true", help="for scripts")
     cdr = _add(commands, "cdr", files.cdr, "show call records")
     cdr.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (20)")
     cdr.add_argument("--call", metavar="ID", help="those whose id begins so")

@@ -132,15 +132,16 @@ def with_names_checked(result: LoadResult) -> LoadResult:
     wanted = destinations(settings.networks, settings.peers)
     if not wanted:
         return result
-    known = trio.run(partial(_located, wanted, configuration.dns))
+    known = trio.run(partial(located, wanted, configuration.dns))
     problems = [*result.problems, *_unlocated(configuration, known)]
     problems.sort(key=lambda one: (one.file, one.line, one.column))
     return replace(result, problems=tuple(problems))
 
 
-async def _located(
+async def located(
     wanted: Mapping[Destination, Reach], settings: DnsSettings
 ) -> dict[Destination, Located]:
+    """What names stand for now, as far as that was answered in time."""
     ask = Answers(Dns(settings).ask).ask
     known: dict[Destination, Located] = {}
 

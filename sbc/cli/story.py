@@ -79,6 +79,7 @@ def story_of(record: CdrRecord) -> dict[str, object]:
         "route": record.route,
         "started_at": record.started_at,
         "ended_by": record.ended_by,
+        "origin": record.origin,
         "reason": record.reason,
         "journal": read_ladder(record.ladder),
         "media": _media(record),

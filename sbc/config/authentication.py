@@ -87,8 +87,9 @@ class AuthenticationSection(Section):
         default="pass",
         description="`pass`: challenges and credentials go through, and the other side decides; "
         "`challenge`: we ask for credentials before the peer may register or call, and do not pass "
-        "them on; `answer`: we answer the challenges of the peer with `username` and `password`, "
-        "and nobody else sees them.",
+        "them on (few phones can answer a PBX behind us that asks again); `answer`: we answer the "
+        "challenges of the peer with `username` and `password` in calls and for ourselves, and "
+        "nobody else sees them; phones that register there through us answer for themselves.",
     )
     realm: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         default=None,

@@ -25,6 +25,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from sbc.document.problem import Severity
 from sbc.routing.tls import Certificate, Trust
+from sbc.transport.tls.contexts import why_unusable
 from sbc.transport.tls.identities import MALFORMED, asked_names
 
 MAX_PEM_BYTES = 4_194_304
@@ -104,6 +105,9 @@ def read_certificate(
         ),
         where=where,
     )
+    why = why_unusable(certificate)
+    if why is not None:
+        return None, [*complaints, Complaint("certificate", f"{file}: OpenSSL refuses it: {why}")]
     return certificate, complaints
 
 

@@ -16,8 +16,9 @@ class IdentitySection(Section):
 
     trust: Literal["trusted", "untrusted"] | None = Field(
         default=None,
-        description="Whether the peer is in your trust domain: what it asserts is believed, and it "
-        "is told what others asserted. Without it as its network.",
+        description="Whether the peer is in your trust domain: what it asserts is believed, it is "
+        "told what others asserted, and it may ask phones to answer by themselves. Without it as "
+        "its network.",
         examples=["trusted"],
     )
     present: Presentation = Field(
@@ -54,6 +55,13 @@ def build_identity(
     trusted = trust if trust is not None else network is not None and network.trusted
     if not trusted and network is not None:
         _check_untrusted(document, section, kind, path)
+    if trust and kind == "endpoints" and network is not None and not network.trusted:
+        document.report(
+            (*path, "trust"),
+            "every phone that registers is believed, whatever it says of who calls",
+            "leave it out, and write asserted: make",
+            severity=Severity.WARNING,
+        )
     return IdentityRules(trust, section.present, section.asserted, section.privacy)
 
 

@@ -18,6 +18,8 @@ from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
 from sbc.config.registration import RegistrationSection
+from sbc.config.responses import ResponsesSection
+from sbc.config.streams import WebSocketSection
 from sbc.config.tls import NetworkTlsSection, PeerTlsSection
 from sbc.config.trunks import RegisterSection
 from sbc.config.values import (
@@ -52,7 +54,7 @@ Agent = Annotated[str, AfterValidator(check_agent), _string("sbc", pattern=AGENT
 ListenText = Annotated[
     Listen,
     PlainValidator(parse_listen),
-    _string("udp/5060", pattern=r"^(udp|tcp|tls)/[0-9]+$"),
+    _string("udp/5060", pattern=r"^(udp|tcp|tls|ws|wss)/[0-9]+$"),
 ]
 PortRangeText = Annotated[
     PortRange,
@@ -131,7 +133,8 @@ class NetworkSection(Section):
     )
     listen: Annotated[tuple[ListenText, ...], *ONE_OR_MORE] = Field(
         default=(Listen("udp", 5060), Listen("tcp", 5060)),
-        description="Transports and ports for SIP.",
+        description="Transports and ports for SIP: udp, tcp, tls, and ws and wss for browsers. "
+        "tls and wss may share a port, and so may tcp and ws.",
         examples=[["udp/5060", "tcp/5060"]],
     )
     media_ports: PortRangeText = Field(
@@ -146,6 +149,9 @@ class NetworkSection(Section):
     )
     tls: NetworkTlsSection = Field(
         default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
+    )
+    websocket: WebSocketSection = Field(
+        default=WebSocketSection(), description="Rules for listeners of ws and wss."
     )
 
 
@@ -250,6 +256,9 @@ class PeerSection(Section):
     identity: IdentitySection = Field(
         default=IdentitySection(), description="What it may know of who calls, and is believed of."
     )
+    responses: ResponsesSection = Field(
+        default=ResponsesSection(), description="Final statuses and causes that are told otherwise."
+    )
     tls: PeerTlsSection = Field(
         default=PeerTlsSection(),
         description="Whose certificate it has, and what we show it. Not for `endpoints`.",
@@ -345,11 +354,14 @@ class LimitsSection(Section):
         default=65535, description="Longest SIP message.", examples=[65535]
     )
     tcp_connections: Annotated[int, Field(ge=1)] = Field(
-        default=4096, description="Accepted TCP connections of one network.", examples=[4096]
+        default=4096,
+        description="Accepted connections of one network, of tcp, tls, ws and wss together. Those "
+        "on which nothing was accepted yet make room for new ones, the oldest first.",
+        examples=[4096],
     )
     tcp_connections_per_source: Annotated[int, Field(ge=1)] = Field(
         default=200,
-        description="Accepted TCP connections per source address; an office behind a NAT is one.",
+        description="Accepted connections per source address; an office behind a NAT is one.",
         examples=[200],
     )
     tcp_idle: Seconds = Field(
@@ -357,8 +369,38 @@ class LimitsSection(Section):
     )
     tcp_first_message: Seconds = Field(
         default=10.0,
-        description="Seconds within which a new connection must have sent a whole message.",
+        description="Seconds within which a new connection must have sent a whole message, after "
+        "its TLS handshake if there is one; for ws and wss the HTTP request is within them too.",
         examples=[10],
+    )
+    tls_handshake: Seconds = Field(
+        default=10.0,
+        description="Seconds within which a TLS handshake must be done, whoever began it.",
+        examples=[10],
+    )
+    tls_handshakes: Annotated[int, Field(ge=1)] = Field(
+        default=1000,
+        description="TLS handshakes that others began and that are not done. Those that wait for "
+        "the other side make room for new ones, the oldest first; if all wait for this machine's "
+        "cores, a new one is refused.",
+        examples=[1000],
+    )
+    websocket_request_bytes: Annotated[int, Field(ge=512, le=16_384)] = Field(
+        default=8192,
+        description="Longest HTTP request that begins a WebSocket, cookies included.",
+        examples=[8192],
+    )
+    websocket_fragments: Annotated[int, Field(ge=1)] = Field(
+        default=128,
+        description="Most fragments of one message on a WebSocket; its length is bounded by "
+        "`message_bytes`.",
+        examples=[128],
+    )
+    websocket_ping: Seconds = Field(
+        default=30.0,
+        description="Seconds between the pings that keep a WebSocket open in proxies; one that is "
+        "not answered before the next is due ends it.",
+        examples=[30],
     )
 
 

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from sbc.config.machine import Machine
 from sbc.config.model import NetworkSection, SbcFile
+from sbc.config.streams import build_websocket, may_share
 from sbc.config.tls import TlsBuilder
 from sbc.config.values import Listen
 from sbc.document.problem import Path, Severity, did_you_mean
@@ -100,6 +101,12 @@ class _NetworkBuilder:
                 path,
                 {listen.transport for listen in section.listen},
                 tuple(one for one in section.advertise if one != "auto" and not _is_numeric(one)),
+            ),
+            websocket=build_websocket(
+                self._document,
+                section.websocket,
+                path,
+                {listen.transport for listen in section.listen},
             ),
             where=self._document.place(path, key=True).where,
         )
@@ -281,6 +288,9 @@ def _check_listeners(document: Document, model: SbcFile, networks: tuple[Network
         for listener in network.listeners:
             for other, before in taken:
                 path = _listen_path(document, model, network.name, listener)
+                same_network = other == network.name
+                if same_network and may_share(before, listener):
+                    continue
                 if path not in reported and _collide(before, listener):
                     reported.add(path)
                     line = document.place(("networks", other), key=True).line
@@ -288,14 +298,16 @@ def _check_listeners(document: Document, model: SbcFile, networks: tuple[Network
                         path,
                         f"{listener.transport}/{listener.port} on {listener.bind} is taken by "
                         f"network {other!r} (line {line})",
-                        "give one of them another port or another address to bind",
+                        "plain and TLS transports need ports of their own"
+                        if same_network and before.transport != listener.transport
+                        else "give one of them another port or another address to bind",
                     )
             taken.append((network.name, listener))
 
 
 def _collide(first: Listener, second: Listener) -> bool:
     return (
-        first.transport == second.transport
+        (first.transport == "udp") == (second.transport == "udp")
         and first.port == second.port
         and same_address(first.bind, second.bind)
     )

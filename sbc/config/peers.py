@@ -8,6 +8,7 @@ from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
 from sbc.config.numbers import build_numbers
 from sbc.config.registration import build_registration
+from sbc.config.responses import build_responses
 from sbc.config.tls import TlsBuilder
 from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
@@ -136,6 +137,7 @@ class _PeerBuilder:
             identity=build_identity(
                 self._document, section.identity, section.kind, network, (*path, "identity")
             ),
+            responses=build_responses(self._document, section.responses, (*path, "responses")),
             tls=None
             if section.kind == "endpoints"
             else self._tls.peer(section.tls, path, network, section.domain, targets),

@@ -30,6 +30,15 @@ def build_routes(
             severity=Severity.WARNING,
         )
     builder.find_shadowed(routes)
+    for name in model.dids:
+        if all(route.dids != name for route in routes):
+            document.report(
+                ("dids", name),
+                "no route uses this table",
+                f"for example: routes: [{{from: trunk, dids: {name}}}]",
+                severity=Severity.WARNING,
+                key=True,
+            )
     return routes
 
 

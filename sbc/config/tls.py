@@ -28,9 +28,7 @@ from sbc.routing.tls import (
     TlsVersion,
     Trust,
 )
-
-SECURED = frozenset({"tls", "wss"})
-"""The transports of listeners that show a certificate."""
+from sbc.sip.flow import SECURED
 
 _PIN_BYTES = 32
 

@@ -27,7 +27,8 @@ _TARGET_PARAMETERS: dict[str, TargetTransport] = {
 TARGET_EXAMPLE = (
     "for example: pbx.example.com, 192.0.2.10:5060 or [2001:db8::10]:5061;transport=tcp"
 )
-LISTEN_EXAMPLE = "for example: udp/5060 or tcp/5060"
+LISTEN_EXAMPLE = "for example: udp/5060 or tls/5061"
+TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp", "tls", "ws", "wss")
 PORTS_EXAMPLE = "for example: 30000-39999"
 
 
@@ -61,17 +62,15 @@ def parse_port(text: str, example: str) -> int:
 
 
 def parse_listen(value: object) -> Listen:
-    """``udp/5060`` or ``tcp/5060``."""
-    transport, slash, port = _text(value, LISTEN_EXAMPLE).partition("/")
+    """``udp/5060``, ``tcp/5060``, ``tls/5061``, ``ws/80`` or ``wss/443``."""
+    word, slash, port = _text(value, LISTEN_EXAMPLE).partition("/")
     if not slash:
         raise BadValue(f"{value!r} is no transport and port", LISTEN_EXAMPLE)
-    if transport == "udp":
-        return Listen("udp", parse_port(port, LISTEN_EXAMPLE))
-    if transport == "tcp":
-        return Listen("tcp", parse_port(port, LISTEN_EXAMPLE))
-    if transport == "tls":
-        return Listen("tls", parse_port(port, LISTEN_EXAMPLE))
-    raise BadValue(f"there is no transport {transport!r} to listen on", "one of: udp, tcp, tls")
+    for transport in TRANSPORTS:
+        if word == transport:
+            return Listen(transport, parse_port(port, LISTEN_EXAMPLE))
+    wanted = ", ".join(TRANSPORTS)
+    raise BadValue(f"there is no transport {word!r} to listen on", f"one of: {wanted}")
 
 
 def parse_port_range(value: object) -> PortRange:

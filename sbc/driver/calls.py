@@ -32,6 +32,7 @@ from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
 from sbc.sip.twins import TwinKey, twin_key
 from sbc.sip.user import SendRequest
+from sbc.state.cdr import EndedBy
 
 
 class Calls:
@@ -319,7 +320,8 @@ class Calls:
         self._log("error", "internal error", call=call.name, traceback=fault)
         if call.name not in self._live:
             return
-        ending = Ending(500, TEMPORARY_FAILURE, "internal", "an internal error ended the call")
+        text = "an internal error ended the call"
+        ending = Ending(500, TEMPORARY_FAILURE, EndedBy.INTERNAL, text)
         call.out.clear()
         call.note("error", fault.strip().rpartition("\n")[2])
         fault_again = contained(lambda: self._give_up(call, ending, now))

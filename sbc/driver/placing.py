@@ -7,7 +7,7 @@ Spec: RFC 3261 §16.3 (Max-Forwards, loops), RFC 5393 §4.2, RFC 5853 §3.5.
 
 from dataclasses import replace
 from hashlib import blake2s
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from sbc.b2bua.call import Candidate
@@ -43,16 +43,27 @@ from sbc.routing.model import (
     MediaRules,
     Peer,
     Place,
+    Route,
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
 from sbc.routing.registering import Registering
-from sbc.routing.table import RouteChoice
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
 
 _ANY_MEDIA = MediaRules()
+
+
+class Course(NamedTuple):
+    """Where an INVITE leads, before anybody asks who can be reached there."""
+
+    why: str
+    """The route, or that there is none, and what was done to the number."""
+    route: Route | None
+    """None where there is none."""
+    steps: list[tuple[Peer, str]]
+    """Peers in the order to try, each with the user that is called there."""
 
 
 UNREACHABLE: Final = "the called party cannot be reached now"
@@ -84,43 +95,52 @@ def candidates_for(
                 return unreachable(called)
             flows = [one for one in registrar.flows_of(uri.user) if one.reachable]
             return f"binding of {called.aor}", [_to_binding(force, one) for one in flows]
-    who = force.table.peer(caller.peer)
-    rules = AS_WRITTEN if who is None else who.numbers
-    dial = dialled(uri, rules, force.plan)
-    choice = force.table.choose(caller.peer or None, flow.network, dial.number, uri.host)
-    if choice.route is None:
-        return Refusal(404, "no calls are taken for this destination", choice.why)
+    course = course_of(force, caller.peer, request, flow, present)
+    if course.route is None:
+        return Refusal(404, "no calls are taken for this destination", course.why)
     found: list[Candidate] = []
     missing: list[str] = []
-    for peer, user in _steps(choice, request, dial.number, flow, present):
+    for peer, user in course.steps:
         places = (
             _to_phones(force, registrar, peer, uri, user, flow)
             if peer.kind == "endpoints"
-            else _to_peer(force, peer, request, user, flow, present)
+            else to_peer(force, peer, request, user, flow, present)
         )
-        failover = settled(choice.route.failover, peer.failover)
+        failover = settled(course.route.failover, peer.failover)
         found += [replace(place, failover=failover) for place in places]
         if not places:
-            missing.append(_why_unreachable(force, peer, user))
-    why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
+            missing.append(why_unreachable(force, peer, user))
     if not found:
-        return Refusal(480, UNREACHABLE, f"{why}: {'; '.join(missing)}")
-    why = "; ".join([why, *missing])
+        return Refusal(480, UNREACHABLE, f"{course.why}: {'; '.join(missing)}")
+    why = "; ".join([course.why, *missing])
     return why, sorted(found, key=lambda one: not present.usable(one.hop))
 
 
-def _steps(
-    choice: RouteChoice, request: Request, number: str, flow: Flow, present: Present
-) -> list[tuple[Peer, str]]:
-    """The peers of a choice in the order to try them, and whom to call there.
+def course_of(
+    force: InForce, caller: str, request: Request, flow: Flow, present: Present = IDLE
+) -> Course:
+    """The route of an INVITE and its peers in the order to try them, and whom to call there.
 
     What a DID table says stays in its order: a row is a list, not a share.
+
+    Args:
+        caller: The peer that calls; ``""`` for a stranger.
+
+    Raises:
+        ParseError: the Request-URI, or a header that a route shares calls by, is malformed (400).
     """
-    assert choice.route is not None, "there is somewhere to go"
+    uri = request.uri
+    who = force.table.peer(caller)
+    rules = AS_WRITTEN if who is None else who.numbers
+    dial = dialled(uri, rules, force.plan)
+    choice = force.table.choose(caller or None, flow.network, dial.number, uri.host)
+    why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
+    if choice.route is None:
+        return Course(why, None, [])
     if choice.users:
-        return list(zip(choice.peers, choice.users, strict=True))
+        return Course(why, choice.route, list(zip(choice.peers, choice.users, strict=True)))
     peers = peers_in_order(choice.route, choice.peers, request, flow, present)
-    return [(peer, number) for peer in peers]
+    return Course(why, choice.route, [(peer, dial.number) for peer in peers])
 
 
 def by_service_route(binding: Binding | None, candidates: list[Candidate]) -> list[Candidate]:
@@ -163,7 +183,7 @@ def upstreams_for(
     ]
     if found:
         return found
-    missing = "; ".join(_why_unreachable(force, peer, user_of(to)) for peer in choice.peers)
+    missing = "; ".join(why_unreachable(force, peer, user_of(to)) for peer in choice.peers)
     return Refusal(503, "the registrar cannot be reached now", f"{choice.why}: {missing}")
 
 
@@ -240,7 +260,7 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
-def _to_peer(
+def to_peer(
     force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
 ) -> list[Candidate]:
     """One candidate for each place of each target of a peer that takes new calls."""
@@ -339,7 +359,7 @@ def _to_binding(force: InForce, binding: Binding) -> Candidate:
     )
 
 
-def _why_unreachable(force: InForce, peer: Peer, number: str) -> str:
+def why_unreachable(force: InForce, peer: Peer, number: str) -> str:
     """Why there is no way to a peer, in words that an operator can act on."""
     if peer.kind == "endpoints":
         user = number or "nobody"

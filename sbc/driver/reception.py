@@ -4,13 +4,15 @@ Spec: RFC 3261 §8.2, §10.3, §11, §16.3; RFC 5853 §3.5.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from media.types import SideName
 from sbc.b2bua.call import Call, Candidate
+from sbc.b2bua.causes import q850_of, rule_for
 from sbc.b2bua.context import Context, IdSource
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
-from sbc.driver import placing
+from sbc.driver import placing, sips
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import Caller
@@ -36,6 +38,7 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.sip.uri import Uri
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGISTER"
 """What is served at all, as OPTIONS tells."""
@@ -43,7 +46,7 @@ ALLOW_OUTSIDE = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"
 """What is served outside calls, as 405 tells."""
 
 _SCHEMES = {
-    "INVITE": frozenset({"sip", "tel"}),
+    "INVITE": frozenset({"sip", "sips", "tel"}),
     "OPTIONS": frozenset({"sip", "sips", "tel"}),
     "REGISTER": frozenset({"sip", "sips"}),
 }
@@ -218,6 +221,10 @@ class Reception:
             refusal = Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
             self.refuse(key, request, flow, refusal, now)
             return True
+        objection = sips.objection(request, flow)
+        if objection is not None:
+            self.refuse(key, request, flow, objection, now)
+            return True
         # OPTIONS ends here, so it needs no further hop.
         if request.max_forwards == 0 and method != "OPTIONS":
             self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
@@ -252,6 +259,8 @@ class Reception:
         upstreams: list[Upstream] | Refusal = []
         if not self._registrar.decides(caller.peer):
             upstreams = placing.upstreams_for(self._force, caller, request, flow)
+        if not isinstance(upstreams, Refusal):
+            upstreams = sips.leading_safely(request, upstreams)
         if isinstance(upstreams, Refusal):
             self.refuse(key, request, flow, upstreams, now)
             return
@@ -264,7 +273,7 @@ class Reception:
         mark = placing.loop_mark(request, flow)
         placed = self._placed(request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
-            self.refuse(key, request, flow, placed, now)
+            self.refuse(key, request, flow, self._as_told(placed, caller), now)
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
@@ -272,7 +281,7 @@ class Reception:
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, self._as_told(refusal, caller), now)
             return
         if len(allowed) < len(candidates):
             call.candidates = tuple(allowed)
@@ -283,6 +292,22 @@ class Reception:
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         self._calls.begin(call, now)
+
+    def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
+        """A refusal of a call as the rules of the caller's peer have it told."""
+        peer = self._force.table.peer(caller.peer)
+        rules = () if peer is None else peer.responses.sent
+        rule = rule_for(rules, refusal.status, q850_of(refusal.status))
+        if rule is None:
+            return refusal
+        cause = rule.becomes_q850 or q850_of(rule.becomes)
+        return replace(
+            refusal,
+            status=rule.becomes,
+            reason=rule.reason or None,
+            text=f"{refusal.explanation}; told as {rule.becomes} by the rule in {rule.where}",
+            headers=(*refusal.headers, ("Reason", f"Q.850;cause={cause}")),
+        )
 
     def _placed(
         self, request: Request, flow: Flow, caller: Caller, mark: str, now: float
@@ -306,7 +331,10 @@ class Reception:
         if isinstance(placed, Refusal):
             return placed
         route, candidates = placed
-        return route, placing.by_service_route(caller.binding, candidates)
+        suited = sips.suited(self._force, request.uri, candidates)
+        if not suited:
+            return sips.not_allowed(f"{route}: no way there is secure")
+        return route, placing.by_service_route(caller.binding, suited)
 
     def _within_caps(
         self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
@@ -347,7 +375,7 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            contact=contact_of(listener),
+            contact=contact_of(listener, scheme=_scheme_of(request.uri)),
             sent_by=sent_by(listener),
             rules=caller.rules,
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
@@ -375,6 +403,11 @@ class Reception:
 
     def _respond(self, key: str, response: Response, now: float) -> None:
         self._outbox.transmit(self._layer.respond(key, response, now))
+
+
+def _scheme_of(uri: Uri) -> str:
+    """The scheme of our Contact toward who sent a Request-URI (RFC 5630 §5.1.2)."""
+    return "sips" if uri.scheme == "sips" else "sip"
 
 
 def call_limits(force: InForce) -> dict[str, CallLimits]:

@@ -51,6 +51,7 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
 from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
+from sbc.state.cdr import EndedBy
 from sbc.trunks.trunks import Trunks
 
 _ENDS = frozenset({State.CANCELLING, State.ENDING, State.ENDED})
@@ -185,7 +186,7 @@ class Switchboard:
         if isinstance(event, EngineFailed):
             self._log("error", "media engine failed", reason=event.reason)
             text = f"the media engine failed: {event.reason}"
-            self.hang_up_all(Ending(503, TEMPORARY_FAILURE, "internal", text), now)
+            self.hang_up_all(Ending(503, TEMPORARY_FAILURE, EndedBy.INTERNAL, text), now)
             return
         if isinstance(event, HandshakeDatagram):
             return  # No plan asks for them, and what was under way when one did says nothing now.

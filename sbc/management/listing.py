@@ -42,6 +42,7 @@ def call_row(call: Call, now: float) -> Row:
         "age_s": round(end - call.started_at, 3),
         "talking_s": None if answered is None else round(end - answered, 3),
         "ended_by": None if call.ending is None else call.ending.by,
+        "origin": None if call.ending is None else call.ending.by.origin,
         "reason": None if call.ending is None else call.ending.text,
     }
 

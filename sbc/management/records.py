@@ -11,7 +11,7 @@ from sbc.b2bua.leg import Leg
 from sbc.management.ladder import ladder_text
 from sbc.management.quality import all_streams, rtp_totals
 from sbc.routing.facing import bracketed
-from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
+from sbc.state.cdr import CdrRecord, LegRecord, RtpTotals
 
 CHALLENGES = frozenset({401, 407})
 
@@ -52,7 +52,7 @@ def record_of(call: Call, ladder: str = "") -> CdrRecord:
         route=call.route,
         status=200 if call.answered_at is not None else ending.status if ending else 0,
         q850=ending.q850 if ending is not None else 0,
-        ended_by=EndedBy(ending.by) if ending is not None else None,
+        ended_by=ending.by if ending is not None else None,
         reason=ending.text if ending is not None else "",
         from_a=_totals(call, SideName.A),
         from_b=_totals(call, SideName.B),

@@ -39,6 +39,7 @@ class Reloading(Generic[C]):
         configuration: C,
         *,
         read: Callable[[C], ReadAgain[C]],
+        renew: Callable[[C], ReadAgain[C]],
         put_in_force: Callable[[C], None],
         log: Log,
     ) -> None:
@@ -46,11 +47,13 @@ class Reloading(Generic[C]):
 
         Args:
             read: Reads the file of a configuration again; may block, so it is called in a thread.
+            renew: Reads only the certificates of a configuration again, likewise.
             put_in_force: Called in the loop; it may be asked to take an older one back.
         """
         self.configuration = configuration
         """What is in force."""
         self._read = read
+        self._renew = renew
         self._put_in_force = put_in_force
         self._log = log
         self._one_at_a_time = trio.Lock()
@@ -66,29 +69,49 @@ class Reloading(Generic[C]):
         Returns what the command ``reload`` tells.
         """
         async with self._one_at_a_time:
-            before = self.configuration
-            found: list[ReadAgain[C]] = []
-            work = partial(self._read_into, found, before)
-            fault = await trio.to_thread.run_sync(contained, work, abandon_on_cancel=True)
-            if fault is None:
-                again = found[0]
-                self._tell(again)
-                new = again.configuration
-                if new is None:
-                    return _answer(again)
-                fault = contained(partial(self._put_in_force, new))
-                if fault is None:
-                    self.configuration = new
-                    self._log.info("reloaded", changes=list(again.changes))
-                    return _answer(again)
-                self._take_back(before)
-            self._log.error("reload failed", traceback=fault)
-            what = fault.strip().rpartition("\n")[2]
-            problem = f"internal error, so nothing was changed: {what}"
-            return {"applied": False, "problems": [problem], "restart": [], "changes": []}
+            again = await self._swap(self._read, "reloaded")
+            if isinstance(again, str):
+                return {"applied": False, "problems": [again], "restart": [], "changes": []}
+            if again.configuration is None:
+                self._log.error("reload refused", restart=list(again.restart))
+            return _answer(again)
 
-    def _read_into(self, found: list[ReadAgain[C]], before: C) -> None:
-        found.append(self._read(before))
+    async def renew(self) -> list[str]:
+        """Take certificates from their files anew; a file that cannot work changes nothing.
+
+        Returns what is wrong with the files.
+        """
+        async with self._one_at_a_time:
+            again = await self._swap(self._renew, "certificates renewed")
+            if isinstance(again, str):
+                return [again]
+            return [str(problem) for problem in again.problems if problem.is_error]
+
+    async def _swap(self, read: Callable[[C], ReadAgain[C]], done: str) -> ReadAgain[C] | str:
+        """Read a configuration and put it in force, unless nothing may change; say what was done.
+
+        Returns:
+            What was read, or which error of ours prevented that it was put in force.
+        """
+        before = self.configuration
+        found: list[ReadAgain[C]] = []
+        work = partial(_read_into, found, read, before)
+        fault = await trio.to_thread.run_sync(contained, work, abandon_on_cancel=True)
+        if fault is None:
+            again = found[0]
+            self._tell(again)
+            new = again.configuration
+            if new is None:
+                return again
+            fault = contained(partial(self._put_in_force, new))
+            if fault is None:
+                self.configuration = new
+                self._log.info(done, changes=list(again.changes))
+                return again
+            self._take_back(before)
+        self._log.error("reload failed", traceback=fault)
+        what = fault.strip().rpartition("\n")[2]
+        return f"internal error, so nothing was changed: {what}"
 
     def _take_back(self, before: C) -> None:
         """Undo what may have been half done."""
@@ -100,8 +123,10 @@ class Reloading(Generic[C]):
         for problem in again.problems:
             note = self._log.error if problem.is_error else self._log.warning
             note("configuration", problem=str(problem))
-        if again.configuration is None:
-            self._log.error("reload refused", restart=list(again.restart))
+
+
+def _read_into(found: list[ReadAgain[C]], read: Callable[[C], ReadAgain[C]], before: C) -> None:
+    found.append(read(before))
 
 
 def _answer(again: ReadAgain[C]) -> Row:

@@ -14,6 +14,7 @@ from sbc.b2bua.causes import NORMAL_CLEARING, TEMPORARY_FAILURE, Ending
 from sbc.b2bua.events import GaveUp
 from sbc.driver.switchboard import Switchboard
 from sbc.management.log import Log
+from sbc.state.cdr import EndedBy
 
 HANG_UP_S = 2.0
 """How long the answers to BYEs are waited for, counted from the last BYE, and those to the
@@ -23,7 +24,9 @@ CALLS_AT_ONCE = 50
 """Calls that are hung up between two turns of the loop: about 10 ms of work."""
 
 _POLL_S = 0.1
-_BY_OPERATOR = Ending(503, NORMAL_CLEARING, "operator", "this border was stopped by its operator")
+_BY_OPERATOR = Ending(
+    503, NORMAL_CLEARING, EndedBy.OPERATOR, "this border was stopped by its operator"
+)
 
 
 class Stopping:
@@ -105,7 +108,7 @@ class Stopping:
     def _ending(self) -> Ending:
         if not self.failure:
             return _BY_OPERATOR
-        return Ending(503, TEMPORARY_FAILURE, "internal", self.failure)
+        return Ending(503, TEMPORARY_FAILURE, EndedBy.INTERNAL, self.failure)
 
     async def _moment(self) -> None:
         """Wait until it is worth to look again; that a call ended nobody tells."""

@@ -9,6 +9,7 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.listing import (
     Row,
     call_story,
@@ -38,6 +39,7 @@ class Views:
         store: CdrStore,
         bindings: BindingStore,
         locator: Locator,
+        certificates: CertificateWatch,
         questions: ResolverStatistics,
         log: Log,
         wall: Callable[[], float],
@@ -48,6 +50,7 @@ class Views:
         self._store = store
         self._bindings = bindings
         self._locator = locator
+        self._certificates = certificates
         self._questions = questions
         self._log = log
         self._wall = wall
@@ -125,6 +128,10 @@ class Views:
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
                 **asdict(self._questions),
                 "troubled": {str(name): why for name, why in self._locator.troubled.items()},
+            },
+            "certificates": {
+                "in_force": self._certificates.listing(),
+                "trouble": list(self._certificates.trouble),
             },
         }
 

@@ -198,8 +198,8 @@ def _fault(credentials: Credentials, request: Request, realm: Realm, user: User 
 def _is_target(text: str, request: Request) -> bool:
     """Whether the URI in credentials means what the Request-URI means.
 
-    Phones leave parameters and ports out; user and host must agree, or credentials that were
-    overheard could take a call elsewhere (RFC 7616 §3.4.6, RFC 8760 §2.6).
+    Some agents leave out parameters and ports, others the user; what is there must agree, or
+    credentials that were overheard could take a call elsewhere (RFC 7616 §3.4.6, RFC 8760 §2.6).
     """
     if text == request.uri_text:
         return True
@@ -207,7 +207,7 @@ def _is_target(text: str, request: Request) -> bool:
         proved, asked = parse_uri_untrusted(text), request.uri
     except ParseError:
         return False
-    return (_user_of(proved), proved.host) == (_user_of(asked), asked.host)
+    return proved.host == asked.host and _user_of(proved) in ("", _user_of(asked))
 
 
 def _claimed(request: Request) -> str | None:

@@ -77,7 +77,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A From or To for the receiver."""
+    """A From for the receiver."""
 
     value: str
     why: str = ""
@@ -97,22 +97,21 @@ def caller_shown(invite: Request, passage: Passage, tag: str) -> Shown:
     if receiver.rules.present == "from":
         asserted = _asserted(invite, passage)
         if asserted:
-            return Shown(f"{asserted[0]};tag={tag}", f"the caller is {asserted[0]}, as asserted")
+            return Shown(f"{asserted[0]};tag={tag}", "From says who is asserted to call")
     rewritten = passage.number(invite.from_.uri, "caller")
     if rewritten.why:
         why = f"caller {rewritten.why}"
     return Shown(identity(value, receiver.host, tag, rewritten.number), why)
 
 
-def callee_shown(invite: Request, passage: Passage, host: str) -> Shown:
+def callee_shown(invite: Request, passage: Passage, host: str) -> str:
     """To of the INVITE that the receiver gets.
 
     Raises:
         ParseError: To is malformed (400).
     """
-    rewritten = passage.number(invite.to.uri, "called")
-    value = identity(invite.headers.first("to") or "", host, None, rewritten.number)
-    return Shown(value, f"To {rewritten.why}" if rewritten.why else "")
+    number = passage.number(invite.to.uri, "called").number
+    return identity(invite.headers.first("to") or "", host, None, number)
 
 
 def pass_identities(source: Message, target: Headers, passage: Passage) -> None:

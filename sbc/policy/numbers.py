@@ -17,6 +17,8 @@ from sbc.sip.uri import Uri, escape_user
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
 """RFC 3966 §5.1.1: what a telephone number may hold for the eye only."""
 
+_LONGEST_SHOWN = 40
+
 NumberRole = Literal["called", "caller"]
 
 
@@ -67,7 +69,7 @@ def rewrite(number: str, rewriting: Rewriting, country: str, plan: NumberPlan) -
     result = _apply(formatted, rewriting.after, reasons)
     if result == number:
         return Rewritten(number)
-    return Rewritten(result, f"{number} -> {result} ({', '.join(reasons)})")
+    return Rewritten(result, f"{_shown(number)} -> {_shown(result)} ({', '.join(reasons)})")
 
 
 def format_number(number: str, form: NumberFormat, country: str, plan: NumberPlan) -> str:
@@ -113,7 +115,7 @@ def dialled(uri: Uri, rules: NumberRules, plan: NumberPlan) -> Rewritten:
         whole = plan.e164(context + number, rules.country)
         if whole is not None:
             final = received(whole, rules, "called", plan)
-            first = f"{number} -> {whole} (phone-context {context})"
+            first = f"{_shown(number)} -> {whole} (phone-context {context})"
             return Rewritten(final.number, f"{first}; {final.why}" if final.why else first)
     return received(number, rules, "called", plan)
 
@@ -184,6 +186,12 @@ def _if_wanted(
     if not wanted or not rewriting.changes:
         return Rewritten(number)
     return rewrite(number, rewriting, country, plan)
+
+
+def _shown(number: str) -> str:
+    """A number for journal and records: one line, however long or strange it is."""
+    short = number if len(number) <= _LONGEST_SHOWN else f"{number[:_LONGEST_SHOWN]}..."
+    return short if short.isprintable() else ascii(short)
 
 
 def _apply(number: str, rules: tuple[PrefixRule, ...], reasons: list[str]) -> str:

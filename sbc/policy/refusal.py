@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from sbc.policy.topology import NIL_UUID, session_id, session_uuid
-from sbc.sip.fields.warning import warning
+from sbc.sip.fields.warning import MISCELLANEOUS, warning
 from sbc.sip.message import Request, Response, make_response
 from sbc.sip.transaction.layer import RETRY_AFTER_S
 
@@ -29,6 +29,8 @@ class Refusal:
     """The reason phrase; the registered one when None."""
     headers: tuple[tuple[str, str], ...] = ()
     """Headers that this status asks for, by name and value."""
+    warn_code: int = MISCELLANEOUS
+    """Said with `said`."""
     retry_after_s: int = RETRY_AFTER_S
     """Said with 503."""
 
@@ -51,7 +53,7 @@ def refused(
     response = answered(request, refusal.status, tag, server_header, refusal.reason)
     headers = response.headers
     if refusal.said:
-        headers.append("Warning", warning(agent, refusal.said))
+        headers.append("Warning", warning(agent, refusal.said, refusal.warn_code))
     if refusal.status == 503:
         headers.append("Retry-After", str(refusal.retry_after_s))
     for name, value in refusal.headers:

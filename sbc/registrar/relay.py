@@ -21,12 +21,12 @@ from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import Pending, PendingRegisters, binding_of
 from sbc.registrar.relaying import Pseudonyms, face_of, forwarded, restored
 from sbc.registrar.spread import Spread
-from sbc.routing.facing import listener_of
+from sbc.routing.facing import contact_of, listener_of
 from sbc.routing.model import Listener, Settings
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import NameAddr
 from sbc.sip.flow import Flow
-from sbc.sip.grammar import Params
+from sbc.sip.grammar import Params, join_params
 from sbc.sip.message import Response
 from sbc.sip.timers import TIMEOUT
 from sbc.sip.user import Respond, SendRequest
@@ -119,17 +119,21 @@ class RegisterRelay:
         asked = forwarded(
             pending.request,
             upstream,
-            {token: self._said(pending, claim) for token, claim in pending.claims.items()},
+            [self._contact(pending, claim, listener) for claim in pending.claims.values()],
             pending.ref,
             extras=_extras_upstream(pending, listener),
             phone=pending.phone,
             registrar=registrar,
-            listener=listener,
             names=self._names,
             server_header=self._settings.server_header,
         )
         self._pending.ask(pending, registrar, now)
         return [SendRequest(pending.ref, upstream.flow, asked)]
+
+    def _contact(self, pending: Pending, claim: Claim, listener: Listener) -> str:
+        """A contact as the registrar is told it: ours, with our token."""
+        ours = contact_of(listener, claim.token, claim.contact.uri.scheme)
+        return ours + join_params(self._said(pending, claim))
 
     def _said(self, pending: Pending, claim: Claim) -> Params:
         """The parameters of a contact that the registrar is told."""

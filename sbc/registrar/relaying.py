@@ -7,7 +7,7 @@ Credentials and challenges pass untouched, since digest is between phone and reg
 Spec: RFC 3261 §10, RFC 5853 §3.1 and §3.4.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 
@@ -20,11 +20,10 @@ from sbc.policy.topology import (
     session_uuid,
     uuid_of,
 )
-from sbc.routing.facing import bracketed, contact_of, sent_by
+from sbc.routing.facing import bracketed, sent_by
 from sbc.routing.model import Listener, Network
 from sbc.sip.fields.name_addr import NameAddr
 from sbc.sip.flow import Flow
-from sbc.sip.grammar import Params, join_params
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response, make_response
 
@@ -82,23 +81,21 @@ def face_of(network: Network, listener: Listener, flow: Flow, *hidden: str) -> F
 def forwarded(
     request: Request,
     upstream: Upstream,
-    contacts: Mapping[str, Params],
+    contacts: Iterable[str],
     ref: str,
     *,
     extras: Sequence[tuple[str, str]],
     phone: Face,
     registrar: Face,
-    listener: Listener,
     names: Pseudonyms,
     server_header: str | None,
 ) -> Request:
     """The REGISTER as the registrar gets it.
 
     Args:
-        contacts: By our token for each of the phone's contacts, what is said of it.
+        contacts: Ours, one for each of the phone's.
         extras: Headers of our own.
         ref: Branch of our request.
-        listener: Ours on the registrar's side.
 
     Raises:
         ParseError: a header that must be understood is malformed (400).
@@ -118,8 +115,8 @@ def forwarded(
     headers.append("CSeq", f"{request.cseq.number} REGISTER")
     if request.contact_is_star:
         headers.append("Contact", "*")
-    for token, said in contacts.items():
-        headers.append("Contact", contact_of(listener, token) + join_params(said))
+    for contact in contacts:
+        headers.append("Contact", contact)
     carry(request, headers, phone, registrar)
     for name, value in extras:
         headers.append(name, value)
@@ -130,7 +127,8 @@ def forwarded(
     if server_header:
         headers.append("User-Agent", server_header)
     port = f":{upstream.port}" if upstream.port else ""
-    return Request("REGISTER", f"sip:{bracketed(upstream.host)}{port}", headers)
+    uri = f"{request.uri.scheme}:{bracketed(upstream.host)}{port}"
+    return Request("REGISTER", uri, headers)
 
 
 def restored(

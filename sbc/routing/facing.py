@@ -54,9 +54,16 @@ def sent_by(listener: Listener) -> str:
     return host_port(listener.advertise, listener.port)
 
 
-def contact_of(listener: Listener, user: str = "sbc") -> str:
-    """Our Contact value on a listener: an address of ours and nothing else."""
-    return f"<sip:{user}@{sent_by(listener)}{transport_param(listener.transport)}>"
+def contact_of(listener: Listener, user: str = "sbc", scheme: str = "sip") -> str:
+    """Our Contact value on a listener: an address of ours and nothing else.
+
+    Args:
+        scheme: ``"sip"``, or ``"sips"`` where that was asked for (RFC 5630 §5.1), which says TLS
+            without naming it.
+    """
+    said = scheme == "sips" and listener.transport == "tls"
+    transport = "" if said else transport_param(listener.transport)
+    return f"<{scheme}:{user}@{sent_by(listener)}{transport}>"
 
 
 def transport_param(transport: Transport) -> str:

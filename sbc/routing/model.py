@@ -18,6 +18,7 @@ from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.registering import Registering
 from sbc.routing.registration import RELAYED, Registration
+from sbc.routing.responses import AS_ANSWERED, ResponseRules
 from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Transport
@@ -196,6 +197,7 @@ class Peer:
     """What its requests are challenged for; None to let them pass."""
     numbers: NumberRules = AS_WRITTEN
     identity: IdentityRules = BY_NETWORK
+    responses: ResponseRules = AS_ANSWERED
     tls: PeerTls | None = None
     """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
     balance: Balance = IN_ORDER

@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple, TypedDict
 
 Transport = Literal["udp", "tcp", "tls", "ws", "wss"]
 
+SECURED: frozenset[Transport] = frozenset({"tls", "wss"})
+"""The transports that nobody on the way reads or changes."""
+
 Address = tuple[str, int]
 """A numeric host (no brackets, IPv4-mapped IPv6 already made IPv4) and a port."""
 

@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Origin(StrEnum):
+    """Where an end comes from, in one of four words."""
+
+    LOCAL = "local"
+    """From here: media, delivery, an operator, a fault."""
+    REMOTE = "remote"
+    """From one of the two ends."""
+    TIMEOUT = "timeout"
+    POLICY = "policy"
+
+
 class EndedBy(StrEnum):
     """Who or what ended a call."""
 
@@ -26,6 +37,19 @@ class EndedBy(StrEnum):
     """A fault of ours."""
     CRASH = "crash"
     """The process ended before the call did; written at the next start."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where such an end comes from."""
+        return _ORIGINS.get(self, Origin.LOCAL)
+
+
+_ORIGINS = {
+    EndedBy.CALLER: Origin.REMOTE,
+    EndedBy.CALLEE: Origin.REMOTE,
+    EndedBy.TIMEOUT: Origin.TIMEOUT,
+    EndedBy.POLICY: Origin.POLICY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +129,11 @@ class CdrRecord:
     ladder: str = ""
     """What happened, in the lines that `sbc.management.ladder` makes of its journal; empty
     until the call has ended."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the end came from; None while there is none."""
+        return None if self.ended_by is None else self.ended_by.origin
 
     @property
     def duration_s(self) -> float:

@@ -5,6 +5,8 @@ Sans-IO.
 
 from enum import Enum
 
+from sbc.sip.errors import ParseError
+
 
 class End(Enum):
     """Why a connection ended, in words for the log."""
@@ -26,15 +28,14 @@ class End(Enum):
     MALFORMED = "what came is not SIP"
 
 
-class StreamFault(Exception):
-    """What came over a stream cannot be what it should be; the text says what it is.
+class StreamFault(ParseError):
+    """What came over a stream cannot be what it should be, and no SIP could answer it.
 
     Args:
         end: Which kind of end that is.
-        detail: What came instead and, for whoever reads the log, what to do.
+        reason: What came instead and, for whoever reads the log, what to do.
     """
 
-    def __init__(self, end: End, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, end: End, reason: str) -> None:
+        super().__init__(reason)
         self.end = end
-        self.detail = detail

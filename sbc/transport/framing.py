@@ -26,7 +26,7 @@ class Framing(Protocol):
     """Whether whole messages wait: feed it nothing for more."""
 
     @property
-    def failure(self) -> ParseError | StreamFault | None:
+    def failure(self) -> ParseError | None:
         """Why nothing more comes; set even when `feed` still had messages to return."""
 
     @property
@@ -37,8 +37,8 @@ class Framing(Protocol):
         """Take bytes and give the messages they complete.
 
         Raises:
-            ParseError: nothing more comes, and what came before was returned already.
-            StreamFault: it is no SIP, and no answer to it would be.
+            ParseError: nothing more comes, and what came before was returned already; a
+                `StreamFault` if no answer in SIP would be understood.
         """
 
     def ping_sent(self) -> None:
@@ -57,7 +57,7 @@ class FirstBytes:
         """`decided` gives the framing of what speaks: of a WebSocket, if it is told true."""
         self._decided = decided
         self._buffer = b""
-        self.failure: ParseError | StreamFault | None = None
+        self.failure: ParseError | None = None
         self.unfinished = False
 
     @property

@@ -1,8 +1,8 @@
 """Where TLS handshakes are worked on: in threads of their own, and not more than we can bear.
 
 A handshake costs milliseconds of arithmetic, which the loop must not wait for. Strangers share
-their threads and a bounded number of places; the connections that we open have threads of their
-own, so that no flood of handshakes keeps us from our peers.
+their threads and a bounded number of places; the connections that we open, and those of trusted
+networks, have threads of their own, so that no flood of handshakes keeps us from our peers.
 
 Spec: RFC 5853 §3.1.1 (denial of service).
 """
@@ -32,6 +32,10 @@ class Shaking(Protocol):
         """Whether we are the client."""
 
     @property
+    def is_strangers(self) -> bool:
+        """Whether others began it from where anybody may."""
+
+    @property
     def is_ending(self) -> bool:
         """Whether there is nothing to go on with."""
 
@@ -51,7 +55,7 @@ class Handshakes:
         self._halfway: dict[Shaking, None] = {}
         """Those that wait for their peer, the one that waits longest first."""
         self._working = 0
-        self._strangers = trio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))
+        self._strangers = trio.CapacityLimiter(max(1, len(os.sched_getaffinity(0)) // 2))
         self._ours = trio.CapacityLimiter(_OUR_THREADS)
 
     @property
@@ -91,7 +95,7 @@ class Handshakes:
         Raises:
             StreamFault: it failed, or there is no room for it.
         """
-        if connection.opened_by_us:
+        if not connection.is_strangers:
             return await trio.to_thread.run_sync(pipe.step, limiter=self._ours)
         if connection in self._halfway:
             del self._halfway[connection]

@@ -9,7 +9,7 @@ Spec: RFC 3261 §18 (connection reuse), RFC 5923 is not spoken: a connection tha
 is reused only for the very address it came from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from sbc.sip.flow import Flow
@@ -87,6 +87,10 @@ class Pool(Generic[C]):
 
     def __iter__(self) -> Iterator[C]:
         return iter(list(self._by_number.values()))
+
+    def trust(self, networks: Iterable[str]) -> None:
+        """Ask for no proof on these networks from now on."""
+        self._trusted = frozenset(networks)
 
     def next_number(self) -> int:
         """A number that no connection of this process ever had, from 1."""

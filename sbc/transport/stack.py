@@ -11,7 +11,7 @@ from sbc.sip.errors import ParseError
 from sbc.sip.flow import Transport
 from sbc.sip.framing import Keepalive
 from sbc.sip.parser import Limits
-from sbc.transport.endings import End, StreamFault
+from sbc.transport.endings import End
 from sbc.transport.framing import FirstBytes, Framing, SipFraming
 from sbc.transport.keepalive import PONG
 from sbc.transport.limits import TransportLimits, TransportStatistics
@@ -80,7 +80,7 @@ class Stack:
         return bool(self._framing.pending) and not self._framing.unfinished
 
     @property
-    def failure(self) -> ParseError | StreamFault | None:
+    def failure(self) -> ParseError | None:
         """Why nothing more comes, when `receive` had still something to return."""
         return self._framing.failure
 
@@ -95,7 +95,7 @@ class Stack:
         """The messages that bytes of the wire complete, and what keeps alive; at most `most`.
 
         Raises:
-            ParseError, StreamFault: it is broken for good.
+            ParseError: it is broken for good.
         """
         if self._tls is not None:
             data = self._tls.receive(data)

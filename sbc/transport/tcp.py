@@ -160,6 +160,11 @@ class Connection:
         return self._in.proven
 
     @property
+    def is_strangers(self) -> bool:
+        """Whether others began it from where anybody may."""
+        return not self.opened_by_us and self._source is not None
+
+    @property
     def is_ending(self) -> bool:
         """Whether it was closed, which `run` has yet to carry out."""
         return self._end is not None
@@ -241,7 +246,9 @@ class Connection:
                 self._check_certificate(pipe)
         except StreamFault as fault:
             self._said = self.troubled = True
-            self.close(fault.end, fault.detail)
+            self.close(fault.end, fault.reason)
+        # Whatever it is, a peer of ours that shakes no hands is somebody's to mend.
+        self.troubled |= self.opened_by_us and not self._shaken
         if self._end is None and not self._shaken:
             statistics.closed_slow_handshake += 1
             self.close(End.HANDSHAKE, f"not done within {limit_s:g} s")
@@ -303,7 +310,7 @@ class Connection:
         try:
             items = stack.receive(data, MESSAGES_PER_TURN)
             fault = stack.failure
-        except (ParseError, StreamFault) as error:
+        except ParseError as error:
             fault = error
         # Too many keep-alives end this connection alone, at no charge to its neighbours.
         units = min(len(items), MESSAGES_PER_TURN) + len(data) / BYTES_PER_UNIT
@@ -345,7 +352,7 @@ class Connection:
         else:
             self._put(self._stack.pongs, pings)
 
-    def _refuse(self, error: ParseError | StreamFault, now: float) -> None:
+    def _refuse(self, error: ParseError, now: float) -> None:
         if self._end is not None:
             return
         if isinstance(error, StreamFault) and error.end is End.RESET:
@@ -356,7 +363,7 @@ class Connection:
             # A WebSocket has said already why, in its own words.
             self._said = self._stack.websocket is not None
             self.troubled = True
-            self.close(error.end, error.detail)
+            self.close(error.end, error.reason)
             return
         if error.answerable is not None:
             if self._source is None or self._source.may_answer(now):
@@ -382,7 +389,7 @@ class Connection:
         try:
             data = encode(*args, **kwargs)
         except StreamFault as fault:
-            self.close(fault.end, fault.detail)
+            self.close(fault.end, fault.reason)
             return
         if data:
             self._patience.active_at = trio.current_time()

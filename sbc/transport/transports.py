@@ -99,6 +99,11 @@ class Transports:
         """How many streams are open or being opened."""
         return len(self._pool)
 
+    def configure(self, networks: Sequence[Network]) -> None:
+        """Let new connections be judged by these networks; their listeners stay as they are."""
+        self._by_name.update({network.name: network for network in networks})
+        self._pool.trust(network.name for network in networks if network.trusted)
+
     def open(self) -> None:
         """Bind every listener; all or none.
 

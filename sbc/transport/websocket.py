@@ -82,7 +82,7 @@ class WebSocketFraming:
         self.outgoing = bytearray()
         self.ended = False
         """Whether the peer closed it in order."""
-        self.failure: ParseError | StreamFault | None = None
+        self.failure: ParseError | None = None
         self.unfinished = False
 
     @property

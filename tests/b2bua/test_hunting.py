@@ -252,7 +252,7 @@ def test_every_step_is_in_the_journal() -> None:
         "route in: callee, backup, callee",
         "callee answered 503 Service Unavailable; trying backup",
         "backup: no response within 4 s; trying callee",
-        "ends: the callee answered 404 Not Found (by callee)",
+        "ends: the callee answered 404 Not Found (by callee, remote)",
     ]
 
 

@@ -31,6 +31,7 @@ HABITS = {
     "the first PBX fails": (Habits(), Habits(status=503)),
     "slow re-INVITEs": (Habits(), Habits(reinvite_delay_s=0.05)),
     "refuses re-INVITEs": (Habits(), Habits(reinvite_status=488, update_status=488)),
+    "both challenge": (Habits(challenges=True), Habits(challenges=True)),
 }
 DEEDS = (
     *("caller.cancel", "caller.bye", "caller.reinvite", "caller.update", "caller.hold"),
@@ -139,6 +140,20 @@ def test_the_deeds_do_happen() -> None:
         assert mark in Pair().run({moment: deed, **HANG_UPS}).titles(), deed
 
 
+def test_challenges_are_answered_on_their_own_leg() -> None:
+    pair = Pair(*HABITS["both challenge"])
+    pair.run({0.5: "caller.reinvite", 0.7: "callee.reinvite", 0.9: "callee.info", **HANG_UPS})
+    asked = [title for title in pair.titles() if title.split(" ")[1] == "407"]
+    assert asked == [
+        "callee>border 407 INVITE",
+        "callee>border 407 INVITE",
+        "caller>border 407 INVITE",
+        "caller>border 407 INFO",
+        "callee>border 407 BYE",
+    ]
+    assert pair.caller.rejected == pair.callee.rejected == []
+
+
 def test_both_legs_reinvite_at_once_and_both_hear_491() -> None:
     pair = Pair(*HABITS["slow re-INVITEs"])
     pair.run({0.5: "caller.reinvite", 0.5001: "callee.reinvite", **HANG_UPS})
@@ -154,6 +169,7 @@ def random_pair(seed: int) -> tuple[Pair, dict[float, str]]:
         late_offer=chance.random() < 0.2,
         acks=chance.random() > 0.1,
         answers_bye=chance.random() > 0.05,
+        challenges=chance.random() < 0.2,
     )
     callee = Habits(
         rings=chance.choice([(180,), (183, 180), (100,)]),
@@ -166,6 +182,7 @@ def random_pair(seed: int) -> tuple[Pair, dict[float, str]]:
         acks=chance.random() > 0.05,
         answers_bye=chance.random() > 0.1,
         trying=chance.random() > 0.2,
+        challenges=chance.random() < 0.2,
     )
     pair = Pair(
         caller,

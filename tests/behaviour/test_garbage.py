@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.policy.admission import Admission
+from sbc.state.cdr import EndedBy
 from tests.kit.switchboard import (
     ANSWER,
     OFFER,
@@ -224,7 +225,7 @@ def test_any_bytes_on_any_network_at_any_time_break_nothing_and_run_out(steps, r
         sent = board.give(flow, data)
         anything(board, sent, status)
         board.wait(pause)
-    board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, "operator", "stop"), board.now)
+    board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, EndedBy.OPERATOR, "stop"), board.now)
     force = board.switchboard.force
     bare = replace(force.settings, networks=force.settings.networks[1:])
     board.switchboard.registrar.configure(bare, board.now)

@@ -1,12 +1,13 @@
 """``sbc run`` as a process of its own, and a call through it."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -55,10 +56,17 @@ def a_free_port() -> int:
             return port
 
 
-async def start(file: Path, program: tuple[str, ...] = ("-m", "sbc")) -> trio.Process:
+async def start(
+    file: Path,
+    program: tuple[str, ...] = ("-m", "sbc"),
+    environment: Mapping[str, str] | None = None,
+) -> trio.Process:
     """Start ``sbc run`` without waiting for anything."""
     return await trio.lowlevel.open_process(
-        [sys.executable, *program, "run", "--log-json", str(file)], stderr=subprocess.PIPE, cwd=ROOT
+        [sys.executable, *program, "run", "--log-json", str(file)],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
     )
 
 

@@ -386,7 +386,7 @@ def test_one_call_record_is_json_for_scripts(
     (record,) = json.loads(capsys.readouterr().out)
     assert record["duration_s"] == 60.0
     assert record["from_a"]["packets"] == 3000
-    assert record["ended_by"] == "callee"
+    assert (record["ended_by"], record["origin"]) == ("callee", "remote")
 
 
 def test_call_records_can_be_drawn(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -420,7 +420,7 @@ def test_a_call_is_told_from_its_record_without_a_process(
     socket = ["--socket", str(records.parent / "control.sock")]
     assert main(["calls", "--ladder", "c1", "--json", *socket]) == 0
     story = json.loads(capsys.readouterr().out)
-    assert (story["state"], story["ended_by"]) == ("ended", "callee")
+    assert (story["state"], story["ended_by"], story["origin"]) == ("ended", "callee", "remote")
     assert [entry["kind"] for entry in story["journal"]] == ["sip", "decision"]
     assert main(["calls", "--ladder", "zz", *socket]) == 3
 

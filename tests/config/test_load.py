@@ -22,6 +22,7 @@ from sbc.routing.model import (
     Timers,
 )
 from tests.config.files import GOOD, POLICIES, FakeMachine, changed, load, read_policy
+from tests.kit.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 
@@ -220,9 +221,17 @@ EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy/examples").glob("*.yaml")), ids=str)
-def test_every_example_loads_clean(path: Path) -> None:
-    passwords = {"FIRST_PASSWORD": "one", "SECOND_PASSWORD": "two"}
-    result = load_file(path, EXAMPLE_MACHINE, passwords)
+def test_every_example_loads_clean(path: Path, tmp_path: Path) -> None:
+    authority = Authority()
+    files = authority.issue("sbc.example.com").write(tmp_path)
+    environment = {
+        "CERTIFICATE": str(files.certificate),
+        "KEY": str(files.key),
+        "CARRIER_CA": str(authority.write(tmp_path)),
+        "FIRST_PASSWORD": "one",
+        "SECOND_PASSWORD": "two",
+    }
+    result = load_file(path, EXAMPLE_MACHINE, environment)
     assert [str(problem) for problem in result.problems] == []
 
 

@@ -131,11 +131,21 @@ def test_defaults_of_the_file_are_those_of_the_cores() -> None:
         strangers.tcp_connections_per_source,
         strangers.tcp_idle,
         strangers.tcp_first_message,
+        strangers.tls_handshake,
+        strangers.tls_handshakes,
+        strangers.websocket_request_bytes,
+        strangers.websocket_fragments,
+        strangers.websocket_ping,
     ) == (
         transports.inbound_connections,
         transports.connections_per_source,
         transports.idle_s,
         transports.first_message_s,
+        transports.handshake_s,
+        transports.handshakes,
+        transports.upgrade_bytes,
+        transports.fragments,
+        transports.websocket_ping_s,
     )
 
 

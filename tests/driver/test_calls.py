@@ -4,6 +4,7 @@ import pytest
 
 from sbc.b2bua import machine
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
+from sbc.state.cdr import EndedBy
 from tests.kit.switchboard import (
     ANSWER,
     OFFER,
@@ -151,7 +152,9 @@ class TestFaultsAtTheEnd:
     def test_a_relay_that_breaks_while_closing_keeps_no_port(self, board, monkeypatch):
         answered(board)
         monkeypatch.setattr(board.relay, "apply", breaks)
-        board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, "operator", "x"), board.now)
+        board.switchboard.hang_up_all(
+            Ending(503, NORMAL_CLEARING, EndedBy.OPERATOR, "x"), board.now
+        )
         assert len(board.switchboard.calls) == 0
         assert sum(board.switchboard.ports.in_use().values()) == 0
         assert board.switchboard.outbox.planned == 0
@@ -170,13 +173,17 @@ class TestFaultsAtTheEnd:
     def test_an_engine_that_failed_has_no_counters_and_calls_end_all_the_same(self, board):
         answered(board)
         board.relay.open.clear()
-        board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, "internal", "x"), board.now)
+        board.switchboard.hang_up_all(
+            Ending(503, NORMAL_CLEARING, EndedBy.INTERNAL, "x"), board.now
+        )
         assert errors(board) == []
         settled(board)
 
     def test_stopping_drops_every_call_with_its_record(self, board):
         answered(board)
-        board.switchboard.calls.drop_all(Ending(503, NORMAL_CLEARING, "operator", "x"), board.now)
+        board.switchboard.calls.drop_all(
+            Ending(503, NORMAL_CLEARING, EndedBy.OPERATOR, "x"), board.now
+        )
         assert len(board.switchboard.calls) == 0
         settled(board)
 

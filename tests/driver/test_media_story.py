@@ -4,6 +4,7 @@ from media.events import KeyErrors, Latched, RelatchRefused
 from media.types import Component, DropReason, Endpoint, LatchRank, Refusal, SideName
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.driver.media_story import drops_story, media_story
+from sbc.state.cdr import EndedBy
 from tests.kit.switchboard import ANSWER, OFFER, PHONE_FLOW, Board, a_message, register
 
 STRANGER = Endpoint("203.0.113.66", 4666)
@@ -41,7 +42,7 @@ def test_what_was_dropped_stands_at_the_end_of_the_story_and_in_the_total() -> N
     contact = ("Contact: <sip:600@192.168.1.5>",)
     board.reply(invite, 200, headers=contact, body=ANSWER)
     (call,) = board.switchboard.calls
-    board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, "operator", "x"), board.now)
+    board.switchboard.hang_up_all(Ending(503, NORMAL_CLEARING, EndedBy.OPERATOR, "x"), board.now)
     told = [(entry.side, entry.text) for entry in call.journal.entries if entry.kind == "media"]
     assert told == [("a", "not relayed: 12 unknown_source")]
     assert board.switchboard.outbox.dropped == {DropReason.UNKNOWN_SOURCE: 12}

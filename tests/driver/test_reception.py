@@ -80,7 +80,7 @@ class TestInspection:
         allow = answer.message.headers.first("allow")
         assert allow == (None if status == 481 else "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER")
 
-    @pytest.mark.parametrize("uri", ["urn:service:sos", "http://x/", "sips:600@203.0.113.10"])
+    @pytest.mark.parametrize("uri", ["urn:service:sos", "http://x/"])
     def test_request_uris_that_lead_nowhere_from_here(self, board, uri):
         (answer,) = board.give(PHONE_FLOW, a_message("INVITE", uri=uri, to="sip:600@x"))
         assert answer.title == "416 INVITE"

@@ -148,3 +148,14 @@ def test_a_phone_that_lost_its_connection_is_not_named_by_its_address_of_record(
         assert answer.title == f"480 {method}"
         assert b"here.example" not in answer.data
         assert "alice@here.example does not answer keep-alives" in why(board)
+
+
+def test_a_refusal_is_told_as_the_rules_of_the_caller_s_peer_have_it():
+    rules = "responses: {sent: [{status: 404, becomes: 503, reason: Try Later}]}"
+    text = TEXT.replace("address: 192.0.2.10}", f"address: 192.0.2.10, {rules}}}")
+    board = Board(a_configuration(text), PBX_ADDRESS)
+    (refused,) = board.give(TRUNK, invite("9"))
+    assert (refused.message.status, refused.message.reason) == (503, "Try Later")
+    assert refused.message.headers.first("reason") == "Q.850;cause=41"
+    (_, _, fields) = next(line for line in board.log.lines if line[1] == "request refused")
+    assert "told as 503 by the rule in " in str(fields["why"])

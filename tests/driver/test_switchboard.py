@@ -19,6 +19,7 @@ from sbc.driver import door
 from sbc.driver.in_force import InForce
 from sbc.registrar.commands import Command
 from sbc.routing.model import Keepalive, Settings
+from sbc.state.cdr import EndedBy
 from tests.kit.registrar import a_network
 from tests.kit.switchboard import (
     ANSWER,
@@ -170,7 +171,7 @@ class TestReload:
 
 class TestHangingUp:
     def test_some_at_a_time_until_none_is_left(self, board):
-        ending = Ending(503, NORMAL_CLEARING, "operator", "x")
+        ending = Ending(503, NORMAL_CLEARING, EndedBy.OPERATOR, "x")
         for n in range(5):
             board.give(PHONE_FLOW, a_message("INVITE", call_id=f"c{n}", branch=f"z9hG4bK-c{n}",
                                              body=OFFER))  # fmt: skip

@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +56,19 @@ peers:
     network: outside
     address: {caller}:5060
     sources: [{caller}, "{caller6}"]
+    authentication: {carrier_authentication}
   phones:
     kind: endpoints
     network: outside
     media: {{srtp: {srtp}}}
+    authentication: {phones_authentication}
   pbx:
     kind: pbx
     network: inside
     address: {pbx_address}
     domain: {domain}
     media: {{srtp: "off"}}
+    authentication: {pbx_authentication}
 {peers}
 routes:
   - {{name: from the carrier, from: carrier, to: pbx}}
@@ -184,6 +187,7 @@ class Scene:
         keepalive_s: float = 25,
         peers: str = "",
         more: str = "",
+        authentication: Mapping[str, str] | None = None,
     ) -> None:
         """Run the SBC and wait until it listens on both networks.
 
@@ -192,9 +196,12 @@ class Scene:
             pbx_address: what the configuration says instead of the PBX's address and transport.
             srtp: the media rule for phones.
             keepalive_s: seconds between keep-alives to phones behind a NAT.
+            authentication: that key of the peers `carrier`, `phones` and `pbx`, where it is not
+                to pass through.
             peers: lines of the configuration for peers besides those of every test.
             more: sections of the configuration besides those of every test.
         """
+        given = authentication or {}
         self._configuration.write_text(
             _CONFIGURATION.format(
                 outer=OUTER,
@@ -208,6 +215,10 @@ class Scene:
                 srtp=srtp,
                 keepalive_s=keepalive_s,
                 engine=self.engine,
+                **{
+                    f"{peer}_authentication": given.get(peer, "{mode: pass}")
+                    for peer in ("carrier", "phones", "pbx")
+                },
                 peers=peers,
                 more=more,
             )

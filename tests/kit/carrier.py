@@ -51,9 +51,11 @@ request_route {
     record_route();
     if ($$si == "$customer") {
         if (!pv_proxy_authenticate("$realm", "$password", "0")) {
+            xlog("L_WARN", "challenged $$rm of $$fU\\n");
             proxy_challenge("$realm", "0");
             exit;
         }
+        xlog("L_WARN", "proved $$rm by $$au\\n");
         consume_credentials();
         $$du = "sip:$address:$behind";
     } else if (!lookup("location")) {
@@ -74,7 +76,7 @@ def start_carrier(
     algorithm: str = "MD5",
     longest_s: int = 600,
 ) -> Program:
-    """A carrier on port 5060. It says whom it challenged, and who registered.
+    """A carrier on port 5060. It says whom it challenged, who registered and whose calls it took.
 
     Args:
         customer: address of the one who calls out; everybody else calls its customers.

@@ -28,7 +28,7 @@ from sbc.routing.model import (
 )
 from sbc.routing.table import RoutingTable
 from sbc.sip.flow import Address, Flow
-from tests.kit.phone_writing import Habits
+from tests.kit.phone_writing import ACCOUNT, Habits
 from tests.kit.phones import Phone, Posts
 from tests.kit.switchboard import CountingIds, FakeBindings, FakeLog, FakeRecords, FakeRelay
 from tests.kit.terrible_network import Fate, TerribleNetwork
@@ -147,7 +147,9 @@ class Pair:
         restores: bool = False,
     ) -> None:
         self.relay = FakeRelay()
-        settings = some_settings(rules or {}, timers or Timers())
+        habits = {CALLER: caller, CALLEE: callee}
+        asking = frozenset(name for name, one in habits.items() if one and one.challenges)
+        settings = some_settings(rules or {}, timers or Timers(), asking)
         self.border = Border(settings, self.relay, restores=restores)
         self.caller = Phone(CALLER, ADDRESSES[CALLER], BORDERS[CALLER], habits=caller)
         self.callee = Phone(CALLEE, ADDRESSES[CALLEE], BORDERS[CALLEE], habits=callee)
@@ -248,8 +250,13 @@ def restored(call: Call) -> Call:
     return twin
 
 
-def some_settings(rules: Mapping[str, MediaRules], timers: Timers) -> Settings:
-    """The border's configuration: three networks, three peers, caller to callee and back."""
+def some_settings(
+    rules: Mapping[str, MediaRules], timers: Timers, asking: frozenset[str] = frozenset()
+) -> Settings:
+    """The border's configuration: three networks, three peers, caller to callee and back.
+
+    Those who are asking have an account for us.
+    """
     networks = tuple(
         Network(
             name=_NETWORKS[name],
@@ -272,6 +279,7 @@ def some_settings(rules: Mapping[str, MediaRules], timers: Timers) -> Settings:
             sources=(ip_network(ADDRESSES[name][0]),),
             sources_given=True,
             media=rules.get(name, MediaRules()),
+            account=ACCOUNT if name in asking else None,
         )
         for name in _NETWORKS
     )

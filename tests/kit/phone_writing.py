@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from sbc.routing.accounts import Account
+from sbc.sip.digest import Challenge, ha1_of, parse_credentials_untrusted
 from sbc.sip.flow import Flow
 from sbc.sip.headers import Headers
-from sbc.sip.message import Request, Response
+from sbc.sip.message import Request, Response, make_response
+
+ACCOUNT = Account("acme", "s3cret")
+"""What a phone that challenges takes."""
 
 
 @dataclass(slots=True)
@@ -34,6 +39,8 @@ class Habits:
     acks: bool = True
     """Whether it acknowledges a 2xx."""
     answers_bye: bool = True
+    challenges: bool = False
+    """Whether it wants credentials of `ACCOUNT` with every request, and takes each nonce once."""
 
 
 @dataclass(slots=True)
@@ -59,6 +66,28 @@ class Writer:
         self.habits = habits
         self._count = 0
         self._session = 0
+        self._nonces: set[str] = set()
+
+    def challenge(self, request: Request) -> Response:
+        """A 407 with a fresh nonce."""
+        self._count += 1
+        nonce = f"{self.name}-nonce-{self._count}"
+        self._nonces.add(nonce)
+        response = make_response(request, 407, to_tag=f"{self.name}-asks")
+        response.headers.append("Proxy-Authenticate", str(Challenge(self.name, nonce)))
+        return response
+
+    def takes(self, request: Request) -> bool:
+        """Whether a request has credentials for a nonce of ours that was not used yet."""
+        value = request.headers.first("proxy-authorization")
+        if value is None:
+            return False
+        made = parse_credentials_untrusted(value)
+        ha1 = ha1_of("MD5", ACCOUNT.username, self.name, ACCOUNT.password)
+        if made.nonce not in self._nonces or not made.proves(ha1, request.method, request.body):
+            return False
+        self._nonces.remove(made.nonce)
+        return True
 
     def request(
         self,

@@ -255,6 +255,8 @@ class Phone:
             self._respond(key, make_response(request, status, to_tag=self._tag or "x"), now)
             if self._incoming is not None and self._incoming[0] == arrived.cancels:
                 self._final(487, now)
+        elif self.habits.challenges and not self._writer.takes(request):
+            self._respond(key, self._writer.challenge(request), now)
         elif request.to_tag is None:
             self._called(key, request, now)
         elif self.dialog is None or request.call_id != self.dialog.call_id:

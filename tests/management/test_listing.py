@@ -7,6 +7,7 @@ from sbc.management.listing import (
     registrations_listing,
     trunks_listing,
 )
+from sbc.state.cdr import EndedBy
 from tests.kit.trunks import Office
 from tests.management.a_call import a_binding, a_call
 
@@ -39,6 +40,7 @@ def test_a_call_in_progress_is_one_row_that_json_can_carry() -> None:
         "age_s": 10.0,
         "talking_s": 6.0,
         "ended_by": None,
+        "origin": None,
         "reason": None,
     }
 
@@ -46,10 +48,10 @@ def test_a_call_in_progress_is_one_row_that_json_can_carry() -> None:
 def test_an_ended_call_grows_no_older_and_says_why() -> None:
     call = a_call()
     call.ended_at = 103.0
-    call.ends(Ending(486, 17, "callee", "busy"))
+    call.ends(Ending(486, 17, EndedBy.CALLEE, "busy"))
     (row,) = calls_listing([call], now=500.0)
     assert (row["age_s"], row["talking_s"]) == (3.0, None)
-    assert (row["ended_by"], row["reason"]) == ("callee", "busy")
+    assert (row["ended_by"], row["origin"], row["reason"]) == ("callee", "remote", "busy")
 
 
 def test_a_story_is_the_journal_with_times_from_the_start() -> None:

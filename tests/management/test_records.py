@@ -24,7 +24,7 @@ def test_an_answered_call_is_a_record_in_progress() -> None:
 def test_an_ended_call_says_who_ended_it_why_and_what_was_heard() -> None:
     call = a_call()
     call.answered_at, call.ended_at, call.now = 102.5, 162.5, 162.5
-    call.ends(Ending(200, 16, "callee", "the callee hung up"))
+    call.ends(Ending(200, 16, EndedBy.CALLEE, "the callee hung up"))
     call.counters = [counted(0, 3), counted(1, 4)]
     kept: list[CdrRecord] = []
     CallRecords(kept.append).call_ended(call)
@@ -38,7 +38,7 @@ def test_an_ended_call_says_who_ended_it_why_and_what_was_heard() -> None:
     assert record.ladder == (
         "0.000 sip a in INVITE sip:600@x\n"
         "0.500 decision - - the rule chose pbx\n"
-        "62.500 decision - - ends: the callee hung up (by callee)"
+        "62.500 decision - - ends: the callee hung up (by callee, remote)"
     )
     assert record_of_row(row_of(record)) == record
 
@@ -46,7 +46,7 @@ def test_an_ended_call_says_who_ended_it_why_and_what_was_heard() -> None:
 def test_a_refused_call_has_the_status_that_the_caller_got() -> None:
     call = a_call()
     call.ended_at = 100.5
-    call.ends(Ending(486, 17, "callee", "busy"))
+    call.ends(Ending(486, 17, EndedBy.CALLEE, "busy"))
     record = record_of(call)
     assert (record.status, record.answered_at, record.duration_s) == (486, None, 0.0)
 
@@ -59,7 +59,7 @@ def test_every_word_for_an_end_is_a_word_of_the_record() -> None:
 def test_a_challenge_is_no_attempt_and_has_no_record() -> None:
     call = a_call()
     call.ended_at = 100.5
-    call.ends(Ending(407, 21, "callee", "the callee answered 407"))
+    call.ends(Ending(407, 21, EndedBy.CALLEE, "the callee answered 407"))
     kept: list[CdrRecord] = []
     CallRecords(kept.append).call_ended(call)
     assert kept == []

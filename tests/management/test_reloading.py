@@ -21,8 +21,13 @@ class Process:
         self.may_read.set()
         self.said = bytearray()
         self.reloading = Reloading(
-            "first", read=self.read, put_in_force=self.put, log=Log(self.said.extend)
+            "first",
+            read=self.read,
+            renew=self.renew,
+            put_in_force=self.put,
+            log=Log(self.said.extend),
         )
+        self.certificates: ReadAgain[str] = ReadAgain(None, (), (), ())
 
     def read(self, before: str) -> ReadAgain[str]:
         self.reading += 1
@@ -32,6 +37,9 @@ class Process:
         if isinstance(self.file, Exception):
             raise self.file
         return self.file
+
+    def renew(self, before: str) -> ReadAgain[str]:
+        return self.certificates
 
     def put(self, configuration: str) -> None:
         self.in_force = configuration
@@ -129,3 +137,31 @@ async def test_a_reload_can_be_given_up_while_the_file_is_read() -> None:
     process.may_read.set()
     assert process.in_force == "first"
     assert (await process.reloading.reload())["applied"] is True
+
+
+async def test_certificates_are_put_in_force_by_themselves() -> None:
+    process = Process()
+    process.certificates = ReadAgain("renewed", (), (), ("certificate: a -> b",))
+    assert await process.reloading.renew() == []
+    assert process.in_force == process.reloading.configuration == "renewed"
+    assert process.reading == 0
+    assert b"info certificates-renewed" in process.said
+
+
+async def test_what_is_wrong_with_certificates_is_told_and_changes_nothing() -> None:
+    process = Process()
+    process.certificates = ReadAgain(None, (PROBLEM,), (), ())
+    assert await process.reloading.renew() == [str(PROBLEM)]
+    assert process.in_force == "first"
+    assert b"error configuration" in process.said
+    assert b"reload-refused" not in process.said
+
+
+async def test_certificates_that_cannot_be_put_in_force_are_taken_back() -> None:
+    process = Process()
+    process.breaks_on = "renewed"
+    process.certificates = ReadAgain("renewed", (), (), ())
+    assert await process.reloading.renew() == [
+        "internal error, so nothing was changed: RuntimeError: half done"
+    ]
+    assert process.in_force == "first"

@@ -6,6 +6,7 @@ from typing import cast
 
 from media.relay import Relay
 from sbc.driver.switchboard import Switchboard
+from sbc.management.certificates import CertificateWatch
 from sbc.management.log import Log
 from sbc.management.views import Views
 from sbc.resolver.cache import ResolverStatistics
@@ -28,6 +29,7 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("CdrStore", nothing),
         cast("BindingStore", nothing),
         cast("Locator", nothing),
+        cast("CertificateWatch", nothing),
         ResolverStatistics(),
         cast("Log", nothing),
         wall=lambda: 0.0,

@@ -2,6 +2,8 @@ import hashlib
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sbc.policy.authentication import Authenticator, remove_credentials
 from sbc.policy.refusal import Refusal
@@ -233,11 +235,19 @@ def test_what_was_not_asked_for_proves_nothing(old: str, new: str, why: str) -> 
     assert why in judged.explanation
 
 
-def test_a_phone_may_leave_port_and_parameters_out_of_its_uri() -> None:
+@pytest.mark.parametrize("uri", ["sip:200@example.com", "sip:example.com:5060", "sip:example.com"])
+def test_an_agent_may_leave_user_port_and_parameters_out_of_its_uri(uri: str) -> None:
     guard = an_authenticator()
-    request = proved(challenged(guard), a_request(uri="sip:example.com"))
-    request.uri_text = "sip:example.com:5060;transport=udp"
+    request = proved(challenged(guard), a_request("INVITE", uri=uri))
+    request.uri_text = "sip:200@example.com;transport=udp"
     assert guard.judge(request, PHONE, REALM, 1.0) is ALICE
+
+
+def test_overheard_credentials_take_no_call_elsewhere() -> None:
+    guard = an_authenticator()
+    request = proved(challenged(guard), a_request("INVITE", uri="sip:200@example.com"))
+    request.uri_text = "sip:+888@example.com"
+    assert isinstance(guard.judge(request, PHONE, REALM, 1.0), Refusal)
 
 
 @pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
@@ -298,6 +308,26 @@ def test_what_cannot_be_read_is_no_credentials(value: str) -> None:
     judged = an_authenticator().judge(request, PHONE, REALM, 1.0)
     assert isinstance(judged, Refusal)
     assert (judged.status, judged.explanation) == (401, "")
+
+
+PIECES = st.sampled_from(
+    [
+        'username="alice"', 'realm="example.com"', 'uri="sip:example.com"', "algorithm=MD5",
+        f'nonce="{"0" * 44}"', 'nonce=""', 'nonce="\udcff"', 'response=""',
+        "qop=auth", "qop=auth-int", "nc=00000001", "nc=ffffffff", 'cnonce="\udcff"', "opaque=",
+        f'response="{"0" * 64}"',
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12, unique_by=lambda piece: piece.partition("=")[0]), st.text())
+def test_whatever_a_stranger_says_it_is_challenged(pieces: list[str], more: str) -> None:
+    for said in (", ".join(pieces), ", ".join(pieces) + more):
+        request = a_request()
+        request.headers.append("Authorization", f"Digest {said}")
+        judged = an_authenticator().judge(request, PHONE, REALM, 1.0)
+        assert isinstance(judged, Refusal)
+        assert (judged.status, stale(judged)) == (401, False)
 
 
 def test_a_from_that_cannot_be_read_is_malformed() -> None:

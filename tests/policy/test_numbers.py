@@ -102,6 +102,12 @@ def test_a_number_goes_through_the_rules_of_both_peers():
     )
 
 
+def test_what_is_told_of_a_number_is_one_short_line():
+    rewriting = Rewriting(before=(a_rule("*", 0, "0"),))
+    assert rewrite("a\nb", rewriting, "", PLAN).why == "'a\\nb' -> '0a\\nb' (rule sbc.yaml:7)"
+    assert len(rewrite("6" * 60_000, rewriting, "", PLAN).why) < 120
+
+
 @pytest.mark.parametrize("role", ["called", "caller"])
 def test_rules_for_one_kind_of_number_leave_the_other_alone(role):
     inbound = Rewriting(format="e164", called=role == "called", caller=role == "caller")

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from media.types import SideName
 from sbc.b2bua.events import MediaNoted, MediaRefused, MediaSilent
 from sbc.b2bua.table import State
+from sbc.routing.accounts import Account
 from sbc.routing.model import MediaRules
 from sbc.sip.user import SendRequest
 from tests.kit.call import (
@@ -26,13 +27,15 @@ from tests.kit.call import (
     sdp,
     words,
 )
-from tests.kit.pair import BACKUP, CALLEE
+from tests.kit.pair import BACKUP, CALLEE, CALLER
 
 SIDES = st.sampled_from(list(SideName))
 METHODS = st.sampled_from(
     ["INVITE", "UPDATE", "INFO", "OPTIONS", "BYE", "PRACK", "REFER", "MESSAGE", "NOTIFY", "X"]
 )
-STATUSES = st.sampled_from([100, 180, 183, 199, 200, 202, 302, 401, 408, 481, 487, 491, 500, 503])
+STATUSES = st.sampled_from(
+    [100, 180, 183, 199, 200, 202, 302, 401, 407, 408, 481, 487, 491, 500, 503]
+)
 MEDIA = st.sampled_from(
     [
         AVP,
@@ -59,6 +62,7 @@ BODIES = st.one_of(
         lambda media, host, v: sdp(media, host=host, version=v), MEDIA, HOST, st.integers(1, 3)
     ),
 )
+THEIRS = 'Digest username="u", realm="theirs", nonce="n", uri="sip:h", response="00"'
 HEADERS = st.lists(
     st.sampled_from(
         [
@@ -76,6 +80,7 @@ HEADERS = st.lists(
             "Record-Route: <broken",
             "P-Asserted-Identity: <<>>",
             "X-Own: 10.0.0.1",
+            f"Authorization: {THEIRS}",
             "Supported: timer,,100rel,",
         ]
     ),
@@ -84,6 +89,16 @@ HEADERS = st.lists(
 ).map(tuple)
 TAGS = st.sampled_from(["b-tag", "fork-2", "fork-3", ""])
 CONTACTS = st.sampled_from([None, "<sip:x@[2001:db8::1]:5060>", "<broken", "*", "<tel:+49>", "x"])
+CHALLENGES = st.sampled_from(
+    [
+        'WWW-Authenticate: Digest realm="r", nonce="1", qop="auth-int"',
+        'WWW-Authenticate: Digest realm="r", nonce="2", stale=true, algorithm=SHA-256',
+        'Proxy-Authenticate: Digest realm="p", nonce="1", qop="auth"',
+        "Proxy-Authenticate: Digest",
+    ]
+)
+ACCOUNTS = st.sampled_from([(), (CALLEE,), (CALLER, CALLEE, BACKUP)])
+"""Peers at which we have an account."""
 MODES = st.sampled_from([MediaRules(mode) for mode in ("off", "allow", "prefer", "require")])
 
 
@@ -91,14 +106,26 @@ class AnyOrder(RuleBasedStateMachine):
     """One call that everything happens to."""
 
     @initialize(
-        body=BODIES, headers=HEADERS, a=MODES, b=MODES, most=st.sampled_from([1, 3, 4, 100])
+        body=BODIES,
+        headers=HEADERS,
+        a=MODES,
+        b=MODES,
+        most=st.sampled_from([1, 3, 4, 100]),
+        accounts=ACCOUNTS,
     )
     def begin(
-        self, body: bytes, headers: tuple[str, ...], a: MediaRules, b: MediaRules, most: int
+        self,
+        body: bytes,
+        headers: tuple[str, ...],
+        a: MediaRules,
+        b: MediaRules,
+        most: int,
+        accounts: tuple[str, ...],
     ) -> None:
         self.ports = FakePorts(most)
         invite = an_invite(body, headers=headers)
         call = a_call(invite, rules=(a, b), candidates=(CALLEE, BACKUP), ports=self.ports)
+        call.context.logins.configure((name, Account("acme", "s3cret")) for name in accounts)
         self.story = Story(call)
         self.story.begin()
 
@@ -138,6 +165,15 @@ class AnyOrder(RuleBasedStateMachine):
     ) -> None:
         to: SendRequest = data.draw(st.sampled_from(self.story.sent))
         self.story.reply(status, body=body, to=to, tag=tag, headers=headers, contact=contact)
+
+    @precondition(lambda self: self.live() and self.story.sent)
+    @rule(data=st.data(), challenge=CHALLENGES)
+    def challenge(self, data: st.DataObject, challenge: str) -> None:
+        """Mostly of the last request, as it would be."""
+        sent = self.story.sent
+        to: SendRequest = data.draw(st.one_of(st.just(sent[-1]), st.sampled_from(sent)))
+        status = 407 if challenge.startswith("Proxy") else 401
+        self.story.reply(status, to=to, headers=(challenge,))
 
     @precondition(lambda self: self.live() and self.story.sent)
     @rule(data=st.data(), why=st.sampled_from(["timeout", "transport"]))

@@ -1,6 +1,7 @@
 """WebSockets on loopback, alone and beside SIP on one port."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,22 @@ async def test_a_wss_message_in_a_tls_record_each_byte_is_heard(
     for octet in page.browser.text(OPTIONS):
         await page.stream.send_all(bytes([octet]))
     await edge.until(lambda: [data for _, data in edge.messages] == [OPTIONS])
+
+
+async def test_other_pages_are_let_in_after_a_reload_and_connections_live_on(
+    start: Start, secure: Secure
+) -> None:
+    edge = await start(WS, echo=True)
+    before = await open_page(edge, secure)
+    new = WebSocketRules(("https://new.example.com",))
+    edge.transports.configure([replace(WS, websocket=new)])
+    after = Page(await secure.raw(edge))
+    with trio.fail_after(PATIENCE_S):
+        await after.upgrade(origin="https://new.example.com")
+    for page in (before, after):
+        await page.stream.send_all(page.browser.text(OPTIONS))
+        with trio.fail_after(PATIENCE_S):
+            assert await page.hears() == TextMessage(OPTIONS.decode())
+    refused = await secure.raw(edge)
+    await refused.send_all(upgrade_request())
+    assert (await remains(refused)).startswith(b"HTTP/1.1 403 ")

@@ -348,6 +348,7 @@ async def test_a_server_that_only_listens_and_never_shakes_hands_fails_the_flow(
         edge.transports.send(flow, OPTIONS)
         await edge.until(lambda: len(edge.failures) > 0)
     assert edge.failures == [(flow, "the TLS handshake failed: not done within 10 s")]
+    assert [why for _, why, _ in edge.troubles] == [edge.failures[0][1]]
 
 
 async def test_a_flow_by_tls_to_nobody_in_particular_fails(start: Start, secure: Secure) -> None:

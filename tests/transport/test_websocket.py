@@ -96,7 +96,7 @@ class TestTheUpgrade:
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
         assert answer.endswith(b"\r\n\r\n")
         assert b"Connection: close" in answer
-        assert told in fault(server).detail
+        assert told in fault(server).reason
         assert not server.upgraded
         assert server.feed(upgrade_request()) == []
         assert said(server) == b""
@@ -105,7 +105,7 @@ class TestTheUpgrade:
         server = framing()
         server.feed(b"\x16\x03\x01\x02\x00")
         assert said(server) == b""
-        assert "TLS on a port for plain WebSocket" in fault(server).detail
+        assert "TLS on a port for plain WebSocket" in fault(server).reason
 
     def test_of_what_is_no_browser_needs_no_origin(self):
         server = framing()

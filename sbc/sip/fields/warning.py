@@ -8,15 +8,19 @@ from typing import Final
 MAX_TEXT_LENGTH: Final = 200
 
 
-def warning(agent: str, text: str) -> str:
-    """The value of a Warning with code 399 (miscellaneous).
+MISCELLANEOUS: Final = 399
+
+
+def warning(agent: str, text: str, code: int = MISCELLANEOUS) -> str:
+    """The value of a Warning.
 
     Args:
         agent: Who warns: our sent-by toward the receiver.
         text: It may quote what a stranger sent; what cannot stand between quotes is replaced, and
             what is beyond `MAX_TEXT_LENGTH` characters is cut off.
+        code: What it is about, for programs.
     """
-    return f'399 {agent} "{quotable(text)}"'
+    return f'{code} {agent} "{quotable(text)}"'
 
 
 def quotable(text: str) -> str:

@@ -182,6 +182,15 @@ def client_context(rules: PeerTls) -> ssl.SSLContext:
     return context
 
 
+def why_unusable(certificate: Certificate) -> str | None:
+    """What OpenSSL has against a certificate or its key, in its words; None if it takes them."""
+    try:
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate)
+    except ssl.SSLError as error:
+        return (error.reason or str(error)).lower().replace("_", " ")
+    return None
+
+
 def _kind(rules: PeerTls) -> _PeerContext:
     return (rules.trust, rules.certificate, rules.min_version, rules.ciphers)
 

@@ -9,7 +9,7 @@ import pytest
 from sbc.config.certificates import read_certificate, read_trust
 from sbc.routing.model import Network, Peer
 from sbc.routing.tls import PIN_PREFIX, Certificate, NetworkTls, PeerTls, Trust
-from sbc.transport.tls.contexts import TlsContexts
+from sbc.transport.tls.contexts import TlsContexts, why_unusable
 from tests.kit.certificates import (
     LONG_AGO,
     Authority,
@@ -362,3 +362,10 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     ours = certificate(tmp_path, CA.issue("a.example"))
     assert "PRIVATE" in ours.key.decode()
     assert "PRIVATE" not in repr(network(NetworkTls((ours,))))
+
+
+def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
+    ours = certificate(tmp_path, CA.issue("a.example"))
+    assert why_unusable(ours) is None
+    other = CA.issue("a.example")
+    assert why_unusable(replace(ours, key=other.key_pem())) == "key values mismatch"
