@@ -148,6 +148,7 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
+                "register": self._register,
                 "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
@@ -220,6 +221,15 @@ class App:
     async def _flush(self) -> None:
         await self.store.flush()
         await self.bindings.flush()
+
+    def _register(self, arguments: Arguments) -> object:
+        name = text_argument(arguments, "trunk")
+        if not self.switchboard.carriers.hurry(name, trio.current_time()):
+            raise CommandRefused(
+                f"no registration waits with trunk {name!r}; `sbc trunks` lists them all"
+            )
+        self.loop.changed()
+        return self._views.trunks()
 
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")

@@ -123,7 +123,11 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     _add_whom(calls)
     _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
-    _add_whom(_add(commands, "trunks", trunks, "list our registrations with trunks"))
+    listed = _add(commands, "trunks", trunks, "list our registrations with trunks")
+    listed.add_argument(
+        "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
+    )
+    _add_whom(listed)
     _add_whom(_add(commands, "peers", peers.peers, "list peers, their targets and their health"))
     _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")

@@ -11,8 +11,11 @@ _COLUMNS = ("trunk", "account", "state", "for", "target", "expires in", "next", 
 
 
 def trunks(arguments: Namespace) -> int:
-    """``sbc trunks``."""
-    found = rows(ask(control_socket(arguments), "trunks"))
+    """``sbc trunks``, and with ``--register`` one of them is registered with at once."""
+    if arguments.register is not None:
+        found = rows(ask(control_socket(arguments), "register", {"trunk": arguments.register}))
+    else:
+        found = rows(ask(control_socket(arguments), "trunks"))
     if arguments.json:
         show_json(found)
     else:

@@ -3,7 +3,6 @@
 from sbc.b2bua.events import ReplyReceived, RequestFailed
 from sbc.driver.agents import Agents
 from sbc.driver.calls import Calls
-from sbc.driver.carriers import Carriers
 from sbc.driver.outbox import Outbox
 from sbc.sip.transaction import events as tx
 
@@ -11,11 +10,10 @@ from sbc.sip.transaction import events as tx
 class Answers:
     """Finds the owner of a client transaction and tells it."""
 
-    def __init__(self, outbox: Outbox, calls: Calls, agents: Agents, carriers: Carriers) -> None:
+    def __init__(self, outbox: Outbox, calls: Calls, agents: Agents) -> None:
         self._outbox = outbox
         self._calls = calls
         self._agents = agents
-        self._carriers = carriers
 
     def response(self, output: tx.ResponseArrived, now: float) -> None:
         """It was answered."""
@@ -44,7 +42,4 @@ class Answers:
         if self._agents.owns(name):
             self._agents.failed(name, ref, output.why, now)
             return
-        flow = self._calls.flow_asked(name, ref)
         self._calls.tell_named(name, RequestFailed(ref, output.why, output.detail), now)
-        if flow is not None and output.why == "timeout":
-            self._carriers.doubt(flow, "a call got no answer", now)

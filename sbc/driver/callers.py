@@ -11,7 +11,6 @@ from sbc.policy.access import BUILT_IN, decide
 from sbc.policy.authentication import UNCHALLENGED, credentials_for
 from sbc.policy.model import Decision, Facts
 from sbc.registrar.binding import Binding
-from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.routing.model import MediaRules, Peer
 from sbc.sip.flow import Flow
@@ -61,7 +60,7 @@ def identify(
     trunk = force.registrations.peer_of(request, flow)
     if trunk is not None and not proven:
         peer = force.table.peer(trunk) or peer
-    binding = _registered(registrar, request, flow)
+    binding = registrar.speaker(flow, request)
     facts = Facts(
         network=flow.network,
         trusted=network.trusted,
@@ -109,18 +108,6 @@ def known_peer(force: InForce, network: str, counted: str) -> str | None:
     else:
         peer = force.table.classify(network, counted)
     return peer.name if peer is not None else None
-
-
-def _registered(registrar: Registrar, request: Request, flow: Flow) -> Binding | None:
-    """The binding that a request comes from; of the lines of one phone that of its From."""
-    bindings = registrar.by_flow(flow)
-    if len(bindings) < 2:
-        return bindings[0] if bindings else None
-    user = user_of(request.from_.uri)
-    for binding in reversed(bindings):
-        if binding.user == user:
-            return binding
-    return bindings[-1]
 
 
 def _by_credentials(

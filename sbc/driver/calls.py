@@ -27,7 +27,6 @@ from sbc.policy.caps import PeerCaps
 from sbc.routing.hops import Hop
 from sbc.sdp.bandwidth import kbps_of
 from sbc.sdp.description import SessionDescription
-from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request
 from sbc.sip.timers import Deadlines
 from sbc.sip.twins import TwinKey, twin_key
@@ -120,11 +119,6 @@ class Calls:
     def has_twin(self, invite: Request) -> bool:
         """Whether this very INVITE came by another way already (RFC 3261 §8.2.2.2)."""
         return twin_key(invite) in self._known
-
-    def flow_asked(self, name: str, ref: str) -> Flow | None:
-        """The flow that our request of that branch left by, if the call still lives."""
-        call = self._live.get(name)
-        return None if call is None else call.leg(call.side_asked(ref)).flow
 
     def by_invite(self, key: str) -> Call | None:
         """The call whose caller's INVITE is that server transaction."""

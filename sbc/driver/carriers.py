@@ -37,7 +37,7 @@ class Carriers:
     def configure(self, force: InForce, now: float) -> None:
         """Register what a configuration says, and withdraw what it says no more."""
         lines = {
-            peer.name: Line(peer.registering, ways_to(force, peer))
+            peer.name: Line(peer.registering, flows_of(force, peer))
             for peer in force.settings.peers
             if peer.registering is not None
         }
@@ -46,7 +46,7 @@ class Carriers:
     def locate(self, force: InForce) -> None:
         """Use the addresses that are known now."""
         peers = (peer for peer in force.settings.peers if peer.registering is not None)
-        self._core.locate({peer.name: ways_to(force, peer) for peer in peers})
+        self._core.locate({peer.name: flows_of(force, peer) for peer in peers})
 
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """A flow is dead."""
@@ -55,6 +55,10 @@ class Carriers:
     def doubt(self, flow: Flow, why: str, now: float) -> None:
         """Something else got no answer on a flow."""
         self._agents.carry_out(TRUNKS, self._core.doubt(flow, why, now), now)
+
+    def hurry(self, peer: str, now: float) -> bool:
+        """Register with a trunk now instead of later; whether there is anything to hurry."""
+        return self._core.hurry(peer, now)
 
     def leave(self, now: float) -> None:
         """Withdraw everything; it is done when no registration is left."""
@@ -72,7 +76,7 @@ class Carriers:
         )
 
 
-def ways_to(force: InForce, peer: Peer) -> tuple[Flow, ...]:
+def flows_of(force: InForce, peer: Peer) -> tuple[Flow, ...]:
     """The flows to a peer's targets, in order of preference, each once."""
     flows = (flow for target in peer.targets for flow in flows_to(force, peer, target))
     return tuple(dict.fromkeys(flows))

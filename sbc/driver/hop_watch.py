@@ -3,6 +3,8 @@
 The log gets one line for each change, which names the response or failure that caused it.
 """
 
+from collections.abc import Callable
+
 from sbc.b2bua.commands import HopSeen
 from sbc.driver.agents import Agents
 from sbc.driver.edges import Log
@@ -12,6 +14,7 @@ from sbc.health.health import Health
 from sbc.health.record import HopRests, News
 from sbc.health.states import State
 from sbc.routing.facing import host_port
+from sbc.sip.flow import Flow
 
 HEALTH = "health"
 """The agent that owns the probes of hops."""
@@ -20,8 +23,20 @@ HEALTH = "health"
 class HopWatch:
     """The health of the hops of the configuration in force."""
 
-    def __init__(self, agents: Agents, log: Log, seed: int) -> None:
-        """`seed` is of the jitter of probes."""
+    def __init__(
+        self,
+        agents: Agents,
+        log: Log,
+        seed: int,
+        doubt: Callable[[Flow, str, float], None],
+    ) -> None:
+        """Watch nothing yet.
+
+        Args:
+            seed: Of the jitter of probes.
+            doubt: Told of a flow that a call found wanting, with the evidence and the time.
+        """
+        self._doubt = doubt
         self.health = Health(seed)
         self._agents = agents
         self._log = log
@@ -38,6 +53,9 @@ class HopWatch:
             seen.hop, seen.evidence, now, alive=seen.alive, retry_after_s=seen.retry_after_s
         )
         self._agents.carry_out(HEALTH, news, now)
+        # Whoever asks to be left alone is there; of others a registration tells more.
+        if not seen.alive and not seen.retry_after_s:
+            self._doubt(seen.hop.flow, seen.evidence, now)
 
     def _tell(self, news: News) -> None:
         flow = news.hop.flow

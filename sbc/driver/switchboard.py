@@ -111,7 +111,9 @@ class Switchboard:
         self._instance = ids.token()[:8]
         self.logins = Logins()
         self.agents = Agents(self.outbox, iter(self._branch, ""))
-        self.hops = HopWatch(self.agents, log, seed & 0x7FFFFFFF)
+        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
+        self.carriers = Carriers(trunks, agents=self.agents, log=log)
+        self.hops = HopWatch(self.agents, log, seed & 0x7FFFFFFF, self.carriers.doubt)
         self.reception = Reception(
             force,
             layer=self.layer,
@@ -132,10 +134,8 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
-        trunks = Trunks(force.settings, self.logins, fresh=ids.token, branch=self.agents.branch)
-        self.carriers = Carriers(trunks, agents=self.agents, log=log)
         force.registrations = self.carriers.registrations
-        self.answers = Answers(self.outbox, self.calls, self.agents, self.carriers)
+        self.answers = Answers(self.outbox, self.calls, self.agents)
         self.calls.hop_seen = self.hops.seen
         self.hops.configure(force, now)
 
@@ -423,7 +423,8 @@ class Switchboard:
     def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
-        self._judge_by(InForce(force.settings, table, force.policy, locations), now)
+        new = InForce(force.settings, table, force.policy, locations, plan=force.plan)
+        self._judge_by(new, now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)
 

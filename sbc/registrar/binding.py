@@ -85,6 +85,8 @@ class Binding:
     """The phone's instance-id, without quotes and angle brackets (RFC 5626 §4.1)."""
     reg_id: int = 0
     """Which of the phone's flows this is (RFC 5626 §4.2); 0 where it keeps but one."""
+    pinhole_s: float | None = None
+    """How often its NAT needs a keep-alive, where that is more often than the network's rule."""
     credit: Credit | None = None
     """What the registrar granted, where a cache answers for it."""
 
@@ -128,6 +130,7 @@ class Binding:
             "service_route": list(self.service_route),
             "instance": self.instance,
             "reg_id": self.reg_id,
+            "pinhole_s": self.pinhole_s,
             "credit": None if self.credit is None else self.credit.to_data(now),
         }
 
@@ -140,7 +143,7 @@ class Binding:
         """
         try:
             contact_differs, private_contact, via_differs = _items(data["nat"], 3)
-            credit = data["credit"]
+            credit, pinhole = data["credit"], data["pinhole_s"]
             return cls(
                 token=str(data["token"]),
                 aor=str(data["aor"]),
@@ -162,6 +165,7 @@ class Binding:
                 service_route=_texts(data["service_route"]),
                 instance=str(data["instance"]),
                 reg_id=int(str(data["reg_id"])),
+                pinhole_s=None if pinhole is None else float(str(pinhole)),
                 credit=None if credit is None else _credit(credit, now),
             )
         except KeyError as error:

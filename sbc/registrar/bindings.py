@@ -11,7 +11,9 @@ from typing import TypeVar
 
 from sbc.prefixes import source_key
 from sbc.registrar.binding import Binding
+from sbc.registrar.grants import user_of
 from sbc.sip.flow import Flow
+from sbc.sip.message import Request
 
 K = TypeVar("K", bound=Hashable)
 
@@ -48,6 +50,24 @@ class Bindings:
     def on_flow(self, flow: Flow) -> list[Binding]:
         """What was registered on exactly this flow."""
         return [self._by_key[key] for key in self._by_flow.get(flow, ())]
+
+    def speaker(self, flow: Flow, request: Request) -> Binding | None:
+        """Who sends a request on a flow: of the lines of one phone that of its From, or the newest.
+
+        A proxy's flow may carry thousands, so they are not looked through.
+
+        Raises:
+            ParseError: From is malformed (400).
+        """
+        keys = self._by_flow.get(flow)
+        if not keys:
+            return None
+        if len(keys) > 1:
+            user = user_of(request.from_.uri)
+            for key in reversed(self._by_user.get(user, {})):
+                if self._by_key[key].flow == flow:
+                    return self._by_key[key]
+        return self._by_key[next(reversed(keys))]
 
     def of_user(self, user: str) -> list[Binding]:
         """What was registered for a user part, whatever its domain.

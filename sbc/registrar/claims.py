@@ -20,6 +20,8 @@ from sbc.sip.message import Message, Request
 MAX_ROUTES = 8
 """Values of one Path or Service-Route, above which it is refused."""
 _LONGEST_ROUTE = 512
+_LONGEST_CONTACT = 1024
+_LONGEST_CALL_ID = 512
 _LONGEST_INSTANCE = 200
 _LONGEST_REG_ID = 10
 
@@ -30,6 +32,8 @@ class Claim(NamedTuple):
     token: str
     """User part of the Contact that the registrar has or will have for it."""
     contact: NameAddr
+    asked_s: int
+    """How long the phone wants it to be kept; 0 to be forgotten."""
     instance: str = ""
     reg_id: int = 0
 
@@ -55,6 +59,9 @@ def claims_of(request: Request, bindings: Bindings, names: Pseudonyms) -> dict[s
         ParseError: a Contact is malformed, or they contradict each other (400).
     """
     expires = request.expires
+    # What is kept of each phone is bounded, or a few thousand could fill the memory.
+    if len(request.call_id) > _LONGEST_CALL_ID:
+        raise ParseError(f"a Call-ID of more than {_LONGEST_CALL_ID} characters")
     if request.contact_is_star:
         if expires != 0:
             raise ParseError("Contact * without Expires 0 (RFC 3261 §10.3 step 6)")
@@ -62,7 +69,7 @@ def claims_of(request: Request, bindings: Bindings, names: Pseudonyms) -> dict[s
     outbound = supports(request, "outbound")
     claims = [_claim(request, one, outbound, bindings, names) for one in request.contacts]
     flows = sum(claim.reg_id > 0 for claim in claims)
-    living = sum(asked_s(request, claim.contact) > 0 for claim in claims)
+    living = sum(claim.asked_s > 0 for claim in claims)
     if flows > 1 or (flows and living > 1):
         raise ParseError("a flow is registered alone (RFC 5626 §6)")
     return {claim.token: claim for claim in claims}
@@ -80,12 +87,15 @@ def _claim(
     aor = request.to.uri
     name = aor.address_of_record
     text = str(uri)
+    if len(text) > _LONGEST_CONTACT:
+        raise ParseError(f"a contact of more than {_LONGEST_CONTACT} characters")
+    life_s = asked_s(request, contact)
     for binding in bindings.of_user(user_of(aor)):
         same = binding.instance == instance if reg_id else binding.contact == text
         if same and bool(binding.reg_id) == bool(reg_id) and binding.aor == name:
-            return Claim(binding.token, contact, instance, reg_id)
+            return Claim(binding.token, contact, life_s, instance, reg_id)
     kind, known_by = ("instance", instance) if reg_id else ("token", text)
-    return Claim(names.of(kind, name, known_by), contact, instance, reg_id)
+    return Claim(names.of(kind, name, known_by), contact, life_s, instance, reg_id)
 
 
 def _instance(contact: NameAddr) -> str:

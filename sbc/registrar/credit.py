@@ -79,7 +79,7 @@ class Credit:
     cseq: int
     """The highest that we have answered for."""
     asked: str
-    """The contact's parameters besides expires."""
+    """A digest of the contact's parameters besides expires."""
     told: Params
     """The registrar's parameters for it that the phone is told, besides expires."""
     proofs: tuple[Proof, ...]
@@ -146,5 +146,5 @@ class Credit:
 
 
 def asked_besides_expires(contact: NameAddr) -> str:
-    """The parameters of a phone's contact, but for how long it wants to be kept."""
-    return join_params(tuple(one for one in contact.params if one[0].lower() != "expires"))
+    """A digest of the parameters of a phone's contact, but for how long it wants to be kept."""
+    return _digest(join_params(tuple(one for one in contact.params if one[0] != "expires")))

@@ -36,15 +36,13 @@ class Keepalives:
     def __len__(self) -> int:
         return len(self._asked)
 
-    def first_at(self, network: Network, now: float) -> float | None:
+    def first_at(self, interval_s: float, now: float) -> float:
         """When to ping a phone for the first time: between half an interval and a whole one.
 
         The moment stays a phone's own from then on, so that phones that register in one burst
         (after a power cut, say) are not pinged in one.
         """
-        if network.keepalive.method == "off":
-            return None
-        return now + network.keepalive.interval_s * (0.5 + self._spread.fraction() / 2)
+        return now + interval_s * (0.5 + self._spread.fraction() / 2)
 
     def ping(
         self, binding: Binding, network: Network, ref: str, server_header: str | None

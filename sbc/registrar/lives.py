@@ -19,6 +19,10 @@ from sbc.sip.timers import Deadlines
 MAX_BINDINGS = 100_000
 MAX_CONTACTS_OF_USER = 20
 """Bindings of one user, above which the one that would expire first gives way to a new one."""
+SHORTEST_INTERVAL_S = 10.0
+SHORTER = 0.7
+"""By how much keep-alives of one phone come more often, each time that its NAT forgot it, and how
+often at most."""
 WORK_PER_TURN = 200
 """Deadlines that one turn of the loop attends to, so that a crowd of them delays no call."""
 
@@ -60,6 +64,8 @@ class Lives:
             return []
         known = self.bindings.by_key(binding.key)
         flow = None if known is None else known.flow
+        if known is not None:
+            binding.pinhole_s = self._learned(known, binding)
         self._add(binding, now)
         if flow is None:
             return [BindingChanged("registered", binding), *self._make_room(binding, most)]
@@ -90,10 +96,31 @@ class Lives:
             if binding.flow.reliable:
                 binding.reachable = False
             # Nobody has pinged it for as long as no process was there: it is half due already.
-            pause_s = self._networks[binding.flow.network].keepalive.interval_s / 2
+            pause_s = self._interval_s(binding, self._networks[binding.flow.network]) / 2
             self._add(binding, now - pause_s)
             out.append(BindingChanged("restored", binding))
         return out
+
+    def _learned(self, before: Binding, after: Binding) -> float | None:
+        """How often a phone's NAT needs a keep-alive, if it just showed that it was too seldom.
+
+        It did when the same run of the phone comes from another port of the same address: then
+        its NAT had forgotten it between two of them.
+        """
+        moved = (
+            before.flow.remote[0] == after.flow.remote[0]
+            and before.flow.remote != after.flow.remote
+            and before.call_id == after.call_id
+        )
+        if not moved or after.flow.reliable:
+            return before.pinhole_s
+        interval = self._interval_s(before, self._networks[after.flow.network])
+        return max(SHORTEST_INTERVAL_S, interval * SHORTER)
+
+    def _interval_s(self, binding: Binding, network: Network) -> float:
+        """How often a phone is pinged: as the network says, or more often if its NAT needs it."""
+        rule = network.keepalive.interval_s
+        return rule if binding.pinhole_s is None else min(rule, binding.pinhole_s)
 
     def _has_socket(self, flow: Flow) -> bool:
         """Whether a flow leaves by a socket that is still there: its pinhole knows no other."""
@@ -176,14 +203,14 @@ class Lives:
         network = self._networks[binding.flow.network]
         if network.keepalive.method == "off" or _is_cut_off(binding):
             return []
-        self._deadlines.set(("ping", binding.key), now + network.keepalive.interval_s)
+        self._deadlines.set(("ping", binding.key), now + self._interval_s(binding, network))
         return self._keepalives.ping(binding, network, next(iter(fresh)), self._server_header)
 
     def _keep_alive(self, binding: Binding, network: Network, now: float) -> None:
-        at = self._keepalives.first_at(network, now)
-        if at is None or _is_cut_off(binding):
+        if network.keepalive.method == "off" or _is_cut_off(binding):
             self._deadlines.cancel(("ping", binding.key))
         else:
+            at = self._keepalives.first_at(self._interval_s(binding, network), now)
             self._deadlines.set(("ping", binding.key), at)
 
 

@@ -13,7 +13,7 @@ from sbc.registrar import answering
 from sbc.registrar.binding import Binding
 from sbc.registrar.claims import Claim
 from sbc.registrar.commands import Command
-from sbc.registrar.grants import asked_s, user_of
+from sbc.registrar.grants import user_of
 from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import Pending, binding_of
 from sbc.registrar.relaying import Pseudonyms
@@ -82,10 +82,10 @@ class LocalRegistrar:
         claims = list(asked.claims.values())
         if answering.lacks_outbound(request, claims):
             return answering.NO_OUTBOUND
-        living = [claim for claim in claims if asked_s(request, claim.contact) > 0]
+        living = [claim for claim in claims if claim.asked_s > 0]
         if len(living) > registration.max_contacts:
             return Refusal(403, f"a user may have {registration.max_contacts} contacts")
-        shortest = min((asked_s(request, claim.contact) for claim in living), default=None)
+        shortest = min((claim.asked_s for claim in living), default=None)
         if shortest is not None and shortest < registration.min_expires_s:
             minimum = str(registration.min_expires_s)
             said = f"a registration lasts at least {minimum} seconds"
@@ -113,11 +113,10 @@ class LocalRegistrar:
 
     def _granted(self, asked: Pending, claim: Claim) -> int:
         """The life of a contact; phones that ask for the same do not all come back together."""
-        wanted = asked_s(asked.request, claim.contact)
-        if wanted == 0:
+        if claim.asked_s == 0:
             return 0
         registration = asked.registration
-        life = self._spread.shortened(min(wanted, registration.max_expires_s))
+        life = self._spread.shortened(min(claim.asked_s, registration.max_expires_s))
         return max(life, registration.min_expires_s)
 
     def _of_user(self, asked: Pending) -> list[Binding]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sbc.registrar.binding import Binding, nat_evidence
 from sbc.registrar.claims import Claim, routes_of
@@ -22,8 +23,17 @@ sources must not keep out those who only refresh what they have."""
 TRY_S = 8.0
 """How long a registrar may be silent before the next one is asked, or a cache answers: a phone on
 UDP listens for 32 seconds."""
+_LONGEST_USER_AGENT = 120
 PENDING_S = TIMEOUT + 8.0
 """How long one is remembered at most: longer than its transaction can take."""
+
+
+class Asked(NamedTuple):
+    """A registrar that was asked."""
+
+    position: int
+    """Among those that may be asked."""
+    face: Face
 
 
 @dataclass(slots=True)
@@ -49,7 +59,7 @@ class Pending:
     """Whether the phone's connection closed meanwhile."""
     in_need: bool = False
     """Whether we may answer it from what the registrar granted before, should it keep silent."""
-    refs: dict[str, Face] = field(default_factory=dict)
+    refs: dict[str, Asked] = field(default_factory=dict)
     """All registrars that were asked, by our branch toward each: any of them may still answer."""
 
     @property
@@ -102,7 +112,7 @@ class PendingRegisters:
             self._by_aor[pending.request.to.uri.address_of_record] += 1
             if pending.flow.reliable:
                 self._by_connection.setdefault(pending.flow, {})[twin] = pending
-        pending.refs[pending.ref] = registrar
+        pending.refs[pending.ref] = Asked(pending.position, registrar)
         self._by_ref[pending.ref] = pending
         self._deadlines.set(("end", pending.ref), now + PENDING_S)
         if pending.has_next or pending.in_need:
@@ -175,7 +185,7 @@ def binding_of(
         registrar=registrar,
         expires_at=expires_at,
         nat=nat_evidence(request, asked.flow, contact.host, contact.port),
-        user_agent=request.headers.first("user-agent") or "",
+        user_agent=(request.headers.first("user-agent") or "")[:_LONGEST_USER_AGENT],
         reachable=not asked.cut_off,
         q=claim.q,
         call_id=request.call_id,

@@ -84,9 +84,13 @@ class Registrar:
         flows = self._bindings.of_token(token)[::-1]
         return sorted(flows, key=lambda one: not one.reachable)
 
-    def by_flow(self, flow: Flow) -> list[Binding]:
-        """What was registered on exactly this flow: one, or the lines of one phone."""
-        return self._bindings.on_flow(flow)
+    def speaker(self, flow: Flow, request: Request) -> Binding | None:
+        """The binding that a request on a flow comes from; of several lines that of its From.
+
+        Raises:
+            ParseError: From is malformed (400).
+        """
+        return self._bindings.speaker(flow, request)
 
     def by_user(self, user: str, network: str) -> list[Binding]:
         """The reachable bindings of an unescaped user part on a network, the most wanted first.

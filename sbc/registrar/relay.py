@@ -16,7 +16,7 @@ from sbc.registrar.binding import Binding
 from sbc.registrar.claims import Claim, routes_of, supports
 from sbc.registrar.commands import AnsweredInNeed, Command
 from sbc.registrar.credit import Credit, asked_besides_expires, proofs_of
-from sbc.registrar.grants import asked_s, granted_by, user_of
+from sbc.registrar.grants import granted_by, user_of
 from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import Pending, PendingRegisters, binding_of
 from sbc.registrar.relaying import Pseudonyms, face_of, forwarded, restored
@@ -80,12 +80,15 @@ class RegisterRelay:
             if binding.credit.has_enough(now):
                 return self._absorb(asked, binding, now)
             asked.in_need = True
+        # Malformed now rather than when the registrar has said yes.
+        routes_of(asked.request, "path")
         known = self._bindings.has_source(asked.flow)
         trusted = self._settings.network(asked.flow.network).trusted
-        if not self._pending.has_room(known or trusted) or not self._has_room(asked.claims):
+        if self._pending.has_room(known or trusted) and self._has_room(asked.claims):
+            return self._ask(asked, now)
+        if binding is None:
             return self._refuse(asked, self._busy())
-        routes_of(asked.request, "path")
-        return self._ask(asked, now)
+        return self._help(asked, binding, now)
 
     def _refusal(self, asked: Pending) -> Refusal | None:
         """Why a REGISTER is not even asked about."""
@@ -139,7 +142,7 @@ class RegisterRelay:
         """The parameters of a contact that the registrar is told."""
         contact = claim.contact
         expires = contact.param("expires")
-        if pending.registration.mode == "cache" and asked_s(pending.request, contact) > 0:
+        if pending.registration.mode == "cache" and claim.asked_s > 0:
             expires = str(pending.registration.registrar_expires_s)
         q, instance = contact.param("q"), contact.param("+sip.instance")
         if not supports(pending.request, "gruu"):
@@ -155,7 +158,7 @@ class RegisterRelay:
             return None
         (claim,) = asked.claims.values()
         binding = self._bindings.by_key(claim.key)
-        if binding is None or binding.credit is None or asked_s(asked.request, claim.contact) < 1:
+        if binding is None or binding.credit is None or claim.asked_s < 1:
             return None
         same = (
             binding.flow == asked.flow
@@ -192,8 +195,7 @@ class RegisterRelay:
 
     def _told(self, asked: Pending, claim: Claim) -> int:
         """The short life that a cache tells a phone."""
-        wanted = asked_s(asked.request, claim.contact)
-        return min(wanted, self._spread.shortened(asked.registration.phone_expires_s))
+        return min(claim.asked_s, self._spread.shortened(asked.registration.phone_expires_s))
 
     def _others(self, mine: Binding, now: float) -> list[NameAddr]:
         """The other contacts of a user that the registrar has through us."""
@@ -220,7 +222,7 @@ class RegisterRelay:
             if instead is not None:
                 return instead
         self._pending.over(pending)
-        pending.position = list(pending.refs).index(ref)
+        pending.position = pending.refs[ref].position
         out: list[Command] = []
         contacts: list[NameAddr] = []
         extras: list[tuple[str, str]] = []
@@ -262,18 +264,22 @@ class RegisterRelay:
         """Ask the next registrar, or answer in need; None when there is neither."""
         if not pending.in_need:
             self._doubt(pending, now)
-        if pending.has_next:
+        there = {network.name for network in self._settings.networks}
+        while pending.has_next:
             pending.position += 1
-            return self._ask(pending, now)
+            if pending.upstream.flow.network in there:
+                return self._ask(pending, now)
         alone = self._pending.of_same_user(pending.request) == 1
         binding = self._covering(pending, now) if pending.in_need and alone else None
         if binding is None:
             return None
         self._pending.over(pending)
-        return [
-            *self._absorb(pending, binding, now),
-            AnsweredInNeed(binding, pending.upstream.peer),
-        ]
+        return self._help(pending, binding, now)
+
+    def _help(self, asked: Pending, binding: Binding, now: float) -> list[Command]:
+        """Answer from the credit what the registrar should have answered, and have it logged."""
+        news = AnsweredInNeed(binding, asked.upstream.peer)
+        return [*self._absorb(asked, binding, now), news]
 
     def _doubt(self, pending: Pending, now: float) -> None:
         """Rely less on what was granted to a user when something said of him is not answered.
@@ -308,7 +314,7 @@ class RegisterRelay:
             contacts,
             extras=extras,
             phone=pending.phone,
-            registrar=pending.refs[ref],
+            registrar=pending.refs[ref].face,
             names=self._names,
             server_header=self._settings.server_header,
         )

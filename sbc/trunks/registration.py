@@ -73,8 +73,8 @@ class Registration:
     least_wait_s: float = 0.0
     doubted: bool = False
     """Whether the registrar refused our user name or password."""
-    due: float | None = None
-    """When the next step is taken by itself; None while the answer will bring it."""
+    due: float = 0.0
+    """When the next step is taken by itself, unless an answer brings it earlier."""
     ping_ref: str = ""
     """Branch of the keep-alive under way."""
     deaf: bool = False

@@ -25,6 +25,7 @@ from sbc.trunks.table import Action, Happening, State, next_of
 from sbc.trunks.waiting import (
     ANSWER_S,
     DOUBTED_S,
+    LAST_ANSWER_S,
     LEAVE_S,
     SETTLED_S,
     refresh_in,
@@ -115,6 +116,19 @@ class Trunks:
             registration.line = replace(registration.line, flows=found)
             if waited and found:
                 self._deadlines.set(("step", registration.peer), float("-inf"))
+
+    def hurry(self, peer: str, now: float) -> bool:
+        """Wait no longer with a registration: what was wrong may have been put right.
+
+        Returns:
+            Whether there is one, and nothing of it is under way.
+        """
+        registration = self.registrations.of_peer(peer)
+        if registration is None or registration.ref:
+            return False
+        registration.failures = 0
+        self._plan(registration, now)
+        return True
 
     def leave(self, now: float) -> list[Command]:
         """Withdraw everything: the process ends. It is done when none is left."""
@@ -244,7 +258,6 @@ class Trunks:
         return out
 
     def _step(self, registration: Registration, now: float) -> list[Command]:
-        registration.due = None
         if registration.ref:
             silence = weigh_silence(registration, "timeout")
             return self._abandon(registration) + self._happen(registration, silence, now)
@@ -393,7 +406,7 @@ class Trunks:
         ref = registration.ref = self._branch()
         self._refs[ref] = registration.peer
         if registration.state is not State.UNREGISTERING:
-            self._plan(registration, now + ANSWER_S if registration.left else None)
+            self._plan(registration, now + (ANSWER_S if registration.left else LAST_ANSWER_S))
         numbered = number(request, self._listener(registration), ref, registration.cseq)
         return [SendRequest(ref, registration.flow, numbered)]
 
@@ -414,12 +427,9 @@ class Trunks:
         registration.ping_ref = ""
         self._deadlines.cancel(("ping", registration.peer))
 
-    def _plan(self, registration: Registration, due: float | None) -> None:
+    def _plan(self, registration: Registration, due: float) -> None:
         registration.due = due
-        if due is None:
-            self._deadlines.cancel(("step", registration.peer))
-        else:
-            self._deadlines.set(("step", registration.peer), due)
+        self._deadlines.set(("step", registration.peer), due)
 
     def _chance(self) -> float:
         return int(self._fresh(), 16) / _CHANCES

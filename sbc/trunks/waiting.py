@@ -8,6 +8,8 @@ Spec: RFC 5626 §4.5 (back-off), RFC 3261 §10.2.4 (refresh), §20.33 (Retry-Aft
 
 from typing import Final
 
+from sbc.sip.timers import TIMEOUT
+
 FIRST_RETRY_S: Final = 4.0
 """A registrar that restarts is back soon, so the first wait is short."""
 BASE_S: Final = 30.0
@@ -22,7 +24,9 @@ is worth another attempt at once: the "flow timer" of RFC 5626 §4.5."""
 SETTLED_S: Final = 30.0
 """How long a registration must be in place before a doubt about its flow is looked into."""
 ANSWER_S: Final = 8.0
-"""How long a target may be silent while another one is left; the last has all of Timer F."""
+"""How long a target may be silent while another one is left."""
+LAST_ANSWER_S: Final = TIMEOUT + 4.0
+"""How long the last one may: until Timer F says so. Longer only if nobody told us."""
 LEAVE_S: Final = 2.0
 """How long the answer to a withdrawal, and to what is under way before it, is waited for."""
 SHORTEST_REFRESH_S: Final = 5.0

@@ -52,6 +52,14 @@ def test_a_phone_behind_proxies_is_called_by_its_path():
     assert ", ".join(ours.message.headers.all("route")) == PATH
 
 
+def test_a_call_by_our_own_path_is_a_call_to_its_phone():
+    board = Board()
+    uri = registered(board, PHONE_FLOW)
+    ours = f"Route: <{uri};lr>\r\nMax-Forwards".encode()
+    (invite,) = invites(board.give(PBX_FLOW, a_call(uri).replace(b"Max-Forwards", ours)))
+    assert (invite.flow, invite.message.headers.all("route")) == (PHONE_FLOW, [])
+
+
 def test_a_phone_s_calls_go_by_the_service_route_of_its_registrar():
     board = Board()
     way = "<sip:orig@scscf.inside.example;lr>"
@@ -112,7 +120,7 @@ def test_a_busy_phone_is_busy_on_all_its_flows():
 def test_a_flow_that_broke_is_not_tried_at_all():
     board = Board()
     uri = flows(board)
-    board.switchboard.flow_closed(SECOND, board.now)
+    board.switchboard.flow_closed(SECOND, "reset", board.now)
     assert [one.flow for one in invites(board.give(PBX_FLOW, a_call(uri)))] == [TCP]
 
 

@@ -1,4 +1,4 @@
-"""A site without a PBX: phones log in here, and call each other through us."""
+"""The example of a site without a PBX: phones log in here, and call each other through us."""
 
 import pytest
 
@@ -16,31 +16,14 @@ from tests.kit.switchboard import (
     titles,
 )
 
-TEXT = """\
-networks:
-  outside:
-    bind: 203.0.113.10
-    listen: [udp/5060, tcp/5060]
-    media_ports: 30000-39999
-peers:
-  phones:
-    kind: endpoints
-    network: outside
-    registration: {mode: local}
-    authentication:
-      mode: challenge
-      realm: site.example
-      users: {alice: wonder, bob: builder}
-routes:
-  - {from: phones, to: phones}
-policies: ../policies/edge-default.yaml
-"""
+EXAMPLE = "deploy/examples/small-site.yaml"
+PASSWORDS = {"ALICE_PASSWORD": "wonder", "BOB_PASSWORD": "builder"}
 BOBS = PHONE_FLOW._replace(remote=("198.51.100.8", 40001))
 
 
 @pytest.fixture
 def board() -> Board:
-    return Board(a_configuration(TEXT))
+    return Board(a_configuration(file=EXAMPLE, environment=PASSWORDS))
 
 
 def logged_in(board: Board, flow, data: bytes, user: str, password: str) -> list[Sent]:

@@ -77,6 +77,7 @@ class Process:
                     "reachable": True,
                 }
             ],
+            "register": [],
             "trunks": [
                 {
                     "trunk": "carrier",
@@ -252,6 +253,11 @@ async def test_trunks_are_a_table(process: Process, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines() == [HEAD, ROW]
     assert await process.sbc("trunks", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["trunk"] == "carrier"
+
+
+async def test_a_trunk_is_registered_with_at_once_when_asked(process: Process) -> None:
+    assert await process.sbc("trunks", "--register", "carrier") == 0
+    assert process.asked[-1] == ("register", {"trunk": "carrier"})
 
 
 async def test_peers_are_a_table(process: Process, capsys: pytest.CaptureFixture[str]) -> None:

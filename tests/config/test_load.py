@@ -224,12 +224,11 @@ EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))
 def test_every_example_loads_clean(path: Path, tmp_path: Path) -> None:
     authority = Authority()
     files = authority.issue("sbc.example.com").write(tmp_path)
-    environment = {
+    environment = {f"{name}_PASSWORD": name for name in ("FIRST", "SECOND", "ALICE", "BOB")}
+    environment |= {
         "CERTIFICATE": str(files.certificate),
         "KEY": str(files.key),
         "CARRIER_CA": str(authority.write(tmp_path)),
-        "FIRST_PASSWORD": "one",
-        "SECOND_PASSWORD": "two",
     }
     result = load_file(path, EXAMPLE_MACHINE, environment)
     assert [str(problem) for problem in result.problems] == []

@@ -157,13 +157,19 @@ class TestCalls:
         ]
         assert why.endswith("trunk 'first' is not registered; trunk 'second' is not registered")
 
-    def test_one_that_times_out_brings_the_refresh_forward(self):
-        board = registered()
-        board.wait(40)
+    def test_one_that_gets_no_answer_brings_the_refresh_forward(self):
+        board = lasted(registered(), 40)
         call_out(board)
-        sent = board.wait(33)
+        sent = board.wait(5)
         assert [one.flow for one in sent if one.title == "REGISTER"][:1] == [FIRST]
-        assert states(board)["first"] in ("refreshing", "registering")
+        assert states(board)["first"] == "refreshing"
+
+    def test_so_does_a_503_unless_it_says_for_how_long(self):
+        for headers, state in (((), "refreshing"), (("Retry-After: 9",), "registered")):
+            board = lasted(registered(), 40)
+            board.reply(call_out(board)[-1], 503, headers=headers)
+            board.wait(0)
+            assert states(board)["first"] == state
 
 
 class TestCallers:

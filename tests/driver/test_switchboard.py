@@ -17,6 +17,7 @@ from media.types import Component, Endpoint, LatchRank, Refusal, SideName
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.driver import door
 from sbc.driver.in_force import InForce
+from sbc.numbering import WorldPlan
 from sbc.registrar.commands import Command
 from sbc.routing.model import Keepalive, Settings
 from sbc.state.cdr import EndedBy
@@ -70,7 +71,9 @@ class TestNames:
     def test_a_peer_exists_once_its_name_has_an_address(self):
         board = Board(a_configuration(BY_NAME))
         assert titles(board.give(PHONE_FLOW, a_register())) == ["503 REGISTER"]
+        plan = board.switchboard.force.plan = WorldPlan()
         board.locate({"pbx.example.com": ("192.168.1.5",)})
+        assert board.switchboard.force.plan is plan
         (relayed,) = board.give(PHONE_FLOW, a_register(cseq=2))
         assert relayed.flow.remote == ("192.168.1.5", 5060)
         flow = PBX_FLOW._replace(local=("192.168.1.2", 5062))

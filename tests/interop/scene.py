@@ -62,6 +62,7 @@ peers:
     network: outside
     media: {{srtp: {srtp}}}
     authentication: {phones_authentication}
+    registration: {registration}
   pbx:
     kind: pbx
     network: inside
@@ -185,6 +186,7 @@ class Scene:
         pbx_address: str = "",
         srtp: str = "allow",
         keepalive_s: float = 25,
+        registration: str = "{mode: relay}",
         peers: str = "",
         more: str = "",
         authentication: Mapping[str, str] | None = None,
@@ -198,6 +200,7 @@ class Scene:
             keepalive_s: seconds between keep-alives to phones behind a NAT.
             authentication: that key of the peers `carrier`, `phones` and `pbx`, where it is not
                 to pass through.
+            registration: that key of the phones.
             peers: lines of the configuration for peers besides those of every test.
             more: sections of the configuration besides those of every test.
         """
@@ -214,6 +217,7 @@ class Scene:
                 policy=ROOT / "policies" / "edge-default.yaml",
                 srtp=srtp,
                 keepalive_s=keepalive_s,
+                registration=registration,
                 engine=self.engine,
                 **{
                     f"{peer}_authentication": given.get(peer, "{mode: pass}")
@@ -263,11 +267,20 @@ class Scene:
 
     def ask_sbc(self, *words: str) -> list[dict[str, object]]:
         """What a command of the SBC lists, as JSON."""
-        config = ("--json", "--config", str(self._configuration))
-        command = (sys.executable, "-m", "sbc", *words, *config)
-        told = json.loads(self.border.run("env", "-C", str(ROOT), *command))
+        told = self._told(*words)
         assert isinstance(told, list)
         return told
+
+    def sbc_status(self) -> dict[str, object]:
+        """What the SBC holds and counts."""
+        told = self._told("status")
+        assert isinstance(told, dict)
+        return told
+
+    def _told(self, *words: str) -> object:
+        config = ("--json", "--config", str(self._configuration))
+        command = (sys.executable, "-m", "sbc", *words, *config)
+        return json.loads(self.border.run("env", "-C", str(ROOT), *command))
 
     def finish(self, *parties: Sipp, within_s: float = 30) -> None:
         """Let SIPp's parties end; every call succeeded and nothing was sent twice."""

@@ -45,6 +45,12 @@ class Stage:
             text = text.replace(old, new)
         self.configuration.write_text(text)
 
+    def reach_the_first_by(self, transport: str) -> None:
+        """Write a transport to the first trunk's targets, before the SBC starts."""
+        text = self.configuration.read_text()
+        targets = f'["{FIRST};transport={transport}", "{BACKUP};transport={transport}"]'
+        self.configuration.write_text(text.replace(f"[{FIRST}, {BACKUP}]", targets))
+
     def carrier(self, address: str, algorithm: str = "MD5") -> tuple[Host, Program]:
         host = self.lab.host(f"carrier-{address.rpartition('.')[2]}")
         host.join(self.internet, f"{address}/24")
@@ -118,22 +124,27 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield Stage(lab, tmp_path)
 
 
-@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+@pytest.mark.parametrize(("algorithm", "transport"), [("MD5", "udp"), ("SHA-256", "tcp")])
 def test_a_carrier_that_challenges_is_registered_with_and_called_through(
-    stage: Stage, algorithm: str
+    stage: Stage, algorithm: str, transport: str
 ) -> None:
+    stage.reach_the_first_by(transport)
     host, kamailio = stage.carrier(FIRST, algorithm)
     stage.carrier(SECOND, algorithm)
     sbc = stage.start_sbc()
     stage.becomes(first=("registered", FIRST), second=("registered", SECOND))
     stage.call_out_by(host)
-    assert f"registered acme at <sip:4930123456@{OUTER}:5060>;expires=600" in kamailio.output
+    suffix = "" if transport == "udp" else ";transport=tcp"
+    contact = f"registered acme at <sip:4930123456@{OUTER}:5060{suffix}>"
+    assert f"{contact};expires=600" in kamailio.output
     stage.stop_sbc()
-    kamailio.expect(f"registered acme at <sip:4930123456@{OUTER}:5060>;expires=0", within_s=5)
+    kamailio.expect(f"{contact};expires=0", within_s=5)
     assert not any(password in sbc.output for password in ("'one'", "'two'", "response="))
 
 
-def test_a_call_to_our_contact_comes_in_as_the_trunks(stage: Stage) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_call_to_our_contact_comes_in_as_the_trunks(stage: Stage, transport: str) -> None:
+    stage.reach_the_first_by(transport)
     stage.carrier(FIRST)
     stage.carrier(SECOND)
     world = stage.lab.host("world")
@@ -152,7 +163,11 @@ def test_a_call_to_our_contact_comes_in_as_the_trunks(stage: Stage) -> None:
     stage.stop_sbc()
 
 
-def test_calls_follow_to_the_second_target_and_then_to_the_second_trunk(stage: Stage) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_calls_follow_to_the_second_target_and_then_to_the_second_trunk(
+    stage: Stage, transport: str
+) -> None:
+    stage.reach_the_first_by(transport)
     primary, first = stage.carrier(FIRST)
     backup, second = stage.carrier(BACKUP)
     other, _ = stage.carrier(SECOND)

@@ -127,6 +127,16 @@ class Registering(RuleBasedStateMachine):
         self.hurried = True
         self.office.trunks.locate({"carrier": flows})
 
+    @precondition(lambda self: len(self.office.trunks.registrations))
+    @rule()
+    def the_operator_hurries(self) -> None:
+        self.hurried = self.office.trunks.hurry("carrier", self.office.now) or self.hurried
+
+    @invariant()
+    def no_more_is_remembered_than_is_under_way(self) -> None:
+        assert len(self.office.trunks._refs) <= 2
+        assert set(self.office.trunks._refs) <= set(self.under_way)
+
     @invariant()
     def no_two_registers_are_under_way(self) -> None:
         asked = [one for one in self.under_way.values() if one.request.method == "REGISTER"]
@@ -144,9 +154,9 @@ class Registering(RuleBasedStateMachine):
 
     @invariant()
     def something_always_comes_next(self) -> None:
-        """What neither waits for an answer nor for a moment would stand still for ever."""
-        for one in self.office.trunks.registrations:
-            assert one.due is not None or one.ref in self.under_way
+        """Whatever becomes of an answer, a moment comes at which something is done."""
+        due = self.office.trunks.next_timeout()
+        assert (due is None) == (len(self.office.trunks.registrations) == 0)
 
 
 Registering.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)

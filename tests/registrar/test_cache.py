@@ -264,6 +264,13 @@ class TestInNeed:
         sent = desk.relayed(again())
         assert answer(desk.registrar.failed(sent.ref, "transport", desk.now)).status == 503
 
+    def test_no_room_for_a_question_is_a_need_too(self, monkeypatch):
+        desk = a_desk(granted=100)
+        desk.wait(60)
+        monkeypatch.setattr(pending, "MAX_PENDING", 0)
+        assert answer(desk.register(again())).status == 200
+        assert answer(desk.register(again(3, nc=3, call_id="new"))).status == 503
+
     def test_new_credentials_are_never_answered_in_need(self):
         desk = a_desk()
         sent = desk.relayed(again(2, headers=(credentials(1, nonce="n2"),)))
@@ -302,6 +309,17 @@ class TestNextRegistrar:
                 else desk.reply(sent, status)
             )
             assert only(SendRequest, out).flow == _elsewhere().flow
+
+    def test_one_on_a_network_that_was_removed_meanwhile_is_passed_over(self):
+        far = _elsewhere()
+        gone = Upstream("gone", far.flow._replace(network="inside2"), "x", None)
+        desk = Desk(upstreams=[UPSTREAM, gone, far])
+        first = desk.relayed()
+        out = desk.registrar.failed(first.ref, "transport", desk.now)
+        assert only(SendRequest, out).flow == far.flow
+        answered = desk.reply(only(SendRequest, out), 200)
+        assert answer(answered).status == 200
+        assert desk.binding.registrar == "spare"
 
     def test_a_challenge_is_an_answer(self):
         desk = Desk(upstreams=[UPSTREAM, _elsewhere()])

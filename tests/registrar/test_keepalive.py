@@ -3,7 +3,7 @@
 import pytest
 
 from sbc.registrar.keepalive import MISSED_LIMIT
-from sbc.registrar.lives import WORK_PER_TURN
+from sbc.registrar.lives import SHORTEST_INTERVAL_S, WORK_PER_TURN
 from sbc.routing.model import Keepalive
 from sbc.sip.user import Ping, SendRequest
 from tests.kit.registrar import TCP_PHONE, Desk, changes, pings, settings
@@ -151,3 +151,50 @@ class TestAnswers:
         assert desk.registrar.bindings == []
         assert desk.reply(ping, 200) == []
         assert desk.registrar.next_timeout() is None
+
+
+class TestLearning:
+    """A NAT that forgets a phone between two keep-alives is asked more often."""
+
+    def moved(self, desk: Desk, port: int, cseq: int, **rest: object) -> None:
+        desk.accept(
+            a_register(cseq=cseq, **rest),  # type: ignore[arg-type]  # as a_register takes it
+            PHONE_FLOW._replace(remote=(PHONE_FLOW.remote[0], port)),
+        )
+
+    def test_another_port_of_the_same_run_shows_that_it_was_too_seldom(self):
+        desk = Desk(settings(Keepalive("options", 25.0)))
+        desk.accept()
+        self.moved(desk, 40001, 2)
+        assert desk.binding.pinhole_s == 17.5
+        desk.reply(next_ping(desk), 200)
+        at = desk.now
+        desk.reply(next_ping(desk), 200)
+        assert desk.now - at == pytest.approx(17.5, abs=0.11)
+
+    def test_there_is_a_shortest_interval(self):
+        desk = Desk(settings(Keepalive("options", 25.0)))
+        desk.accept()
+        for number in range(2, 9):
+            self.moved(desk, 40000 + number, number)
+        assert desk.binding.pinhole_s == SHORTEST_INTERVAL_S
+
+    def test_a_phone_that_was_started_again_shows_nothing(self):
+        desk = Desk()
+        desk.accept()
+        self.moved(desk, 40001, 1, call_id="another-run")
+        assert desk.binding.pinhole_s is None
+
+    def test_another_address_shows_nothing_and_what_was_learned_stays(self):
+        desk = Desk(settings(Keepalive("options", 25.0)))
+        desk.accept()
+        self.moved(desk, 40001, 2)
+        desk.accept(a_register(cseq=3), PHONE_FLOW._replace(remote=("192.0.2.9", 1)))
+        assert desk.binding.pinhole_s == 17.5
+
+    def test_it_survives_a_restart(self):
+        desk, heir = Desk(), Desk()
+        desk.accept()
+        self.moved(desk, 40001, 2)
+        heir.registrar.restore(desk.registrar.export(desk.now), heir.now)
+        assert heir.binding.pinhole_s == 17.5

@@ -34,7 +34,7 @@ class TestAcceptance:
         assert binding.token == sent.request.contacts[0].uri.user
         assert (binding.endpoints, binding.registrar) == ("phones", "pbx")
         assert desk.registrar.by_token(binding.token) is binding
-        assert desk.registrar.by_flow(PHONE_FLOW) == [binding]
+        assert desk.registrar.speaker(PHONE_FLOW, desk.relayed().request) is binding
         assert desk.registrar.by_user("alice", "outside") == [binding]
         assert desk.registrar.by_user("alice", "inside") == []
 
@@ -208,7 +208,7 @@ class TestMoving:
         change = only(BindingChanged, out)
         assert (change.what, change.previous) == ("moved", PHONE_FLOW)
         assert (desk.binding.flow, desk.binding.token) == (MOVED, token)
-        assert desk.registrar.by_flow(PHONE_FLOW) == []
+        assert desk.registrar.speaker(PHONE_FLOW, desk.relayed().request) is None
 
     @pytest.mark.parametrize("status", [401, 403, 500])
     def test_nobody_moves_it_without_the_registrars_word(self, status):
@@ -226,7 +226,11 @@ class TestMoving:
         desk = Desk()
         desk.accept()
         desk.accept(a_register("bob"))
-        assert [b.user for b in desk.registrar.by_flow(PHONE_FLOW)] == ["alice", "bob"]
+        for user in ("alice", "bob"):
+            asked = desk.relayed(a_register(user, cseq=7)).request
+            assert desk.registrar.speaker(PHONE_FLOW, asked).user == user
+        stranger = desk.relayed(a_register("carol")).request
+        assert desk.registrar.speaker(PHONE_FLOW, stranger).user == "bob"
         assert desk.registrar.has_source(MOVED)
 
 

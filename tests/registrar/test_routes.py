@@ -1,10 +1,18 @@
 """Path, Service-Route and GRUUs: who is told which way, and what stays hidden."""
 
-import pytest
+from contextlib import suppress
 
-from sbc.registrar.claims import MAX_ROUTES
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc.registrar.bindings import Bindings
+from sbc.registrar.claims import MAX_ROUTES, claims_of, routes_of
+from sbc.registrar.relaying import Pseudonyms
 from sbc.routing.registration import Registration
 from sbc.sip.errors import ParseError
+from sbc.sip.headers import Headers
+from sbc.sip.message import Request
 from tests.kit.registrar import TCP_PHONE, Desk, answer, pings, settings
 from tests.kit.switchboard import INSIDE, a_register
 
@@ -63,6 +71,35 @@ class TestPath:
         contact = '<sip:alice@10.0.0.7>;reg-id=1;+sip.instance="<urn:uuid:1>"'
         data = a_register(contact=contact, headers=("Supported: outbound",))
         assert desk.relayed(data, TCP_PHONE).request.headers.first("path").endswith(";lr;ob>")
+
+
+@given(
+    st.text(max_size=60), st.text(max_size=60), st.text(alphabet='<>sip:;="q,*@a1.', max_size=60)
+)
+def test_whatever_stands_in_a_register_it_is_served_or_malformed(path, contact, more):
+    request = Request("REGISTER", "sip:x", Headers())
+    for name, value in (
+        ("Via", "SIP/2.0/UDP 10.0.0.7;branch=z9hG4bK1"),
+        ("From", "<sip:a@x>;tag=1"),
+        ("To", "<sip:a@x>"),
+        ("Call-ID", "1"),
+        ("CSeq", "1 REGISTER"),
+        ("Supported", "outbound, path"),
+        ("Path", path),
+        ("Contact", f"<sip:a@b>;reg-id=1;+sip.instance={more}"),
+        ("Contact", contact),
+    ):
+        request.headers.append(name, value)
+    with suppress(ParseError):
+        claims_of(request, Bindings(), Pseudonyms(b"s" * 32))
+    with suppress(ParseError):
+        routes_of(request, "path")
+
+
+@pytest.mark.parametrize("long", [{"contact": f"<sip:{'a' * 1100}@b>"}, {"call_id": "c" * 600}])
+def test_what_is_kept_is_bounded(long):
+    with pytest.raises(ParseError):
+        Desk().register(a_register(**long))
 
 
 class TestServiceRoute:

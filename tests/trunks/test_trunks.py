@@ -271,8 +271,14 @@ class TestFailover:
         office.wait(8)
         assert office.abandoned == [first.ref]
         assert office.last.flow == SECOND
-        office.wait(30)
+        office.wait(32)
         assert (office.sent, office.abandoned) == ([], [])
+
+    def test_even_the_last_is_not_waited_for_beyond_its_transaction(self):
+        office = Office(ONE)
+        sent = office.until_sent()
+        office.wait(36)
+        assert (office.abandoned, office.state) == ([sent.ref], "backing off")
 
     @pytest.mark.parametrize("status", [400, 403, 404, 600, 302])
     def test_what_speaks_of_the_account_is_asked_of_nobody_else(self, status: int):
@@ -539,6 +545,30 @@ class TestConfiguration:
         office.reply(office.until_sent(), 404)
         office.configure({})
         assert (office.sent, len(office.trunks.registrations)) == ([], 0)
+
+
+class TestHurry:
+    def test_who_waits_is_registered_at_once_and_waits_less_the_next_time(self):
+        office = Office(ONE)
+        for _ in range(5):
+            office.fail(office.until_sent())
+        assert office.trunks.hurry("carrier", office.now)
+        office.wait(0)
+        office.fail(office.last)
+        assert office.carrier.due == office.now + 3
+
+    def test_a_registration_that_stands_is_refreshed(self):
+        office = Office()
+        office.register()
+        assert office.trunks.hurry("carrier", office.now)
+        office.wait(0)
+        assert office.state == "refreshing"
+
+    def test_what_is_under_way_or_unknown_cannot_be_hurried(self):
+        office = Office()
+        office.until_sent()
+        assert not office.trunks.hurry("carrier", office.now)
+        assert not office.trunks.hurry("nobody", office.now)
 
 
 class TestNames:
