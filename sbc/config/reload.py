@@ -213,6 +213,8 @@ def _shown(value: object) -> str:
         return "[" + ", ".join(_shown(item) for item in value) + "]"
     if is_dataclass(value):
         return "there"
+    if isinstance(value, frozenset):
+        return _shown(tuple(sorted(value)))
     if isinstance(value, Path):
         return str(value)
     return "nothing" if value is None else str(value)
