@@ -12,6 +12,7 @@ from sbc.config.values import Listen
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.routing.model import Family, Keepalive, Listener, Network, NetworkAddress
+from sbc.sip.flow import SECURED, Transport
 
 _PRIVATE = tuple(
     ip_network(text)
@@ -37,6 +38,12 @@ class _Bound:
     family: Family
     bind: str
     advertise: str
+    name: str = ""
+    """The host name that the address was found by; empty where an address was written."""
+
+    def shown(self, transport: Transport) -> str:
+        """What Via and Contact say: by TLS the name, which the peer finds in the certificate."""
+        return self.name if self.name and transport in SECURED else self.advertise
 
 
 def family_of(host: str) -> Family:
@@ -86,7 +93,13 @@ class _NetworkBuilder:
         return Network(
             name=name,
             listeners=tuple(
-                Listener(listen.transport, one.family, one.bind, listen.port, one.advertise)
+                Listener(
+                    listen.transport,
+                    one.family,
+                    one.bind,
+                    listen.port,
+                    one.shown(listen.transport),
+                )
                 for listen in section.listen
                 for one in bound
             ),
@@ -158,7 +171,7 @@ class _NetworkBuilder:
         bound: list[_Bound] = []
         for bind in binds:
             family = family_of(bind)
-            advertise = explicit.get(family) or self._automatic(name, bind)
+            advertise, known_as = explicit.get(family) or (self._automatic(name, bind), "")
             if advertise is None:
                 self._document.report(
                     path,
@@ -166,15 +179,15 @@ class _NetworkBuilder:
                     "write the address, or do not bind this family",
                 )
                 continue
-            bound.append(_Bound(family, bind, advertise))
+            bound.append(_Bound(family, bind, advertise, known_as))
         self._warn_of_advertised(section, bound, path)
         return tuple(bound)
 
     def _explicit(
         self, section: NetworkSection, families: set[Family], path: Path
-    ) -> dict[Family, str]:
-        """Written addresses and names by family; `auto` adds nothing."""
-        explicit: dict[Family, str] = {}
+    ) -> dict[Family, tuple[str, str]]:
+        """Written addresses by family, each with its name if that was written; `auto` is none."""
+        explicit: dict[Family, tuple[str, str]] = {}
         for number, text in enumerate(section.advertise):
             if text == "auto":
                 continue
@@ -196,7 +209,8 @@ class _NetworkBuilder:
                     self._document.report(
                         place, f"nobody can reach {address}", "write auto, or an address"
                     )
-                explicit.setdefault(family_of(address), address)
+                known_as = "" if _is_numeric(text) else text
+                explicit.setdefault(family_of(address), (address, known_as))
         return explicit
 
     def _automatic(self, name: str, bind: str) -> str | None:

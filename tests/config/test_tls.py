@@ -59,6 +59,14 @@ def load(directory: Path, text: str = FILE) -> LoadResult:
     return load_text(text, file, FakeMachine(), {}, lambda path: rules)
 
 
+def test_by_tls_the_advertised_name_is_said_and_elsewhere_its_address(directory: Path) -> None:
+    settings = load(directory).settings
+    assert settings is not None
+    said = {one.transport: one.advertise for one in settings.networks[0].listeners}
+    assert said == {"udp": "203.0.113.99", "tls": "sbc.example.com"}
+    assert settings.networks[0].media[0].advertise == "203.0.113.99"
+
+
 def network(result: LoadResult, name: str = "outside") -> Network:
     assert result.settings is not None, result.problems
     return result.settings.network(name)
