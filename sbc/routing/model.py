@@ -209,6 +209,11 @@ class Peer:
     """How we register with it; None where that is not wanted."""
     where: str = ""
 
+    @property
+    def must_prove(self) -> bool:
+        """Whether its address is no proof: only a connection that proves its name is."""
+        return self.tls is not None and self.tls.name_required
+
     def is_trusted(self, network: Network) -> bool:
         """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""
         return network.trusted if self.identity.trust is None else self.identity.trust

@@ -120,11 +120,12 @@ def _proved(registration: Registration) -> bool:
 def _too_brief(registration: Registration, response: Response, cnonce: str) -> Weighed:
     """423: ask for what the registrar insists on, once (RFC 3261 §10.2.8)."""
     wanted, sent = min_expires(response), registration.sent
-    if wanted is None or wanted <= registration.ask_s or registration.withdrawing or sent is None:
+    final = registration.prolonged or registration.withdrawing
+    if wanted is None or wanted <= registration.ask_s or final or sent is None:
         place = place_of(registration)
         cause = f"{status_line(response)} from {place}, which names no longer time that is possible"
         return Weighed(Happening.REFUSED, cause)
-    registration.ask_s = wanted
+    registration.ask_s, registration.prolonged = wanted, True
     following = Request(sent.method, sent.uri_text, sent.headers.copy())
     headers = following.headers
     contact = headers.first("contact") or ""
