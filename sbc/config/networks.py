@@ -14,6 +14,7 @@ from sbc.document.text import Document
 from sbc.prefixes import is_numeric
 from sbc.routing.facing import is_private
 from sbc.routing.model import Family, Keepalive, Listener, Network, NetworkAddress
+from sbc.sip.flow import SECURED, Transport
 
 _ELSEWHERE: dict[Family, str] = {4: "192.0.2.1", 6: "2001:db8::1"}
 """An address of nobody (RFC 5737, RFC 3849), so that the way to it is the default route."""
@@ -24,6 +25,12 @@ class _Bound:
     family: Family
     bind: str
     advertise: str
+    name: str = ""
+    """The host name that the address was found by; empty where an address was written."""
+
+    def shown(self, transport: Transport) -> str:
+        """What Via and Contact say: by TLS the name, which the peer finds in the certificate."""
+        return self.name if self.name and transport in SECURED else self.advertise
 
 
 def family_of(host: str) -> Family:
@@ -73,7 +80,13 @@ class _NetworkBuilder:
         return Network(
             name=name,
             listeners=tuple(
-                Listener(listen.transport, one.family, one.bind, listen.port, one.advertise)
+                Listener(
+                    listen.transport,
+                    one.family,
+                    one.bind,
+                    listen.port,
+                    one.shown(listen.transport),
+                )
                 for listen in section.listen
                 for one in bound
             ),
@@ -145,7 +158,7 @@ class _NetworkBuilder:
         bound: list[_Bound] = []
         for bind in binds:
             family = family_of(bind)
-            advertise = explicit.get(family) or self._automatic(name, bind)
+            advertise, known_as = explicit.get(family) or (self._automatic(name, bind), "")
             if advertise is None:
                 self._document.report(
                     path,
@@ -153,15 +166,15 @@ class _NetworkBuilder:
                     "write the address, or do not bind this family",
                 )
                 continue
-            bound.append(_Bound(family, bind, advertise))
+            bound.append(_Bound(family, bind, advertise, known_as))
         self._warn_of_advertised(section, bound, path)
         return tuple(bound)
 
     def _explicit(
         self, section: NetworkSection, families: set[Family], path: Path
-    ) -> dict[Family, str]:
-        """Written addresses and names by family; `auto` adds nothing."""
-        explicit: dict[Family, str] = {}
+    ) -> dict[Family, tuple[str, str]]:
+        """Written addresses by family, each with its name if that was written; `auto` is none."""
+        explicit: dict[Family, tuple[str, str]] = {}
         for number, text in enumerate(section.advertise):
             if text == "auto":
                 continue
@@ -183,7 +196,8 @@ class _NetworkBuilder:
                     self._document.report(
                         place, f"nobody can reach {address}", "write auto, or an address"
                     )
-                explicit.setdefault(family_of(address), address)
+                known_as = "" if _is_numeric(text) else text
+                explicit.setdefault(family_of(address), (address, known_as))
         return explicit
 
     def _automatic(self, name: str, bind: str) -> str | None:

@@ -179,6 +179,7 @@ class RegisterRelay:
         told = min(self._told(asked, claim), left)
         credit.use(asked.request)
         binding.expires_at = min(now + told + GRACE_S, credit.until)
+        binding.reachable, binding.missed = True, 0
         self.absorbed += 1
         contacts = [answering.contact_told(binding, told, credit.told)]
         contacts += self._others(binding, now)
@@ -200,14 +201,14 @@ class RegisterRelay:
 
     def _others(self, mine: Binding, now: float) -> list[NameAddr]:
         """The other contacts of a user that the registrar has through us."""
-        return [
-            answering.contact_told(other, int(other.expires_at - now))
+        lives = [
+            (other, int(min(other.expires_at, other.credit.until) - now))
             for other in self._bindings.of_user(mine.user)
             if (other.aor, other.registrar) == (mine.aor, mine.registrar)
             and other is not mine
             and other.credit is not None
-            and other.expires_at - now >= 1
         ]
+        return [answering.contact_told(other, life_s) for other, life_s in lives if life_s > 0]
 
     # -- what the registrar says ------------------------------------------------------------
 
