@@ -25,6 +25,7 @@ from sbc.routing.facing import contact_of, listener_of
 from sbc.routing.model import Listener, Settings
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import NameAddr
+from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.flow import Flow
 from sbc.sip.grammar import Params, join_params
 from sbc.sip.message import Response
@@ -297,9 +298,7 @@ class RegisterRelay:
 
     def _later(self, response: Response) -> int:
         """When phones may try again that an overloaded registrar turned away: not all at once."""
-        text = (response.headers.first("retry-after") or "")[:6].strip()
-        asked = int(text) if text.isascii() and text.isdigit() else answering.BUSY_S
-        return self._spread.later(asked)
+        return self._spread.later(retry_after_of(response) or answering.BUSY_S)
 
     def _respond(
         self,

@@ -117,7 +117,7 @@ class Process:
             "status": {
                 "calls": 1,
                 "draining": False,
-                "media": {"engine": "reference", "ports_in_use": {"outside": 4}},
+                "media": {"engine": "python", "ports_in_use": {"outside": 4}},
                 "names": {"troubled": {}},
                 "uptime_s": 3600.0,
             },
@@ -289,7 +289,7 @@ async def test_the_status_is_an_outline_for_people(
         "calls           1",
         "draining        no",
         "media",
-        "  engine        reference",
+        "  engine        python",
         "  ports_in_use",
         "    outside     4",
         "names",
@@ -352,7 +352,9 @@ def test_nobody_there_has_its_own_exit_code(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "--socket", str(tmp_path / "control.sock")]) == 3
-    assert "not running" in capsys.readouterr().err
+    path = tmp_path / "control.sock"
+    said = f"sbc: not running: nobody answers at {path}; `sbc run` starts it"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["fly"], ["cdr", "--last", "0"], ["stop", "now"]])
