@@ -281,7 +281,7 @@ class App:
     def _located(self, locations: Locations) -> None:
         for destination, known in locations.items():
             before = self.switchboard.force.locations.get(destination)
-            if before is None or before.places != known.places:
+            if known.places and (before is None or before.places != known.places):
                 places = [place_text(place) for place in known.places]
                 self.log.info("name resolved", name=str(destination), places=places)
         self.switchboard.located(locations, trio.current_time())
