@@ -196,7 +196,7 @@ class _NetworkBuilder:
                     self._document.report(
                         place, f"nobody can reach {address}", "write auto, or an address"
                     )
-                known_as = "" if _is_numeric(text) else text
+                known_as = "" if is_numeric(text) else text
                 explicit.setdefault(family_of(address), (address, known_as))
         return explicit
 
