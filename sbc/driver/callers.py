@@ -56,10 +56,7 @@ def identify(
         ParseError: a header that says who sends it is malformed (400).
     """
     network = force.networks[flow.network]
-    peer = force.table.sender(flow, proven)
-    trunk = force.registrations.peer_of(request, flow)
-    if trunk is not None and not proven:
-        peer = force.table.peer(trunk) or peer
+    peer = _registered_with(force, request, flow, proven) or force.table.sender(flow, proven)
     binding = registrar.speaker(flow, request)
     facts = Facts(
         network=flow.network,
@@ -108,6 +105,21 @@ def known_peer(force: InForce, network: str, counted: str) -> str | None:
     else:
         peer = force.table.classify(network, counted)
     return peer.name if peer is not None else None
+
+
+def _registered_with(
+    force: InForce, request: Request, flow: Flow, proven: tuple[str, ...]
+) -> Peer | None:
+    """The trunk that calls us where we are registered with it, unless it would have to prove it.
+
+    Raises:
+        ParseError: the Request-URI is malformed (400).
+    """
+    name = force.registrations.peer_of(request, flow)
+    peer = None if name is None or proven else force.table.peer(name)
+    if peer is None or flow.peer == peer.name or not peer.must_prove:
+        return peer
+    return None
 
 
 def _by_credentials(

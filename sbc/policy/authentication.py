@@ -46,6 +46,10 @@ _NOBODY = {"SHA-512-256": "0" * 64, "SHA-256": "0" * 64, "MD5": "0" * 32}
 """In place of the hash of a user that does not exist, so that the work is the same."""
 
 
+_NOBODYS: Final = frozenset({"", "anonymous"})
+"""Users of callers that want to stay unknown."""
+
+
 class Authenticator:
     """Makes challenges and judges what comes back. One for the process."""
 
@@ -211,11 +215,15 @@ def _is_target(text: str, request: Request) -> bool:
 
 
 def _claimed(request: Request) -> str | None:
-    """Whom a request says it is from; None when it prefers not to (RFC 3323 §4.1.1.3)."""
+    """Whom a request says it is from; None when it prefers not to (RFC 3323 §4.1.1.3).
+
+    A host that says nothing is no excuse for a user that says something: who is called may see it.
+    """
     if request.method == "REGISTER":
         return _user_of(request.to.uri)
     uri = request.from_.uri
-    return None if uri.host == ANONYMOUS_HOST else _user_of(uri)
+    user = _user_of(uri)
+    return None if uri.host == ANONYMOUS_HOST and user in _NOBODYS else user
 
 
 def _user_of(uri: Uri) -> str:

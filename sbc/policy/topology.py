@@ -75,7 +75,12 @@ target-dialog in-reply-to timestamp rack rseq proxy-require p-charging-vector
 p-charging-function-addresses p-access-network-info p-visited-network-id p-called-party-id
 p-served-user p-asserted-identity p-preferred-identity remote-party-id diversion privacy identity y
 security-client security-server security-verify history-info refer-to r
-referred-by b refer-sub flow-timer encryption response-key organization"""
+referred-by b refer-sub flow-timer encryption response-key organization
+p-charge-info cc-diversion p-asserted-service p-preferred-service p-private-network-indication
+p-profile-key p-user-database p-dcs-billing-info p-dcs-laes p-dcs-osps p-dcs-redirect
+p-dcs-trace-party-id"""
+"""The last lines are what carriers believe of each other: who pays, and for what (RFC 8496,
+RFC 5503, RFC 6050, RFC 7316)."""
 
 _CARRIED = """accept accept-encoding accept-language accept-contact a reject-contact j
 request-disposition d authorization proxy-authorization

@@ -60,6 +60,7 @@ class Listener:
     bind: str
     port: int
     advertise: str
+    """Numeric, or by TLS the name that was written: a peer looks for it in our certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,11 @@ class Peer:
     registering: Registering | None = None
     """How we register with it; None where that is not wanted."""
     where: str = ""
+
+    @property
+    def must_prove(self) -> bool:
+        """Whether its address is no proof: only a connection that proves its name is."""
+        return self.tls is not None and self.tls.name_required
 
     def is_trusted(self, network: Network) -> bool:
         """Whether it is in our trust domain, on its network (RFC 3325 §2.3)."""

@@ -136,9 +136,7 @@ class RoutingTable:
         """
         sources = self._sources.get(network)
         peer = None if sources is None else sources.find(host)
-        if peer is not None and peer.tls is not None and peer.tls.name_required:
-            return None
-        return peer
+        return None if peer is not None and peer.must_prove else peer
 
     def sender(self, flow: Flow, proven: tuple[str, ...]) -> Peer | None:
         """The PBX or trunk that sends what comes by a flow.

@@ -61,6 +61,8 @@ class Registration:
     """What is to follow it after a challenge or 423, likewise."""
     challenged: int = 0
     """Challenges that this attempt has answered."""
+    prolonged: bool = False
+    """Whether this attempt has asked for more already, since the registrar insisted (423)."""
     ask_s: int = 0
     """Seconds to ask for: as configured, or more where the registrar insisted (423)."""
     grant: Grant | None = None

@@ -390,7 +390,7 @@ class Trunks:
 
     def _attempt(self, registration: Registration, expires_s: int, now: float) -> list[Command]:
         """A REGISTER to a target, with what is known of credentials already."""
-        registration.challenged = 0
+        registration.challenged, registration.prolonged = 0, False
         registration.withdrawing = expires_s == 0
         request = register(
             registration, self._listener(registration), expires_s, self._server_header

@@ -35,6 +35,10 @@ routes:
   - {{name: in, from: [carrier, strict], to: pbx}}
 policies: ../policies/edge-default.yaml
 """
+REGISTERING = TEXT.replace(
+    "    sources: 192.0.2.30\n",
+    "    address: 192.0.2.30;transport=tls\n    register: {{user: '600'}}\n",
+)
 ANYWHERE = Flow("outside", "tls", ("203.0.113.10", 5061), ("198.51.100.66", 40000), 7)
 CARRIER = ANYWHERE._replace(remote=("192.0.2.9", 40000))
 STRICT = ANYWHERE._replace(remote=("192.0.2.30", 40000))
@@ -95,6 +99,19 @@ def test_what_comes_by_a_connection_that_we_opened_is_of_whom_we_opened_it_for(
     board = Board(configuration)
     opened = ANYWHERE._replace(peer="carrier")
     assert titles(invite(board, opened)) == ["100 INVITE", "INVITE"]
+
+
+def test_nor_does_our_registration_with_it_make_its_address_a_proof(tmp_path: Path) -> None:
+    Authority().issue("sbc.example").write(tmp_path)
+    board = Board(a_configuration(REGISTERING.format(tmp_path)))
+    board.switchboard.begin(board.now)
+    (register,) = [one for one in board.wait(1) if one.title == "REGISTER"]
+    board.reply(register, 200)
+    (ours,) = board.switchboard.carriers.registrations
+    assert ours.home is not None
+    assert "INVITE" not in titles(invite(board, STRICT_UDP, call=1))
+    assert "INVITE" not in titles(invite(board, STRICT, call=2))
+    assert titles(invite(board, ours.home, call=3)) == ["100 INVITE", "INVITE"]
 
 
 def test_the_messages_of_a_peer_are_counted_as_its_own_wherever_they_come_from(

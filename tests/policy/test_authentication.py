@@ -268,6 +268,14 @@ def test_who_calls_anonymously_is_not_asked_for_more_than_the_password() -> None
     assert guard.judge(proved(challenged(guard), request), PHONE, REALM, 1.0) is ALICE
 
 
+def test_the_host_of_the_anonymous_makes_nobody_somebody_else() -> None:
+    guard = an_authenticator()
+    request = a_request("INVITE", user="bob", host="anonymous.invalid")
+    judged = guard.judge(proved(challenged(guard), request), PHONE, REALM, 1.0)
+    assert isinstance(judged, Refusal)
+    assert judged.status == 403
+
+
 def test_challenges_cost_no_memory() -> None:
     guard = an_authenticator()
     for _ in range(1000):

@@ -234,6 +234,12 @@ class TestTooBrief:
         office.reply(office.last, 200)
         assert office.until_sent().request.headers.first("expires") == "1800"
 
+    def test_who_insists_on_ever_more_is_not_asked_at_once_for_ever(self):
+        office = Office()
+        office.reply(office.until_sent(), 423, "Min-Expires: 1800")
+        office.reply(office.last, 423, "Min-Expires: 1801")
+        assert office.state == "backing off"
+
     @pytest.mark.parametrize(
         "header", ["X: y", "Min-Expires: 600", "Min-Expires: 99999999", "Min-Expires: x"]
     )
