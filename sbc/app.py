@@ -6,8 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -16,14 +15,14 @@ import trio
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.load import Configuration, load_file
-from sbc.config.reload import diff, reload_file
-from sbc.config.renewal import certificates_of, files_of, renewed
+from sbc.config.reload import Reload, reload_certificates, reload_file
+from sbc.config.renewal import certificates_of, files_of
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
 from sbc.management.advice import advice
-from sbc.management.bindings import BindingRecords, read_kept
+from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
     AlreadyRunning,
@@ -37,6 +36,7 @@ from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.management.stopping import Stopping
+from sbc.management.trunks import registering
 from sbc.management.views import Views
 from sbc.resolver.cache import Answers
 from sbc.resolver.dns import Dns
@@ -118,8 +118,8 @@ class App:
         self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration,
-            read=_read_again,
-            renew=_renew,
+            read=lambda current: _read_again(reload_file(current)),
+            renew=lambda current: _read_again(reload_certificates(current, time.time())),
             put_in_force=self._put_in_force,
             log=log,
         )
@@ -149,7 +149,7 @@ class App:
                 "call": self._call,
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
-                "register": self._register,
+                "register": registering(self.switchboard, self.loop.changed),
                 "peers": lambda _: self._views.peers(),
                 "status": lambda _: self._views.status(),
                 "reload": lambda _: self.reloading.reload(),
@@ -171,7 +171,13 @@ class App:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
             await nursery.start(lambda task_status: self.bindings.run(task_status=task_status))
-            self._take_over_bindings()
+            take_over(
+                self.bindings,
+                self._binding_records,
+                self.switchboard,
+                trio.current_time(),
+                self.log,
+            )
             await nursery.start(self._relay.run)
             self.transports.open()
             for warning in self.transports.warnings:
@@ -223,15 +229,6 @@ class App:
         await self.store.flush()
         await self.bindings.flush()
 
-    def _register(self, arguments: Arguments) -> object:
-        name = text_argument(arguments, "trunk")
-        if not self.switchboard.carriers.hurry(name, trio.current_time()):
-            raise CommandRefused(
-                f"no registration waits with trunk {name!r}; `sbc trunks` lists them all"
-            )
-        self.loop.changed()
-        return self._views.trunks()
-
     def _stop(self, arguments: Arguments) -> object:
         drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
         drain_s = 0.0
@@ -239,21 +236,6 @@ class App:
             drain_s = math.inf if timeout is None else _seconds(timeout)
         self.stopping.stop(drain_s)
         return {"calls": len(self.switchboard.calls)}
-
-    def _take_over_bindings(self) -> None:
-        """Have the phones of the process before this one, so that they can be called at once."""
-        self.switchboard.registrar.use_secret(self.bindings.secret)
-        now, origin = trio.current_time(), self._binding_records.epoch
-
-        def restore(data: Mapping[str, object]) -> None:
-            self.switchboard.restore([data], now, origin)
-
-        unread = list(read_kept(self.bindings.take_found(), restore))
-        if unread:
-            self.log.warning("registrations", unreadable=len(unread), first=unread[0])
-        taken = len(self.switchboard.registrar.bindings)
-        if taken:
-            self.log.info("registrations", taken_over=taken)
 
     def _tell_ready(self) -> None:
         listeners = [
@@ -300,7 +282,7 @@ class App:
     def _located(self, locations: Locations) -> None:
         for destination, known in locations.items():
             before = self.switchboard.force.locations.get(destination)
-            if before is None or before.places != known.places:
+            if known.places and (before is None or before.places != known.places):
                 places = [place_text(place) for place in known.places]
                 self.log.info("name resolved", name=str(destination), places=places)
         self.switchboard.located(locations, trio.current_time())
@@ -374,8 +356,7 @@ async def _serve(configuration: Configuration, log: Log) -> str:
     return app.stopping.failure
 
 
-def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
-    reload = reload_file(configuration)
+def _read_again(reload: Reload) -> ReadAgain[Configuration]:
     plan = reload.plan
     restart = () if plan is None else plan.restart
     changes = () if plan is None else plan.changes
@@ -386,16 +367,6 @@ def _read_again(configuration: Configuration) -> ReadAgain[Configuration]:
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
     )
-
-
-def _renew(configuration: Configuration) -> ReadAgain[Configuration]:
-    settings, problems = renewed(configuration.settings, time.time())
-    new = replace(configuration, settings=settings)
-    changes = [str(one) for part in diff(configuration, new).changes for one in part.differences]
-    if not changes:
-        errors = [problem for problem in problems if problem.is_error]
-        return ReadAgain(None, errors, (), ())
-    return ReadAgain(new, problems, (), list(dict.fromkeys(changes)))
 
 
 def in_force(configuration: Configuration, locations: Locations) -> InForce:

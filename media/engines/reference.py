@@ -77,7 +77,7 @@ class ReferenceEngine:
     @property
     def name(self) -> str:
         """Which engine this is."""
-        return "reference"
+        return "python"
 
     @property
     def srtp(self) -> SrtpAbilities:

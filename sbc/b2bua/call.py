@@ -13,13 +13,13 @@ from sbc.b2bua.causes import Ending
 from sbc.b2bua.commands import Command
 from sbc.b2bua.context import Context
 from sbc.b2bua.journal import Journal
-from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, PassedOver
+from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, PassedOver, Refused
 from sbc.b2bua.table import State
 from sbc.routing.failover import DEFAULT_FAILOVER, Failover
 from sbc.routing.hops import Hop, hop_of
 from sbc.routing.model import MediaRules
 from sbc.sip.flow import Flow
-from sbc.sip.message import Request, Response
+from sbc.sip.message import Request
 
 A = SideName.A
 B = SideName.B
@@ -151,10 +151,8 @@ class Call:
     forks: list[Fork] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
     """Candidates that did not ring in time, each until the call ends."""
-    refused: Response | None = None
+    refused: Refused | None = None
     """The best final response of the candidates that failed (RFC 3261 §16.7 step 6)."""
-    refused_by: str = ""
-    """The peer that gave it."""
     timers: dict[Timer, float] = field(default_factory=dict)
     lines: list[MediaLine] = field(default_factory=list)
     plan: MediaPlan | None = None

@@ -5,6 +5,7 @@ Spec: RFC 3261 §16.7 (which answers hunt, best response), RFC 3263 §4.3.
 
 from sbc.b2bua.call import B, Call, Timer
 from sbc.b2bua.commands import HopSeen
+from sbc.b2bua.leg import Refused
 from sbc.b2bua.table import State
 from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.message import Response
@@ -86,9 +87,9 @@ def kept_still(call: Call) -> str:
     return text
 
 
-def best(kept: Response | None, other: Response) -> Response:
+def best(kept: Refused | None, other: Refused) -> Refused:
     """The one of two final responses that the caller should get; the later one of equals."""
-    if kept is not None and _worth(kept.status) < _worth(other.status):
+    if kept is not None and _worth(kept.response.status) < _worth(other.response.status):
         return kept
     return other
 

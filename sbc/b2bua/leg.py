@@ -136,6 +136,14 @@ class PassedOver:
     """Whether nothing more is expected of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A final response of a candidate, and the leg it came from."""
+
+    response: Response
+    leg: Leg
+
+
 @dataclass(slots=True)
 class Fork:
     """Another 2xx to our first INVITE, from another UAS: acknowledged and ended (§13.2.2.4)."""

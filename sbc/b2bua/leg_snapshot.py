@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from media.types import SideName
-from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver
+from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver, Refused
 from sbc.routing.model import MediaRules, SrtpMode
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog, DialogData
@@ -78,6 +78,13 @@ class PassedOverData(TypedDict):
     ack: MessageData | None
     bye_ref: str
     done: bool
+
+
+class RefusedData(TypedDict):
+    """A `Refused` as JSON has it."""
+
+    response: MessageData
+    leg: LegData
 
 
 class AckWaitData(TypedDict):
@@ -257,6 +264,16 @@ def passed_over_from_data(data: PassedOverData) -> PassedOver:
         bye_ref=data["bye_ref"],
         done=data["done"],
     )
+
+
+def refused_to_data(refused: Refused) -> RefusedData:
+    """Export what a candidate answered."""
+    return {"response": message_to_data(refused.response), "leg": leg_to_data(refused.leg)}
+
+
+def refused_from_data(data: RefusedData) -> Refused:
+    """Restore what a candidate answered."""
+    return Refused(response_from_data(data["response"]), leg_from_data(data["leg"]))
 
 
 def ack_wait_to_data(wait: AckWait) -> AckWaitData:

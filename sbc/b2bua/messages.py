@@ -39,6 +39,7 @@ def answer(
     status: int,
     *,
     source: Response | None = None,
+    origin: Leg | None = None,
     sdp: bytes | None = None,
     extra: Extra = (),
     phrase: str = "",
@@ -47,6 +48,7 @@ def answer(
 
     Args:
         source: The other leg's response it stands for; what may pass of it is carried.
+        origin: The leg that `source` came from; None for the other leg as it is now.
         sdp: Our description for the leg; replaces whatever body `source` had.
         phrase: Reason phrase where there is no source; empty for the registered one.
     """
@@ -56,16 +58,17 @@ def answer(
         return response
     # RFC 3261 §12.1.1: what sets a dialog up brings the proxies on the leg's own way back to it.
     joins = status < 300 and request.method == "INVITE"
-    reason = _reason(call, leg, source) if source is not None else phrase or None
+    origin = origin or call.other(leg.side)
+    reason = _reason(origin, source) if source is not None else phrase or None
     response = make_response(request, status, reason, leg.local_tag, record_route=joins)
     headers = response.headers
     if status < 300 and request.method in CONTACT_METHODS:
         headers.append("Contact", leg.contact)
     if source is not None:
-        _carry(call, source, headers, leg)
+        _carry(call, source, headers, origin, leg)
     for name, value in extra:
         headers.append(name, value)
-    headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
+    headers.append("Session-ID", session_id(origin.uuid, leg.uuid))
     if call.context.settings.server_header:
         headers.append("Server", call.context.settings.server_header)
     _attach_body(response, source, sdp)
@@ -81,7 +84,7 @@ def dress(
     if request.method in CONTACT_METHODS:
         headers.append("Contact", leg.contact)
     if source is not None:
-        _carry(call, source, headers, leg)
+        _carry(call, source, headers, call.other(leg.side), leg)
     headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
     if call.context.settings.server_header:
         headers.append("User-Agent", call.context.settings.server_header)
@@ -167,10 +170,10 @@ def reason_given(leg: Leg, message: Message) -> str | None:
     return text if may_say(text, message, leg) else None
 
 
-def _reason(call: Call, receiver: Leg, source: Response) -> str | None:
+def _reason(origin: Leg, source: Response) -> str | None:
     """The reason phrase to repeat; None for the registered one."""
     reason = source.reason
-    if reason == reason_of(source.status) or may_say(reason, source, call.other(receiver.side)):
+    if reason == reason_of(source.status) or may_say(reason, source, origin):
         return reason
     return None
 
@@ -182,8 +185,7 @@ def _party(call: Call, leg: Leg) -> Party:
     return Party(leg.trusted, leg.our_host, peer.identity, peer.numbers, leg.registered)
 
 
-def _carry(call: Call, source: Message, headers: Headers, receiver: Leg) -> None:
-    origin = call.other(receiver.side)
+def _carry(call: Call, source: Message, headers: Headers, origin: Leg, receiver: Leg) -> None:
     withheld = carry(source, headers, origin, receiver)
     hide_authentication(call, origin, headers)
     pass_identities(source, headers, passage(call, origin, receiver))

@@ -16,7 +16,7 @@ from sbc.b2bua.credentials import refused_text
 from sbc.b2bua.ending import finish
 from sbc.b2bua.events import Event, GaveUp, ReplyReceived, RequestFailed
 from sbc.b2bua.hunting import best, concerns_callee
-from sbc.b2bua.leg import LegState
+from sbc.b2bua.leg import LegState, Refused
 from sbc.b2bua.messages import Extra, answer, learn_uuid, warning
 from sbc.b2bua.table import State
 from sbc.routing.facing import bracketed
@@ -30,29 +30,29 @@ _CHALLENGES = frozenset({401, 407})
 
 def relay_refusal(call: Call, event: Event) -> State:
     """Nobody is left to try: A gets the best final response there was, mapped."""
-    response, by = call.refused, call.refused_by
+    refused = call.refused
     if isinstance(event, ReplyReceived):
         learn_uuid(call, call.b, event.response)
-        refused = refused_text(call, call.b, event.response)
-        if refused:
+        text = refused_text(call, call.b, event.response)
+        if text:
             said = "the next hop does not take this call"
-            final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, refused, said))
+            final_to_caller(call, Ending(500, q850_of(500), EndedBy.NETWORK, text, said))
             return finish(call)
-        response = best(response, event.response)
-        by = call.b.peer if response is event.response else by
-    elif response is not None and not concerns_callee(response.status):
-        response = None
-    if response is not None:
+        refused = best(refused, Refused(event.response, call.b))
+    elif refused is not None and not concerns_callee(refused.response.status):
+        refused = None
+    if refused is not None:
+        response = refused.response
         status, text = _mapped(response)
         cause = q850_said(response.headers.all("reason")) or q850_of(status)
         # What B says in its reason phrase may name what A must not know.
         said = f"the callee answered {response.status}"
         ending = Ending(status, cause, EndedBy.CALLEE, text, said)
-        rule = rule_for(_rules_of(call, by).received, response.status, cause)
+        rule = rule_for(_rules_of(call, refused.leg.peer).received, response.status, cause)
         if rule is not None:
             final_to_caller(call, told_otherwise(ending, rule), phrase=rule.reason)
         else:
-            final_to_caller(call, ending, response if status == response.status else None)
+            final_to_caller(call, ending, refused if status == response.status else None)
     else:
         final_to_caller(call, _failure_ending(event))
     return finish(call)
@@ -67,14 +67,14 @@ def refuse(call: Call, ending: Ending, extra: Extra = ()) -> None:
 def final_to_caller(
     call: Call,
     ending: Ending,
-    source: Response | None = None,
+    source: Refused | None = None,
     extra: Extra = (),
     phrase: str = "",
 ) -> None:
     """Give A the final response to its INVITE, once, as the rules of its peer have it told.
 
     Args:
-        source: What B said, if A is to hear it.
+        source: What a candidate said, if A is to hear it.
         phrase: Reason phrase where there is no source; empty for the registered one.
     """
     # Who gives up is told so in the words that RFC 3261 §9.2 has for it.
@@ -97,7 +97,8 @@ def final_to_caller(
         call.invite_key,
         invite,
         ending.status,
-        source=source,
+        source=None if source is None else source.response,
+        origin=None if source is None else source.leg,
         extra=extra,
         phrase=phrase,
     )

@@ -20,7 +20,7 @@ from sbc.b2bua.events import (
     ReplyReceived,
     RequestReceived,
 )
-from sbc.b2bua.leg import Exchange, Leg
+from sbc.b2bua.leg import Exchange, Leg, Refused
 from sbc.b2bua.messages import (
     answer,
     body_kind,
@@ -86,9 +86,8 @@ def try_next(call: Call, event: Event) -> None:
         pass_over(call, event.ending.reason)
     plain = isinstance(event, ReplyReceived) and wants_plain(call, event.response.status)
     if isinstance(event, ReplyReceived) and not plain:
-        call.refused = hunting.best(call.refused, event.response)
-        if call.refused is event.response:
-            call.refused_by = call.b.peer
+        learn_uuid(call, call.b, event.response)
+        call.refused = hunting.best(call.refused, Refused(event.response, call.b))
     if plain:
         rules = replace(call.candidate.rules, srtp="off")
         again = replace(call.candidate, rules=rules)

@@ -29,6 +29,7 @@ from sbc.b2bua.leg_snapshot import (
     LegData,
     MessageData,
     PassedOverData,
+    RefusedData,
     RulesData,
     ack_wait_from_data,
     ack_wait_to_data,
@@ -39,8 +40,9 @@ from sbc.b2bua.leg_snapshot import (
     message_to_data,
     passed_over_from_data,
     passed_over_to_data,
+    refused_from_data,
+    refused_to_data,
     request_from_data,
-    response_from_data,
     rules_from_data,
     rules_to_data,
 )
@@ -107,8 +109,7 @@ class CallData(TypedDict):
     acks: dict[str, MessageData]
     forks: list[tuple[str, MessageData]]
     passed_over: list[PassedOverData]
-    refused: MessageData | None
-    refused_by: str
+    refused: RefusedData | None
     timers: dict[str, float]
     """By the name of the timer."""
     lines: list[tuple[int, str, PortData, PortData]]
@@ -146,8 +147,7 @@ def to_data(call: Call) -> CallData:
         "acks": {side.value: message_to_data(ack) for side, ack in call.acks.items()},
         "forks": [(fork.remote_tag, message_to_data(fork.ack)) for fork in call.forks],
         "passed_over": [passed_over_to_data(passed) for passed in call.passed_over],
-        "refused": None if call.refused is None else message_to_data(call.refused),
-        "refused_by": call.refused_by,
+        "refused": None if call.refused is None else refused_to_data(call.refused),
         "timers": {timer.name: at for timer, at in call.timers.items()},
         "lines": [
             (line.index, line.kind, _port_to_data(line.a), _port_to_data(line.b))
@@ -197,8 +197,7 @@ def from_data(data: CallData, context: Context) -> Call:
         acks={SideName(s): request_from_data(ack) for s, ack in data["acks"].items()},
         forks=[Fork(tag, request_from_data(ack)) for tag, ack in data["forks"]],
         passed_over=[passed_over_from_data(passed) for passed in data["passed_over"]],
-        refused=None if data["refused"] is None else response_from_data(data["refused"]),
-        refused_by=data["refused_by"],
+        refused=None if data["refused"] is None else refused_from_data(data["refused"]),
         timers={Timer[name]: at for name, at in data["timers"].items()},
         lines=[
             MediaLine(index, kind, MediaPort(*a), MediaPort(*b))

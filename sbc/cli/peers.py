@@ -42,6 +42,8 @@ def _cells(row: dict[str, object]) -> list[object]:
 
 def _state(row: dict[str, object]) -> str:
     words = [str(row.get("state"))]
+    if row.get("registration") is not None:
+        words.append(str(row.get("registration")))
     if row.get("drain") is True:
         words.append("drained")
     if row.get("rests_s"):

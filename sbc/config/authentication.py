@@ -2,19 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, Field
 
 from sbc.config.users import BadLine, read_users
 from sbc.document.problem import Path, Place
-from sbc.document.schema import BadValue, OneOrMany, Section
+from sbc.document.schema import BadValue, OneOrMany, Section, TextFor
 from sbc.document.text import Document
 from sbc.routing.accounts import ANYBODY, Account, Realm, User
 from sbc.routing.model import Peer, PeerKind
@@ -41,23 +35,6 @@ def _check_user(name: str) -> str:
     if not name or ":" in name or not name.isprintable():
         raise BadValue(f"{name!r} is no user name", "printable characters, and no colon")
     return name
-
-
-class _Password:
-    """Annotation of a user: a single text stands for the password alone."""
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        def spelled_out(value: object) -> object:
-            return {"password": value} if isinstance(value, str) else value
-
-        return core_schema.no_info_before_validator_function(spelled_out, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [handler(schema), {"type": "string"}]}
 
 
 class UserSection(Section):
@@ -105,7 +82,7 @@ class AuthenticationSection(Section):
         description="`answer`: of our account; better `${NAME}`, from the environment.",
         examples=["${TRUNK_PASSWORD}"],
     )
-    users: dict[UserName, Annotated[UserSection, _Password()]] = Field(
+    users: dict[UserName, Annotated[UserSection, TextFor("password")]] = Field(
         default={},
         description="`challenge`: who may log in.",
         examples=[{"alice": "${ALICE_PASSWORD}"}],

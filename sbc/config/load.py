@@ -14,6 +14,7 @@ from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
+from sbc.config.strangers import warn_of_strangers
 from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
@@ -159,6 +160,7 @@ def load_text(
     dids = build_dids(document, model.dids, peers, read)
     routes = build_routes(document, model, peers, dids)
     policies = _policies(document, model, read)
+    warn_of_strangers(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)

@@ -128,7 +128,8 @@ class NetworkSection(Section):
         default=(),
         description="What Via, Contact and SDP say our address is: `auto` (the bound address; with "
         "`0.0.0.0` the one this machine reaches the network's peers from), an address, or a name "
-        "that is resolved at load. Behind a 1:1 NAT: the public address.",
+        "that is resolved at load; by TLS, Via and Contact then say the name itself. Behind a 1:1 "
+        "NAT: the public address.",
         examples=["203.0.113.5"],
     )
     listen: Annotated[tuple[ListenText, ...], *ONE_OR_MORE] = Field(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from sbc.config.machine import Machine
 from sbc.config.model import NetworkSection, SbcFile
@@ -11,22 +11,10 @@ from sbc.config.tls import TlsBuilder
 from sbc.config.values import Listen
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
+from sbc.prefixes import is_numeric
+from sbc.routing.facing import is_private
 from sbc.routing.model import Family, Keepalive, Listener, Network, NetworkAddress
-
-_PRIVATE = tuple(
-    ip_network(text)
-    for text in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "127.0.0.0/8",
-        "fc00::/7",
-        "fe80::/10",
-        "::1/128",
-    )
-)
+from sbc.sip.flow import SECURED, Transport
 
 _ELSEWHERE: dict[Family, str] = {4: "192.0.2.1", 6: "2001:db8::1"}
 """An address of nobody (RFC 5737, RFC 3849), so that the way to it is the default route."""
@@ -37,6 +25,12 @@ class _Bound:
     family: Family
     bind: str
     advertise: str
+    name: str = ""
+    """The host name that the address was found by; empty where an address was written."""
+
+    def shown(self, transport: Transport) -> str:
+        """What Via and Contact say: by TLS the name, which the peer finds in the certificate."""
+        return self.name if self.name and transport in SECURED else self.advertise
 
 
 def family_of(host: str) -> Family:
@@ -86,7 +80,13 @@ class _NetworkBuilder:
         return Network(
             name=name,
             listeners=tuple(
-                Listener(listen.transport, one.family, one.bind, listen.port, one.advertise)
+                Listener(
+                    listen.transport,
+                    one.family,
+                    one.bind,
+                    listen.port,
+                    one.shown(listen.transport),
+                )
                 for listen in section.listen
                 for one in bound
             ),
@@ -100,7 +100,7 @@ class _NetworkBuilder:
                 section.tls,
                 path,
                 {listen.transport for listen in section.listen},
-                tuple(one for one in section.advertise if one != "auto" and not _is_numeric(one)),
+                tuple(one for one in section.advertise if one != "auto" and not is_numeric(one)),
             ),
             websocket=build_websocket(
                 self._document,
@@ -158,7 +158,7 @@ class _NetworkBuilder:
         bound: list[_Bound] = []
         for bind in binds:
             family = family_of(bind)
-            advertise = explicit.get(family) or self._automatic(name, bind)
+            advertise, known_as = explicit.get(family) or (self._automatic(name, bind), "")
             if advertise is None:
                 self._document.report(
                     path,
@@ -166,20 +166,20 @@ class _NetworkBuilder:
                     "write the address, or do not bind this family",
                 )
                 continue
-            bound.append(_Bound(family, bind, advertise))
+            bound.append(_Bound(family, bind, advertise, known_as))
         self._warn_of_advertised(section, bound, path)
         return tuple(bound)
 
     def _explicit(
         self, section: NetworkSection, families: set[Family], path: Path
-    ) -> dict[Family, str]:
-        """Written addresses and names by family; `auto` adds nothing."""
-        explicit: dict[Family, str] = {}
+    ) -> dict[Family, tuple[str, str]]:
+        """Written addresses by family, each with its name if that was written; `auto` is none."""
+        explicit: dict[Family, tuple[str, str]] = {}
         for number, text in enumerate(section.advertise):
             if text == "auto":
                 continue
             place = self._entry(path, number)
-            addresses = (text,) if _is_numeric(text) else self._machine.resolve(text)
+            addresses = (text,) if is_numeric(text) else self._machine.resolve(text)
             if not addresses:
                 self._document.report(
                     place, f"{text!r} does not resolve", "write an address, or auto"
@@ -196,7 +196,8 @@ class _NetworkBuilder:
                     self._document.report(
                         place, f"nobody can reach {address}", "write auto, or an address"
                     )
-                explicit.setdefault(family_of(address), address)
+                known_as = "" if is_numeric(text) else text
+                explicit.setdefault(family_of(address), (address, known_as))
         return explicit
 
     def _automatic(self, name: str, bind: str) -> str | None:
@@ -213,7 +214,7 @@ class _NetworkBuilder:
         return self._machine.address_towards(_ELSEWHERE[family]) or self._any_address(family)
 
     def _towards(self, host: str, family: Family) -> str | None:
-        addresses = (host,) if _is_numeric(host) else self._machine.resolve(host)
+        addresses = (host,) if is_numeric(host) else self._machine.resolve(host)
         for address in addresses:
             if family_of(address) == family and not is_unspecified(address):
                 return self._machine.address_towards(address)
@@ -260,24 +261,6 @@ class _NetworkBuilder:
     def _entry(self, path: Path, number: int) -> Path:
         """The path of a list entry, or of the scalar that stands for a list of one."""
         return (*path, number) if (*path, number) in self._document.values else path
-
-
-def is_private(host: str) -> bool:
-    """Whether a numeric address is unreachable from the Internet.
-
-    Documentation addresses are not private: examples use them for public ones.
-    Spec: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291.
-    """
-    address = ip_address(host)
-    return any(address in prefix for prefix in _PRIVATE if prefix.version == address.version)
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_listeners(document: Document, model: SbcFile, networks: tuple[Network, ...]) -> None:

@@ -14,7 +14,8 @@ class TimersSection(Section):
 
     ring: Seconds = Field(
         default=60.0,
-        description="Until the callee shows any sign of ringing, before the next peer is tried.",
+        description="Until the callee shows any sign of ringing, before the next peer is tried; "
+        "while there is one, at most until the `budget` of its failover ends.",
         examples=[60],
     )
     no_answer: Seconds = Field(

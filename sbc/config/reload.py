@@ -5,13 +5,14 @@ everything as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
+from sbc.config.renewal import renewed
 
 
 class Part(Enum):
@@ -81,6 +82,21 @@ def reload_file(
     if result.configuration is None:
         return Reload(result, None)
     return Reload(result, diff(current, result.configuration))
+
+
+def reload_certificates(current: Configuration, now: float) -> Reload:
+    """Read only the certificates of a configuration again and say what would change.
+
+    Args:
+        now: seconds since 1970.
+    """
+    settings, problems = renewed(current.settings, now)
+    new = replace(current, settings=settings)
+    plan = diff(current, new)
+    if not plan.changes:
+        errors = tuple(problem for problem in problems if problem.is_error)
+        return Reload(LoadResult(None, errors), None)
+    return Reload(LoadResult(new, problems), plan)
 
 
 def diff(old: Configuration, new: Configuration) -> ReloadPlan:
@@ -197,6 +213,8 @@ def _shown(value: object) -> str:
         return "[" + ", ".join(_shown(item) for item in value) + "]"
     if is_dataclass(value):
         return "there"
+    if isinstance(value, frozenset):
+        return _shown(tuple(sorted(value)))
     if isinstance(value, Path):
         return str(value)
     return "nothing" if value is None else str(value)

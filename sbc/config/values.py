@@ -19,6 +19,7 @@ _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*\.?")
 _TARGET = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:;]+))(?::(?P<port>[^;:]+))?(?P<params>;.*)?"
 )
+_URI = re.compile(r"(?i)sips?:")
 _TARGET_PARAMETERS: dict[str, TargetTransport] = {
     "transport=udp": "udp",
     "transport=tcp": "tcp",
@@ -94,6 +95,11 @@ def parse_port_range(value: object) -> PortRange:
 def parse_target(value: object) -> Target:
     """``host[:port][;transport=udp|tcp|tls]``, IPv6 in brackets."""
     text = _text(value, TARGET_EXAMPLE)
+    if (uri := _URI.match(text)) is not None:
+        raise BadValue(
+            f"{text!r} is a URI, and only host, port and transport are wanted",
+            TARGET_EXAMPLE if "@" in text else f"write {text[uri.end() :]}",
+        )
     if text.count(":") > 1 and "[" not in text:
         raise BadValue(f"{text!r}: IPv6 is written in brackets", TARGET_EXAMPLE)
     match = _TARGET.fullmatch(text)
@@ -106,7 +112,7 @@ def parse_target(value: object) -> Target:
     else:
         host = parse_host(match["host"])
     port = None if match["port"] is None else parse_port(match["port"], TARGET_EXAMPLE)
-    parameters = (match["params"] or "")[1:]
+    parameters = (match["params"] or "")[1:].lower()
     transport = _TARGET_PARAMETERS.get(parameters)
     if parameters and transport is None:
         wanted = ", ".join(_TARGET_PARAMETERS)

@@ -76,9 +76,10 @@ def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
         what: what the known words are, in the plural: ``"peers"``.
     """
     names = sorted(set(known))
-    close = get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    by_lower = {name.lower(): name for name in names}
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {by_lower[close[0]]!r}?"
     if not names:
         return f"there are no {what}"
     return f"{what}: {', '.join(names)}"

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 
 from media.events import KeyErrors, Latched, MediaResumed, RelatchRefused
-from media.types import DropReason, Endpoint
-from sbc.routing.facing import bracketed
+from media.types import DropReason
+from sbc.routing.facing import host_port
 
 
 def media_story(event: Latched | RelatchRefused | MediaResumed | KeyErrors) -> str:
     """One line of the call's story for something the relay saw."""
     if isinstance(event, Latched):
-        before = f", before {_place(event.previous)}" if event.previous is not None else ""
+        before = f", before {host_port(*event.previous)}" if event.previous is not None else ""
         return (
-            f"{event.component.name} latched to {_place(event.source)} "
+            f"{event.component.name} latched to {host_port(*event.source)} "
             f"({event.rank.name.lower()}){before}"
         )
     if isinstance(event, RelatchRefused):
         return (
-            f"{event.component.name} from {_place(event.source)} refused: "
+            f"{event.component.name} from {host_port(*event.source)} refused: "
             f"{event.reason.name.lower()}"
         )
     if isinstance(event, KeyErrors):
@@ -29,7 +29,3 @@ def drops_story(drops: Mapping[DropReason, int]) -> str:
     """One line of the call's story for what was not relayed of a side, the most frequent first."""
     often = sorted(drops.items(), key=lambda drop: (-drop[1], drop[0]))
     return "not relayed: " + ", ".join(f"{count} {reason.name.lower()}" for reason, count in often)
-
-
-def _place(endpoint: Endpoint) -> str:
-    return f"{bracketed(endpoint.host)}:{endpoint.port}"

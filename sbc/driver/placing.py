@@ -24,11 +24,12 @@ from sbc.policy.numbers import (
     user_calling,
 )
 from sbc.policy.refusal import Refusal
+from sbc.prefixes import is_numeric
 from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
-from sbc.routing.facing import bracketed, family_of, listener_of, transport_param
+from sbc.routing.facing import bracketed, family_of, host_port, listener_of, transport_param
 from sbc.routing.failover import settled
 from sbc.routing.hops import Hop, hop_of
 from sbc.routing.location import (
@@ -129,8 +130,8 @@ def course_of(
     Raises:
         ParseError: the Request-URI, or a header that a route shares calls by, is malformed (400).
     """
-    uri = request.uri
     who = force.table.peer(caller)
+    uri = called_uri(request, who)
     rules = AS_WRITTEN if who is None else who.numbers
     dial = dialled(uri, rules, force.plan)
     choice = force.table.choose(caller or None, flow.network, dial.number, uri.host)
@@ -176,10 +177,10 @@ def upstreams_for(
     if choice.route is None:
         return Refusal(404, "no registrations are taken for this address", choice.why)
     found = [
-        _upstream(peer, target_flow)
+        Upstream(peer.name, to, *_server_of(peer, target, to))
         for peer in choice.peers
         for target in peer.targets
-        for target_flow in flows_to(force, peer, target)
+        for to in flows_to(force, peer, target)
     ]
     if found:
         return found
@@ -187,13 +188,16 @@ def upstreams_for(
     return Refusal(503, "the registrar cannot be reached now", f"{choice.why}: {missing}")
 
 
-def _upstream(peer: Peer, flow: Flow) -> Upstream:
-    """A registrar over one flow: its domain, or the address if it has none."""
-    host, port = flow.remote
-    usual = port == DEFAULT_PORTS[flow.transport]
-    if peer.domain or usual:
-        return Upstream(peer.name, flow, peer.domain or host, None)
-    return Upstream(peer.name, flow, host, port)
+def _server_of(peer: Peer, target: Target, flow: Flow) -> tuple[str, int | None]:
+    """Host and port by which requests to a target over a flow name it; no port for the usual one.
+
+    That is the peer's domain, or else what the operator wrote: where a name leads is found out for
+    a copy (RFC 3263 §4).
+    """
+    if peer.domain:
+        return peer.domain, None
+    host, port = flow.remote if is_numeric(target.host) else (target.host, target.port)
+    return host, None if port == DEFAULT_PORTS[flow.transport] else port
 
 
 def hops_of(force: InForce) -> dict[Hop, Peer]:
@@ -260,6 +264,22 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
 
 
+def called_uri(request: Request, caller: Peer | None) -> Uri:
+    """Whom a request calls: what its Request-URI names, or To where that is only our contact.
+
+    A trunk that we register with may call the contact that we registered, and then only To says
+    which of our numbers was dialled.
+
+    Raises:
+        ParseError: the Request-URI or To is malformed (400).
+    """
+    uri = request.uri
+    if caller is None or caller.registering is None or uri.user != caller.registering.contact:
+        return uri
+    to = request.to.uri
+    return to if to.user else uri
+
+
 def to_peer(
     force: InForce, peer: Peer, request: Request, number: str, flow: Flow, present: Present
 ) -> list[Candidate]:
@@ -270,17 +290,19 @@ def to_peer(
     targets = [
         (target, ways_to(force, peer, target)) for target in peer.targets if not target.drain
     ]
-    flows = flows_in_order(peer, targets, request, flow, present)
-    return [_candidate(force, peer, request.uri, told, to) for to in dict.fromkeys(flows)]
+    found: dict[Flow, Target] = {}
+    for target, to in flows_in_order(peer, targets, request, flow, present):
+        found.setdefault(to, target)
+    return [_candidate(force, peer, target, request.uri, told, to) for to, target in found.items()]
 
 
-def _candidate(force: InForce, peer: Peer, uri: Uri, told: Rewritten, flow: Flow) -> Candidate:
-    """A peer at the end of a flow, as whom a URI calls."""
+def _candidate(
+    force: InForce, peer: Peer, target: Target, uri: Uri, told: Rewritten, flow: Flow
+) -> Candidate:
+    """A peer's target at the end of a flow, as whom a URI calls."""
     network = force.networks[peer.network]
-    host = peer.domain or flow.remote[0]
-    usual = flow.remote[1] == DEFAULT_PORTS[flow.transport]
-    port = "" if peer.domain or usual else f":{flow.remote[1]}"
-    where = bracketed(host) + port
+    host, port = _server_of(peer, target, flow)
+    where = bracketed(host) if port is None else host_port(host, port)
     return Candidate(
         peer=peer.name,
         flow=flow,
@@ -301,7 +323,7 @@ def _by_registration(
     if registration is None or registration.home is None:
         return []
     route = registration.grant.service_route if registration.grant is not None else ()
-    candidate = _candidate(force, peer, uri, told, registration.home)
+    candidate = _candidate(force, peer, peer.targets[0], uri, told, registration.home)
     return [replace(candidate, contact_user=registering.contact, routes=route)]
 
 

@@ -34,6 +34,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
+from sbc.routing.model import Peer
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import METHODS
@@ -356,9 +357,9 @@ class Reception:
         assert refusal is not None, "there is always a candidate"
         return refusal
 
-    def _called(self, request: Request) -> str:
+    def _called(self, request: Request, caller: Peer | None) -> str:
         """Whom a request calls, for records: the phone's user where the URI has our token."""
-        user = request.uri.user or ""
+        user = placing.called_uri(request, caller).user or ""
         binding = self._registrar.by_token(user)
         return user if binding is None else binding.user
 
@@ -393,7 +394,7 @@ class Reception:
             started_at=0.0,
             started_wall=self._wall(),
             caller=request.from_.uri.user or "",
-            callee=self._called(request),
+            callee=self._called(request, peer),
             route="",
             max_forwards=(70 if max_forwards is None else max_forwards) - 1,
             loop_mark="",

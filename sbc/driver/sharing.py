@@ -37,8 +37,8 @@ def flows_in_order(
     request: Request,
     flow: Flow,
     present: Present,
-) -> list[Flow]:
-    """The flows to a peer's targets, for one call.
+) -> list[tuple[Target, Flow]]:
+    """A peer's targets with the flows to them, for one call.
 
     Args:
         targets: each with the places that it stands for, and the flow to each.
@@ -50,7 +50,7 @@ def flows_in_order(
     key = _key(peer.balance, request, flow, present)
     options = [
         Option(
-            places,
+            (target, places),
             f"{target.host}:{target.port}:{target.transport}",
             target.rank,
             sum(present.calls_at(Hop(peer.name, to)) for _, to in places),
@@ -58,8 +58,8 @@ def flows_in_order(
         for target, places in targets
     ]
     return [
-        to
-        for places in ordered(options, strategy, key)
+        (target, to)
+        for target, places in ordered(options, strategy, key)
         for to in _places_in_order(places, strategy, key, present)
     ]
 

@@ -7,7 +7,10 @@ go on while nobody counts.
 import json
 from collections.abc import Callable, Iterable, Mapping
 
+from sbc.driver.switchboard import Switchboard
+from sbc.management.log import Log
 from sbc.registrar.commands import GONE, BindingChanged
+from sbc.state.bindings import BindingStore
 
 
 class BindingRecords:
@@ -43,6 +46,22 @@ class BindingRecords:
         epoch = self.epoch
         kept = json.dumps(binding.to_data(epoch), separators=(",", ":"))
         self._put(binding.key, binding.expires_at - epoch, kept)
+
+
+def take_over(
+    store: BindingStore, records: BindingRecords, switchboard: Switchboard, now: float, log: Log
+) -> None:
+    """Have the phones of the process before this one, so that they can be called at once."""
+    switchboard.registrar.use_secret(store.secret)
+    origin = records.epoch
+    unread = list(
+        read_kept(store.take_found(), lambda data: switchboard.restore([data], now, origin))
+    )
+    if unread:
+        log.warning("registrations", unreadable=len(unread), first=unread[0])
+    taken = len(switchboard.registrar.bindings)
+    if taken:
+        log.info("registrations", taken_over=taken)
 
 
 def read_kept(

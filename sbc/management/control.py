@@ -188,7 +188,7 @@ def ask(
         raise ControlFailed(f"{path}: no answer within {timeout_s:g} s") from None
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}:
-            raise NotRunning(f"{path}: nobody answers there") from None
+            raise NotRunning(f"nobody answers at {path}; `sbc run` starts it") from None
         raise ControlFailed(f"{path}: {error.strerror or error}") from error
 
 

@@ -11,7 +11,7 @@ from sbc.b2bua.call import Call
 from sbc.b2bua.leg import Leg
 from sbc.management.redaction import without_secrets
 from sbc.registrar.binding import Binding
-from sbc.routing.facing import bracketed
+from sbc.routing.facing import host_port
 from sbc.trunks.registration import Registration
 
 Row = dict[str, object]
@@ -82,7 +82,7 @@ def registrations_listing(bindings: Iterable[Binding], now: float) -> list[Row]:
             "contact": binding.contact,
             "network": binding.flow.network,
             "transport": binding.flow.transport,
-            "source": _place(binding.flow.remote),
+            "source": host_port(*binding.flow.remote),
             "registrar": binding.registrar,
             "mode": binding.mode,
             "expires_in_s": round(binding.expires_at - now, 1),
@@ -109,7 +109,7 @@ def trunks_listing(registrations: Iterable[Registration], now: float) -> list[Ro
             "state": one.state.value,
             "registered": one.home is not None,
             "state_s": round(now - one.since, 1),
-            "target": None if one.flow is None else _place(one.flow.remote),
+            "target": None if one.flow is None else host_port(*one.flow.remote),
             "transport": None if one.flow is None else one.flow.transport,
             "expires_in_s": None if one.expires_at is None else round(one.expires_at - now, 1),
             "next_in_s": round(max(0.0, one.due - now), 1),
@@ -127,10 +127,6 @@ def _leg(leg: Leg) -> Row:
         "peer": leg.peer,
         "network": leg.flow.network,
         "transport": leg.flow.transport,
-        "address": _place(leg.flow.remote),
+        "address": host_port(*leg.flow.remote),
         "call_id": leg.call_id,
     }
-
-
-def _place(address: tuple[str, int]) -> str:
-    return f"{bracketed(address[0])}:{address[1]}"

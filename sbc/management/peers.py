@@ -52,7 +52,9 @@ def _target_rows(
 def _of_the_peer(board: Switchboard, peer: Peer, now: float) -> Row:
     caps = board.caps
     limits = caps.limits(peer.name)
+    registration = board.carriers.registrations.of_peer(peer.name)
     return {
+        "registration": None if registration is None else registration.state.value,
         "peer_calls": caps.calls(peer.name),
         "max_calls": limits.max_calls,
         "begun_last_second": caps.begun(peer.name, now),

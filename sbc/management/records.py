@@ -10,7 +10,7 @@ from sbc.b2bua.call import Call
 from sbc.b2bua.leg import Leg
 from sbc.management.ladder import ladder_text
 from sbc.management.quality import all_streams, rtp_totals
-from sbc.routing.facing import bracketed
+from sbc.routing.facing import host_port
 from sbc.state.cdr import CdrRecord, LegRecord, RtpTotals
 
 CHALLENGES = frozenset({401, 407})
@@ -66,8 +66,7 @@ def _wall(call: Call, at: float | None) -> float | None:
 
 
 def _leg(leg: Leg) -> LegRecord:
-    host, port = leg.flow.remote
-    return LegRecord(leg.peer, leg.flow.network, f"{bracketed(host)}:{port}", leg.call_id)
+    return LegRecord(leg.peer, leg.flow.network, host_port(*leg.flow.remote), leg.call_id)
 
 
 def _totals(call: Call, side: SideName) -> RtpTotals:

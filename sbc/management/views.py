@@ -22,7 +22,7 @@ from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
 from sbc.resolver.cache import ResolverStatistics
 from sbc.resolver.locator import Locator
-from sbc.routing.facing import bracketed
+from sbc.routing.facing import host_port
 from sbc.state.bindings import BindingStore
 from sbc.state.sqlite import CdrStore
 from sbc.transport.transports import Transports
@@ -158,7 +158,7 @@ class Views:
                 if latch.source is not None:
                     key = f"{side.value}_{component.name.lower()}_latch"
                     row[key] = {
-                        "source": _place(*latch.source),
+                        "source": host_port(*latch.source),
                         "rank": latch.rank.name.lower(),
                     }
             rows.append(row)
@@ -189,7 +189,3 @@ def _of_the_moment(counters: FlowCounters) -> Row:
 
 def _by_reason(drops: Mapping[DropReason, int]) -> Row:
     return {reason.name.lower(): count for reason, count in drops.items()}
-
-
-def _place(host: str, port: int) -> str:
-    return f"{bracketed(host)}:{port}"

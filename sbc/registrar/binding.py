@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from sbc.registrar.credit import Credit
-from sbc.routing.facing import is_unroutable
+from sbc.routing.facing import is_private
 from sbc.routing.registration import RegistrationMode
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import parse_name_addr_untrusted
@@ -190,7 +190,7 @@ def nat_evidence(request: Request, flow: Flow, host: str, port: int | None) -> N
     via = request.via
     return NatEvidence(
         contact_differs=_differs(host, port, flow),
-        private_contact=is_unroutable(host) and not is_unroutable(source[0]),
+        private_contact=is_private(host) and not is_private(source[0]),
         via_differs=_differs(via.host, via.port, flow),
     )
 

@@ -19,6 +19,8 @@ from sbc.sip.timers import Deadlines
 MAX_BINDINGS = 100_000
 MAX_CONTACTS_OF_USER = 20
 """Bindings of one user, above which the one that would expire first gives way to a new one."""
+GONE_CONNECTION = -1
+"""Number of a connection of a process that is no more."""
 SHORTEST_INTERVAL_S = 10.0
 SHORTER = 0.7
 """By how much keep-alives of one phone come more often, each time that its NAT forgot it, and how
@@ -94,6 +96,8 @@ class Lives:
             if binding.expires_at <= now or not has_place:
                 continue
             if binding.flow.reliable:
+                # No connection of this process may be taken for it, whatever its number is.
+                binding.flow = binding.flow._replace(connection=GONE_CONNECTION)
                 binding.reachable = False
             # Nobody has pinged it for as long as no process was there: it is half due already.
             pause_s = self._interval_s(binding, self._networks[binding.flow.network]) / 2

@@ -25,6 +25,7 @@ from sbc.routing.facing import contact_of, listener_of
 from sbc.routing.model import Listener, Settings
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import NameAddr
+from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.flow import Flow
 from sbc.sip.grammar import Params, join_params
 from sbc.sip.message import Response
@@ -178,6 +179,7 @@ class RegisterRelay:
         told = min(self._told(asked, claim), left)
         credit.use(asked.request)
         binding.expires_at = min(now + told + GRACE_S, credit.until)
+        binding.reachable, binding.missed = True, 0
         self.absorbed += 1
         contacts = [answering.contact_told(binding, told, credit.told)]
         contacts += self._others(binding, now)
@@ -199,14 +201,14 @@ class RegisterRelay:
 
     def _others(self, mine: Binding, now: float) -> list[NameAddr]:
         """The other contacts of a user that the registrar has through us."""
-        return [
-            answering.contact_told(other, int(other.expires_at - now))
+        lives = [
+            (other, int(min(other.expires_at, other.credit.until) - now))
             for other in self._bindings.of_user(mine.user)
             if (other.aor, other.registrar) == (mine.aor, mine.registrar)
             and other is not mine
             and other.credit is not None
-            and other.expires_at - now >= 1
         ]
+        return [answering.contact_told(other, life_s) for other, life_s in lives if life_s > 0]
 
     # -- what the registrar says ------------------------------------------------------------
 
@@ -296,9 +298,7 @@ class RegisterRelay:
 
     def _later(self, response: Response) -> int:
         """When phones may try again that an overloaded registrar turned away: not all at once."""
-        text = (response.headers.first("retry-after") or "")[:6].strip()
-        asked = int(text) if text.isascii() and text.isdigit() else answering.BUSY_S
-        return self._spread.later(asked)
+        return self._spread.later(retry_after_of(response) or answering.BUSY_S)
 
     def _respond(
         self,

@@ -85,7 +85,3 @@ def is_private(host: str) -> bool:
     Spec: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291.
     """
     return _PRIVATE.find(host) is not None
-
-
-is_unroutable = is_private
-"""Its other name, by which the registrar knows it."""

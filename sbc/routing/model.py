@@ -60,6 +60,7 @@ class Listener:
     bind: str
     port: int
     advertise: str
+    """Numeric, or by TLS the name that was written: a peer looks for it in our certificate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 
 _RANGE = re.compile(r"(\+?)([0-9]+)-(\+?)([0-9]+)")
 
+_REGULAR = re.compile(r"[\^\[\]{}|]|(?<!\\)\$$|^\+?[0-9]+\.[*+]|\\d")
+"""What only regular expressions have; as a pattern it would be accepted and never match."""
+
 _PLAIN = re.compile(r"\+?[A-Za-z0-9_.]+")
 """What most patterns are: no wildcard, no range."""
 
@@ -95,6 +98,8 @@ def parse_number_pattern(text: str) -> NumberPattern:
         return Exact(text)
     if not text or any(character.isspace() for character in text):
         raise ValueError("a number pattern has at least one character and no blanks")
+    if _REGULAR.search(text) is not None:
+        raise ValueError("a number pattern is no regular expression")
     if (match := _RANGE.fullmatch(text)) is not None:
         return _range(match[1] + match[2], match[3] + match[4])
     tokens = _tokens(text)

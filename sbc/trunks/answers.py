@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 from sbc.routing.facing import host_port
 from sbc.sip.errors import ParseError
+from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response
 from sbc.trunks.messages import (
     min_expires,
     read_grant_untrusted,
     realm_of,
-    retry_after,
     status_line,
 )
 from sbc.trunks.registration import Registration
@@ -48,7 +48,7 @@ def weigh(registration: Registration, response: Response, cnonce: str) -> Weighe
     if status == 423:
         return _too_brief(registration, response, cnonce)
     cause = f"{status_line(response)} from {place_of(registration)}"
-    wait_s = retry_after(response)
+    wait_s = retry_after_of(response)
     if status in _OF_THE_TARGET:
         return Weighed(_failed(registration), cause, wait_s)
     # After credentials a 403 is how many registrars say that the password is wrong.

@@ -108,14 +108,6 @@ def min_expires(response: Response) -> int | None:
     return read_decimal(response.headers.first("min-expires") or "", LONGEST_EXPIRES_S)
 
 
-def retry_after(response: Response) -> float:
-    """Seconds of Retry-After, without its comment and parameters; 0 for none (RFC 3261 §20.33)."""
-    text = response.headers.first("retry-after") or ""
-    seconds = text.partition(";")[0].partition("(")[0].strip()
-    found = read_decimal(seconds, 2**32 - 1)
-    return float(found or 0)
-
-
 def status_line(response: Response) -> str:
     """Status and reason phrase for people; a stranger wrote it, so it is cut."""
     return f"{response.status} {response.reason}"[:_LONGEST_TEXT].strip()

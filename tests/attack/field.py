@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from sbc.management.control import NotRunning, ask
-from tests.kit.engines import RUNNING
 from tests.kit.hosts import Host, Lab, Program, wait_until
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
 from tests.kit.patience import PATIENCE_S
@@ -222,5 +221,5 @@ class Field:
         except NotRunning:
             return False
         assert isinstance(status, dict)
-        assert status["media"]["engine"] == RUNNING[self.engine], status["media"]["why"]
+        assert status["media"]["engine"] == self.engine, status["media"]["why"]
         return True

@@ -181,6 +181,18 @@ class TestTheBestAnswer:
         story.reply(404)
         assert story.reply(503)[0] == "a 404 INVITE"
 
+    def test_it_may_name_nothing_of_the_leg_that_it_came_from(self) -> None:
+        for restores in (False, True):
+            story = begun(failover=Failover(frozenset({404})), restores=restores)
+            host = story.call.b.their_host
+            headers = (f"X-Where: {host}", "X-Why: nobody")
+            story.reply(404, reason=f"No such user at {host}", headers=headers)
+            story.reply(503)
+            told = story.response(A)
+            assert (told.status, told.reason) == (404, "Not Found")
+            assert told.headers.first("x-why") == "nobody"
+            assert not told.headers.has("x-where")
+
 
 class TestWhatTriesTellOfHops:
     def test_ringing_is_life_and_what_follows_tells_no_more(self) -> None:

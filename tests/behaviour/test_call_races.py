@@ -13,6 +13,7 @@ from itertools import product
 
 import pytest
 
+from sbc.routing.failover import DEFAULT_FAILOVER
 from sbc.routing.model import Timers
 from tests.kit.pair import Pair
 from tests.kit.phone_writing import Habits
@@ -84,6 +85,18 @@ def test_a_call_that_passed_a_pbx_over_says_the_same_when_restored() -> None:
     habits = Habits(rings=(), answers_after_s=None)
     for deed, moment in product(LATE_DEEDS, LATE_MOMENTS_S):
         says_the_same_restored((Habits(), habits), {moment: deed}, {}, timers=PASSED_OVER)
+
+
+def test_a_pbx_that_kept_still_may_say_anything_at_any_moment() -> None:
+    silent = Habits(trying=False, rings=(), answers_after_s=None)
+    tried_after_s = DEFAULT_FAILOVER.timeout_s - 0.1
+    for deed, moment in product(LATE_DEEDS, LATE_MOMENTS_S):
+        script = {tried_after_s + moment: deed}
+        check(Pair(callee=silent), script)
+        says_the_same_restored((Habits(), silent), script, {})
+    usual = Pair(callee=silent).run(HANG_UPS)
+    assert "border>backup INVITE" in usual.titles()
+    assert "border>callee CANCEL" not in usual.titles()
 
 
 def says_the_same_restored(
@@ -168,6 +181,7 @@ def random_pair(seed: int) -> tuple[Pair, dict[float, str]]:
         late_offer=chance.random() < 0.3,
         acks=chance.random() > 0.05,
         answers_bye=chance.random() > 0.1,
+        trying=chance.random() > 0.2,
         challenges=chance.random() < 0.2,
     )
     pair = Pair(

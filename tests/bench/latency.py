@@ -21,9 +21,9 @@ from tests.bench.load import CALLEE_PORT, HOST, SYSTEM_PORT
 
 _HOLD_S = 0.5
 _GIVE_UP_S = 5.0
-_CRLF = "\r\n"
-_URI = re.compile(r"sips?:[^>\s]+")
-_COPIED = ("via", "from", "call-id", "cseq")
+CRLF = "\r\n"
+URI = re.compile(r"sips?:[^>\s]+")
+_COPIED = ("via", "record-route", "from", "call-id", "cseq")
 _QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
@@ -38,13 +38,13 @@ class _Call:
     seen: set[str] = field(default_factory=set)
 
 
-class _Message:
+class Message:
     """The few fields of a SIP message that both ends need."""
 
     __slots__ = ("fields", "start")
 
     def __init__(self, data: bytes) -> None:
-        lines = data.decode("latin-1").split(_CRLF * 2, 1)[0].split(_CRLF)
+        lines = data.decode("latin-1").split(CRLF * 2, 1)[0].split(CRLF)
         self.start = lines[0]
         self.fields = [
             (name.strip().lower(), value.strip())
@@ -52,6 +52,7 @@ class _Message:
         ]
 
     def first(self, name: str) -> str:
+        """The first field of that name, in small letters."""
         return next((value for field_name, value in self.fields if field_name == name), "")
 
     def answer(self, status: str, *, to_tag: str = "", more: tuple[str, ...] = ()) -> list[str]:
@@ -104,7 +105,7 @@ class Probe:
             "sent_again": self._sent_again,
         }
         for name, times in self._times.items():
-            figures[name] = _quantiles(times)
+            figures[name] = quantiles(times)
         return figures
 
     def _read(self, end_point: socket.socket) -> None:
@@ -114,7 +115,7 @@ class Probe:
             except BlockingIOError:
                 return
             now = time.perf_counter()
-            message = _Message(data)
+            message = Message(data)
             if end_point is self._callee:
                 self._on_request(message, source, now)
             elif message.start.startswith("SIP/2.0"):
@@ -122,7 +123,7 @@ class Probe:
 
     def _begin_call(self) -> None:
         name = f"{self._run}-{len(self._begun)}"
-        data = _bytes(
+        data = encoded(
             [
                 f"INVITE sip:bench@{HOST}:{SYSTEM_PORT} SIP/2.0",
                 f"Via: SIP/2.0/UDP {self._me};branch=z9hG4bK{name};rport",
@@ -137,14 +138,14 @@ class Probe:
                 "User-Agent: bench-probe",
                 "P-Asserted-Identity: <sip:+15550100@bench.example>",
             ],
-            _sdp("alice", 30000),
+            description("alice", 30000),
         )
         now = time.perf_counter()
         self._calls[name] = _Call(name, now)
         self._begun.append(now)
         self._caller.sendto(data, (HOST, SYSTEM_PORT))
 
-    def _on_request(self, message: _Message, source: tuple[str, int], now: float) -> None:
+    def _on_request(self, message: Message, source: tuple[str, int], now: float) -> None:
         if message.start.startswith("INVITE "):
             # In the order begun: a system may change every name that a call could be told by,
             # and on loopback nothing overtakes. A repeated INVITE would break the count.
@@ -155,12 +156,12 @@ class Probe:
             contact = (f"Contact: <sip:{HOST}:{CALLEE_PORT}>",)
             ringing = message.answer("180 Ringing", to_tag=tag, more=contact)
             answer = message.answer("200 OK", to_tag=tag, more=contact)
-            self._callee.sendto(_bytes(ringing), source)
-            self._callee.sendto(_bytes(answer, _sdp("bob", 30002)), source)
+            self._callee.sendto(encoded(ringing), source)
+            self._callee.sendto(encoded(answer, description("bob", 30002)), source)
         elif message.start.startswith("BYE "):
-            self._callee.sendto(_bytes(message.answer("200 OK")), source)
+            self._callee.sendto(encoded(message.answer("200 OK")), source)
 
-    def _on_response(self, message: _Message, now: float) -> None:
+    def _on_response(self, message: Message, now: float) -> None:
         call = self._calls.get(message.first("call-id"))
         if call is None:
             return
@@ -179,9 +180,9 @@ class Probe:
         if status == "200":
             self._on_answer(call, message, now)
 
-    def _on_answer(self, call: _Call, message: _Message, now: float) -> None:
+    def _on_answer(self, call: _Call, message: Message, now: float) -> None:
         call.to = message.first("to")
-        target = _URI.search(message.first("contact"))
+        target = URI.search(message.first("contact"))
         call.target = target.group() if target else f"sip:{HOST}:{SYSTEM_PORT}"
         self._in_call(call, "ACK", 1)
         if not call.answered:
@@ -203,7 +204,7 @@ class Probe:
             f"Call-ID: {call.call_id}",
             f"CSeq: {number} {method}",
         ]
-        self._caller.sendto(_bytes(lines), (HOST, SYSTEM_PORT))
+        self._caller.sendto(encoded(lines), (HOST, SYSTEM_PORT))
 
 
 def _bound(port: int) -> socket.socket:
@@ -214,19 +215,22 @@ def _bound(port: int) -> socket.socket:
     return made
 
 
-def _sdp(who: str, port: int) -> str:
+def description(who: str, port: int) -> str:
+    """SDP of one end."""
     lines = ["v=0", f"o={who} 1 1 IN IP4 {HOST}", "s=-", f"c=IN IP4 {HOST}", "t=0 0"]
     lines += [f"m=audio {port} RTP/AVP 0 101", "a=rtpmap:0 PCMU/8000"]
     lines += ["a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", "a=ptime:20", "a=sendrecv"]
-    return _CRLF.join([*lines, ""])
+    return CRLF.join([*lines, ""])
 
 
-def _bytes(lines: list[str], body: str = "") -> bytes:
+def encoded(lines: list[str], body: str = "") -> bytes:
+    """A message of its lines and its body."""
     content = ["Content-Type: application/sdp"] if body else []
-    return _CRLF.join([*lines, *content, f"Content-Length: {len(body)}", "", body]).encode()
+    return CRLF.join([*lines, *content, f"Content-Length: {len(body)}", "", body]).encode()
 
 
-def _quantiles(times: list[float]) -> dict[str, float]:
+def quantiles(times: list[float]) -> dict[str, float]:
+    """What shares of times in seconds stay below, in milliseconds."""
     ordered = sorted(times)
     return {
         name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 3)

@@ -108,6 +108,7 @@ class Process:
                     "kbps": 240,
                     "max_kbps": 2000,
                     "rests_s": 5.0,
+                    "registration": "registered",
                     "evidence": "OPTIONS got no answer within 4 s",
                     "evidence_s": 12.0,
                 },
@@ -116,7 +117,7 @@ class Process:
             "status": {
                 "calls": 1,
                 "draining": False,
-                "media": {"engine": "reference", "ports_in_use": {"outside": 4}},
+                "media": {"engine": "python", "ports_in_use": {"outside": 4}},
                 "names": {"troubled": {}},
                 "uptime_s": 3600.0,
             },
@@ -267,7 +268,7 @@ async def test_peers_are_a_table(process: Process, capsys: pytest.CaptureFixture
         "carrier",
         "sip.carrier.example",
         "192.0.2.10:5060;transport=udp",
-        "down, drained, rests 0:00:05",
+        "down, registered, drained, rests 0:00:05",
         "0:01:01",
         "2",
         "3 of 30",
@@ -288,7 +289,7 @@ async def test_the_status_is_an_outline_for_people(
         "calls           1",
         "draining        no",
         "media",
-        "  engine        reference",
+        "  engine        python",
         "  ports_in_use",
         "    outside     4",
         "names",
@@ -351,7 +352,9 @@ def test_nobody_there_has_its_own_exit_code(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "--socket", str(tmp_path / "control.sock")]) == 3
-    assert "not running" in capsys.readouterr().err
+    path = tmp_path / "control.sock"
+    said = f"sbc: not running: nobody answers at {path}; `sbc run` starts it"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["fly"], ["cdr", "--last", "0"], ["stop", "now"]])

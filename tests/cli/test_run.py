@@ -251,3 +251,18 @@ async def test_a_reload_to_a_name_asks_the_servers_that_it_says_and_calls_go_the
     assert await running.sbc("status", "--json") == 0
     names = json.loads(capsys.readouterr().out)["names"]
     assert (names["known"], names["questions"], names["troubled"]) == (1, 1, {})
+
+
+async def test_a_name_that_leads_nowhere_is_not_called_resolved(
+    running: Running, nursery: trio.Nursery
+) -> None:
+    _, port = await nursery.start(NameServer("pbx.example. 60 IN A 127.0.0.2").run)
+    text = running.file.read_text().replace("address: '127.0.0.2:", "address: 'none.example:")
+    running.file.write_text(f"{text}dns: {{servers: '127.0.0.1:{port}'}}\n")
+    assert await running.sbc("reload") == 0
+    told = await running.logged("name lookup")
+    assert told["name"] == f"none.example:{running.pbx.port} on inside"
+    running.file.write_text(running.file.read_text().replace("none.example", "pbx.example"))
+    assert await running.sbc("reload") == 0
+    resolved = await running.logged("name resolved")
+    assert resolved["name"] == f"pbx.example:{running.pbx.port} on inside"

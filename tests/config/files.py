@@ -72,7 +72,11 @@ class FakeMachine:
 
 
 POLICIES = {
-    "edge.yaml": "rules: [{name: all, when: {network: outside}, then: allow}]\n",
+    "edge.yaml": (
+        "rules: [{name: all, when: {network: outside, registered: true}, then: allow}]\n"
+    ),
+    "some.yaml": "rules: [{name: all, when: {source: 192.0.2.0/24}, then: allow}]\n",
+    "open.yaml": "rules: [{name: all, when: {network: outside}, then: allow}]\n",
     "bad.yaml": "rules:\n  - {name: a, when: {peer: nobody}, then: allow}\n",
     "same.yaml": "rules: [{name: all, when: {peer: pbx}, then: drop}]\n",
 }

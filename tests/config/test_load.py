@@ -217,6 +217,12 @@ def test_a_peer_is_offered_what_the_media_engine_can_do(engine: str, rules: Medi
     assert result.settings.peers[0].media == rules
 
 
+def test_a_transport_may_be_written_in_capitals() -> None:
+    result = load(changed("    address: 192.168.1.5\n", "    address: 192.168.1.5;transport=TCP\n"))
+    assert result.settings is not None
+    assert result.settings.peers[0].targets == (Target("192.168.1.5", None, "tcp"),)
+
+
 EXAMPLE_MACHINE = FakeMachine(eth0=("203.0.113.10",), eth1=("192.168.10.2",))
 
 

@@ -52,6 +52,18 @@ BEFORE = configuration(GOOD)
             "routes[0].to: [pbx] -> [pbx, phones]",
         ),
         (
+            "    address: 192.168.1.5\n",
+            "    address: [{address: 192.168.1.5, drain: true}, 192.168.1.6]\n",
+            [Part.SETTINGS, Part.POLICIES],
+            "peers.pbx.targets: 1 entries -> 2 entries",
+        ),
+        (
+            "    address: 192.168.1.5\n",
+            "    address: 192.168.1.5\n    failover: {codes: [503, 404]}\n",
+            [Part.SETTINGS, Part.POLICIES],
+            "peers.pbx.failover.codes: nothing -> [404, 503]",
+        ),
+        (
             "  - {from: trunk, to: pbx}\n",
             "",
             [Part.SETTINGS],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sbc.config.load import LoadResult, load_text
-from sbc.config.reload import Part, diff
+from sbc.config.reload import Part, diff, reload_certificates
 from sbc.config.renewal import certificates_of, files_of, renewed
 from sbc.routing.model import Network, Peer
 from sbc.routing.tls import DEFAULT_CIPHERS, PeerTls, Trust
@@ -57,6 +57,14 @@ def load(directory: Path, text: str = FILE) -> LoadResult:
     rules = "rules: [{name: all, when: {network: outside}, then: allow}]\n"
     file = str(directory / "sbc.yaml")
     return load_text(text, file, FakeMachine(), {}, lambda path: rules)
+
+
+def test_by_tls_the_advertised_name_is_said_and_elsewhere_its_address(directory: Path) -> None:
+    settings = load(directory).settings
+    assert settings is not None
+    said = {one.transport: one.advertise for one in settings.networks[0].listeners}
+    assert said == {"udp": "203.0.113.99", "tls": "sbc.example.com"}
+    assert settings.networks[0].media[0].advertise == "203.0.113.99"
 
 
 def network(result: LoadResult, name: str = "outside") -> Network:
@@ -281,3 +289,19 @@ def test_a_file_that_vanished_keeps_what_was_in_it(directory: Path) -> None:
     assert [one.file for one in found] == [
         str(directory / file) for file in ("sbc.pem", "ca.pem", "client.pem", "ca.pem")
     ]
+
+
+def test_certificates_are_reloaded_alone_and_only_when_they_differ(directory: Path) -> None:
+    configuration = load(directory).configuration
+    assert configuration is not None
+    assert reload_certificates(configuration, NOW).configuration is None
+    CA.issue("sbc.example.com").write(directory)
+    again = reload_certificates(configuration, NOW)
+    assert again.configuration is not None
+    assert again.configuration.policies is configuration.policies
+    assert again.plan is not None
+    assert again.plan.restart == ()
+    CA.issue("sbc.example.com", ends=LONG_AGO).write(directory)
+    bad = reload_certificates(configuration, NOW)
+    assert (bad.configuration, bad.plan) == (None, None)
+    assert [one.message for one in bad.result.problems] == ["it expired on 2021-01-01"]

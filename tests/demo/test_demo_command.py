@@ -11,7 +11,7 @@ import pytest
 
 from sbc.demo.sound import compare, melody, play_melody
 from tests.kit.baresip import Account, running_phone
-from tests.kit.engines import ENGINES, RUNNING, need_engine
+from tests.kit.engines import ENGINES, need_engine
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
 
 MELODY = play_melody(melody(16))
@@ -26,7 +26,7 @@ def test_one_pass_hears_both_ways_and_says_so(engine: str) -> None:
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
-    assert f"media engine: {RUNNING[engine]}" in done.stdout
+    assert f"media engine: {engine}" in done.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert "VERDICT: OK" in done.stdout
     # The ladder is the SBC's own, and so is what it tells of the latch.

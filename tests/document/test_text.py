@@ -202,6 +202,7 @@ def test_any_text_is_a_document(text: str) -> None:
 
 def test_hints_name_the_closest_word() -> None:
     assert did_you_mean("lissten", ["listen", "bind"], "keys") == "did you mean 'listen'?"
+    assert did_you_mean("aes_80", ["AES_80", "GCM"], "suites") == "did you mean 'AES_80'?"
     assert did_you_mean("zzz", ["listen", "bind"], "keys") == "keys: bind, listen"
     assert did_you_mean("zzz", [], "peers") == "there are no peers"
 

@@ -89,12 +89,13 @@ def call_out(board: Board, number: int = 1) -> list[Sent]:
     return board.give(INSIDE, invite)
 
 
-def call_in(board: Board, flow: Flow, user: str = "4930123") -> list[Sent]:
+def call_in(board: Board, flow: Flow, user: str = "4930123", to: str | None = None) -> list[Sent]:
     invite = a_message(
         "INVITE",
         uri=f"sip:{user}@203.0.113.10:5060",
         sent_by=f"{flow.remote[0]}:5060",
         contact="<sip:x@192.0.2.1>",
+        to=to,
         body=OFFER,
     )
     return board.give(flow, invite)
@@ -179,6 +180,13 @@ class TestCallers:
         assert (invite.title, invite.flow.remote) == ("INVITE", ("192.168.1.5", 5060))
         (call,) = board.switchboard.calls
         assert call.a.peer == "first"
+
+    def test_of_a_call_to_our_contact_to_says_which_number_was_dialled(self):
+        board = registered()
+        invite = call_in(board, FIRST, to="sip:+498912345@first.example")[-1]
+        assert invite.message.uri.user == "+498912345"
+        (call,) = board.switchboard.calls
+        assert call.callee == "+498912345"
 
     def test_two_accounts_with_one_machine_are_told_apart_by_contact(self):
         text = (TEXT % "pw").replace("two.example", "192.0.2.1")

@@ -93,11 +93,24 @@ class TestCandidates:
         why, found = ask("sip:+49@192.168.1.2")
         assert "out" in why
         assert [c.request_uri for c in found] == [
-            "sip:+49@192.0.2.9:5070;transport=tcp",
+            "sip:+49@sip.carrier.example:5070;transport=tcp",
             "sip:+49@192.0.2.30",
         ]
         assert [c.flow.transport for c in found] == ["tcp", "udp"]
         assert found[0].flow.local == ("203.0.113.10", 5060)
+
+    def test_a_name_stays_a_name_wherever_it_leads(self):
+        carrier = FORCE.table.peer("carrier")
+        places = tuple(Place(host, 5071, "tcp") for host in ("192.0.2.8", "192.0.2.9"))
+        known = {Destination("outside", carrier.targets[0]): Located(places)}
+        force = InForce(FORCE.settings, FORCE.table, FORCE.policy, known)
+        _, found = ask("sip:+49@192.168.1.2", force=force)
+        assert [(c.flow.remote, c.their_host) for c in found] == [
+            (("192.0.2.8", 5071), "sip.carrier.example"),
+            (("192.0.2.9", 5071), "sip.carrier.example"),
+            (("192.0.2.30", 5060), "192.0.2.30"),
+        ]
+        assert found[1].request_uri == "sip:+49@sip.carrier.example:5070;transport=tcp"
 
     def test_a_domain_stands_instead_of_the_address(self):
         _, found = ask("sip:600@203.0.113.10", PHONE_FLOW)
@@ -170,6 +183,19 @@ class TestUpstream:
         assert (upstream.peer, upstream.host, upstream.port) == ("pbx", "office.example", None)
         assert upstream.flow.remote == ("192.168.1.5", 5060)
         assert next_one.flow.remote == ("192.168.1.6", 5060)
+
+    def test_without_a_domain_it_is_named_as_the_operator_wrote_it(self):
+        text = TEXT.replace(", domain: office.example", "")
+        for written, named in (
+            ("pbx.example.com", ("pbx.example.com", None)),
+            ("pbx.example.com:5060", ("pbx.example.com", None)),
+            ("pbx.example.com:5070", ("pbx.example.com", 5070)),
+            ("192.168.1.5", ("192.168.1.5", None)),
+            ("192.168.1.5:5070", ("192.168.1.5", 5070)),
+        ):
+            given = a_configuration(text.replace("pbx.example.com", f'"{written}"'))
+            upstream = self.upstream(in_force(given, KNOWN))[0]
+            assert (upstream.host, upstream.port) == named
 
     def test_one_without_address_is_out_of_service_and_named(self):
         refused = self.upstream(BLIND)

@@ -120,6 +120,6 @@ def test_whatever_is_missing_of_rust_the_sbc_installs_and_says_what_relays(
     wheel = installed.wheel(tmp_path.name, lack(tmp_path))
     assert EXTENSION not in files_of(wheel)
     told = installed.install(wheel, "--force-reinstall", "--no-deps")
-    assert told["engine"] == "reference"
+    assert told["engine"] == "python"
     assert "was not built when this was installed" in told["why"]
-    assert "media engine: reference" in installed.sbc("demo", "--once")
+    assert "media engine: python" in installed.sbc("demo", "--once")

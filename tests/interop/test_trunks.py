@@ -203,4 +203,7 @@ def test_a_wrong_password_is_said_once_and_not_tried_again(stage: Stage) -> None
     stage.configuration.write_text(text.replace("wrong-one", "${FIRST_PASSWORD}"))
     assert "not shown" in stage.ask("reload")
     stage.becomes(first=("registered", FIRST), second=("registered", SECOND))
+    registered = kamailio.output.count("registered acme")
+    assert "sip:acme@first.example" in stage.ask("trunks", "--register", "first")
+    kamailio.expect("registered acme", within_s=5, times=registered + 1)
     stage.stop_sbc()

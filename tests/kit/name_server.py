@@ -47,12 +47,9 @@ class NameServer:
 
     async def run(self, *, task_status: trio.TaskStatus[tuple[str, int]]) -> None:
         """Serve; tells where."""
-        listener = trio.socket.socket()
-        with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as udp, listener:
-            await udp.bind(("127.0.0.1", 0))
+        udp, listener = await _both_on_one_port()
+        with udp, listener:
             host, port = udp.getsockname()
-            listener.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
-            await listener.bind((host, port))
             listener.listen(5)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._serve_udp, udp)
@@ -103,3 +100,19 @@ class NameServer:
         short = dns.message.make_response(query)
         short.flags |= dns.flags.TC
         return short.to_wire()
+
+
+async def _both_on_one_port() -> tuple[trio.socket.SocketType, trio.socket.SocketType]:
+    """A datagram and a stream socket on one port, which somebody else may have half of."""
+    for _ in range(100):
+        udp, listener = trio.socket.socket(type=trio.socket.SOCK_DGRAM), trio.socket.socket()
+        listener.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
+        await udp.bind(("127.0.0.1", 0))
+        try:
+            await listener.bind(udp.getsockname())
+        except OSError:
+            udp.close()
+            listener.close()
+        else:
+            return udp, listener
+    raise OSError("no port of loopback is free for both UDP and TCP")

@@ -16,6 +16,8 @@ ACCOUNT = Account("acme", "s3cret")
 class Habits:
     """How a phone behaves when it is called or asked."""
 
+    trying: bool = True
+    """Whether it says 100 to an INVITE at once."""
     rings: tuple[int, ...] = (180,)
     """Provisional responses, one every 20 ms; (100,) rings never."""
     early_media: bool = False

@@ -288,7 +288,8 @@ class Phone:
             cseq=100,
             remote_cseq=request.cseq.number,
         )
-        self._respond(key, make_response(request, 100), now)
+        if self.habits.trying:
+            self._respond(key, make_response(request, 100), now)
         for number, status in enumerate(self.habits.rings):
             if status != 100:
                 self.at(now + 0.02 * number, "ring")

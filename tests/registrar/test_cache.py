@@ -203,6 +203,21 @@ class TestTheRegistrarsWord:
         told = answer(desk.register(again())).headers.all("contact")
         assert [one.partition(";")[0] for one in told] == [CONTACT, other]
 
+    def test_a_device_that_the_registrar_forgot_is_not_told(self):
+        desk = a_desk()
+        other = "<sip:alice@10.0.0.9>"
+        sent = desk.relayed(a_register(call_id="second", contact=other), MOVED)
+        ours = sent.request.headers.first("contact")
+        desk.reply(sent, 200, ("Contact", ours))
+        out = desk.register(a_register(call_id="second", contact=other, cseq=2), MOVED)
+        assert_told(answer(out), f"{other};expires=90")
+
+    def test_a_phone_that_was_silent_is_reachable_when_it_speaks(self):
+        desk = a_desk()
+        assert changes(desk.wait(105)) == ["unreachable"]
+        assert changes(desk.register(again())) == ["refreshed"]
+        assert desk.registrar.by_user("alice", "outside") == [desk.binding]
+
     def test_the_credit_survives_a_restart_and_shows_no_password(self):
         desk = a_desk()
         exported = desk.registrar.export(desk.now)

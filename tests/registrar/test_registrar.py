@@ -417,6 +417,10 @@ class TestRestart:
         heir = Desk()
         heir.registrar.restore(desk.registrar.export(desk.now), heir.now)
         assert not heir.binding.reachable
+        asked = desk.relayed(a_register(cseq=9)).request
+        assert heir.registrar.speaker(TCP_PHONE, asked) is None
+        assert changes(heir.accept(a_register(cseq=9), TCP_PHONE)) == ["moved"]
+        assert heir.registrar.by_user("alice", "outside") == [heir.binding]
 
     def test_the_expired_and_the_homeless_are_left_out(self):
         desk = Desk()

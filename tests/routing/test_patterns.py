@@ -53,6 +53,10 @@ def test_a_pattern_matches_what_its_table_says(
         ("+600-6999", "same length"),
         ("699-600", "write 600-699"),
         ("600\\", "escapes nothing"),
+        ("^600", "regular expression"),
+        ("600$", "regular expression"),
+        ("+49.*", "regular expression"),
+        ("[1-6]00", "regular expression"),
     ],
 )
 def test_a_bad_pattern_says_what_is_wrong(text: str, reason: str) -> None:

@@ -1,11 +1,16 @@
 """Via, CSeq and addresses are read as their grammar says."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.cseq import CSeq, parse_cseq_untrusted
 from sbc.sip.fields.name_addr import parse_name_addr_untrusted, parse_name_addrs_untrusted
+from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.fields.via import Via, parse_via_untrusted
+from sbc.sip.headers import Headers
+from sbc.sip.message import Response
 from sbc.sip.uri import Uri
 
 
@@ -174,3 +179,9 @@ def test_a_list_of_addresses_is_taken_apart() -> None:
     assert parse_name_addrs_untrusted(" ") == []
     with pytest.raises(ParseError):
         parse_name_addrs_untrusted("<sip:a@b>,,<sip:c@d>")
+
+
+@given(st.text() | st.from_regex(r"\s*[0-9]{1,20}\s*([;(].*)?"))
+def test_what_retry_after_says_is_bounded_whatever_that_is(value: str) -> None:
+    response = Response(503, "Service Unavailable", Headers([("Retry-After", value)]))
+    assert 0 <= retry_after_of(response) < 10**9

@@ -8,7 +8,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from cryptography import x509
@@ -16,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from sbc.prefixes import is_numeric
 from sbc.sip.errors import ParseError
 from sbc.sip.uri import parse_uri_untrusted
 
@@ -112,7 +112,7 @@ def _uri_domains(names: x509.SubjectAlternativeName) -> Iterator[str]:
 def _dns_names(names: x509.SubjectAlternativeName) -> Iterator[str]:
     for text in names.get_values_for_type(x509.DNSName):
         name = text.lower().removesuffix(".")
-        if not _is_numeric(name):
+        if not is_numeric(name):
             yield name
 
 
@@ -126,13 +126,5 @@ def _common_names(certificate: x509.Certificate) -> Iterator[str]:
     found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     for attribute in found[-1:]:
         name = str(attribute.value).lower().removesuffix(".")
-        if _DNS_NAME.fullmatch(name) and not _is_numeric(name):
+        if _DNS_NAME.fullmatch(name) and not is_numeric(name):
             yield name
-
-
-def _is_numeric(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.media.modes import Mode, RelayedCall, sent_packets
-from tests.bench.media.relays import prefer
 from tests.bench.media.wires import PHONE_INTERFACES, Wires
+from tests.bench.process import prefer
 
 _SOURCE = Path(__file__).parent / "rtpload.c"
 _SLACK_S = 10.0

@@ -25,7 +25,7 @@ from tests.bench.media.modes import (
 from tests.bench.media.ng import NgClient, Value, described, description
 from tests.bench.media.our_relay import SETTLE_S, our_calls
 from tests.bench.media.proc import cpu_s, ports_of_udp
-from tests.bench.process import stop
+from tests.bench.process import prefer, stop
 from tests.kit.hosts import Host
 
 NATIVE = ("io_uring", "epoll")
@@ -113,12 +113,6 @@ def running(name: str, place: Place, *, workers: int = 1, slot: int = 0) -> Iter
                 yield _Ours(name, process, first_port, place.log)
         finally:
             stop(process)
-
-
-def prefer(pid: int) -> None:
-    """Give the session of a process nearly all of its core, whatever else the machine does."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text("-20")
 
 
 def _await_free(host: Host, ports: range) -> None:

@@ -40,14 +40,14 @@ def told(wrong: str, *words: str) -> str:
 
 def test_one_that_was_not_built_says_what_that_takes() -> None:
     assert told(NOT_BUILT) == (
-        "reference: the engine in Python: the native one was not built when this was installed "
+        "python: the engine in Python: the native one was not built when this was installed "
         "for this Python; that takes cargo and Rust 1.85 or later"
     )
 
 
 def test_one_of_other_sources_is_not_used() -> None:
     assert told(OF_OTHER_SOURCES) == (
-        "reference: the engine in Python: the native one cannot be loaded "
+        "python: the engine in Python: the native one cannot be loaded "
         "(it was built from other sources than this Python code; install again)"
     )
     assert "cannot be loaded (cannot import name 'INTERFACE'" in told(OF_OTHER_TIMES)

@@ -255,7 +255,7 @@ def without_extension(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("without_extension")
 def test_without_the_extension_python_relays_and_says_why() -> None:
     relay = Relay()
-    assert relay.engine_name == "reference"
+    assert relay.engine_name == "python"
     assert relay.engine_reason == "the engine in Python: the extension is not there"
     relay.close()
 
@@ -266,7 +266,7 @@ def test_an_engine_that_cannot_start_leaves_it_to_python(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(relay_module, "NativeEngine", refuse)
     relay = Relay(workers=1)
-    assert relay.engine_name == "reference"
+    assert relay.engine_name == "python"
     assert relay.engine_reason.endswith("the native one cannot start (no more threads)")
     relay.close()
 
