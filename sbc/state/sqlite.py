@@ -19,7 +19,7 @@ import trio
 
 from sbc.state.batches import Batches
 from sbc.state.cdr import CdrRecord
-from sbc.state.database import StoreUnusable
+from sbc.state.database import unusable
 from sbc.state.file import CdrFile
 from sbc.state.rows import Value, row_of
 
@@ -121,7 +121,7 @@ class CdrStore:
             self.statistics.closed_after_crash = file.close_open_rows()
         except sqlite3.Error as error:
             file.close()
-            raise StoreUnusable(f"{self.path}: {error}") from error
+            raise unusable(self.path, error) from error
         return file
 
     async def _write(self, file: CdrFile) -> None:
