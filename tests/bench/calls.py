@@ -19,6 +19,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench.dead import CONFIGURATION, DEAD, configuration
 from tests.bench.load import SYSTEM_PORT, Step, offer
@@ -90,7 +91,7 @@ def one_step(setting: Setting, rate: float, seconds: float) -> Step:
         return offer(system, rate=rate, calls=int(rate * seconds), core=setting.load_core)
 
 
-def latency(setting: Setting) -> dict[str, object]:
+def latency(setting: Setting, repeats: int = _LATENCY_REPEATS) -> dict[str, Any]:
     """Probe one warm system a few times; each figure is the median of the probes."""
     command = [sys.executable, "-m", "tests.bench.latency"]
     command += ["--rate", str(_LATENCY_RATE), "--calls", str(_LATENCY_CALLS)]
@@ -99,7 +100,7 @@ def latency(setting: Setting) -> dict[str, object]:
         setting.command, core=setting.system_core, log=setting.log, listens_on=SYSTEM_PORT
     ) as system:
         offer(system, rate=_WARM_RATE, calls=_WARM_CALLS, core=setting.load_core, hold_ms=0)
-        for _ in range(_LATENCY_REPEATS):
+        for _ in range(repeats):
             done = subprocess.run(
                 pinned(command, setting.load_core),
                 capture_output=True,
@@ -109,13 +110,13 @@ def latency(setting: Setting) -> dict[str, object]:
             )
             say(f"probe  {done.stdout.strip()}")
             probes.append(json.loads(done.stdout))
-    figures: dict[str, object] = {
+    figures: dict[str, Any] = {
         "setup_failed": max(probe["failed"] for probe in probes),
         "setup_sent_again": max(probe["sent_again"] for probe in probes),
     }
     for name in ("100", "180", "200", "bye", "transit"):
         label = {"200": "setup", "bye": "bye", "transit": "transit"}.get(name, f"to_{name}")
-        for quantile in ("p50", "p95"):
+        for quantile in ("p50", "p95", "p99"):
             values = [probe[name][quantile] for probe in probes if probe[name]]
             if values:
                 figures[f"{label}_{quantile}_ms"] = round(statistics.median(values), 2)
