@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -51,8 +52,10 @@ class System:
 def alone() -> Iterator[None]:
     """Wait until no other bench of this machine runs, and keep the next one waiting.
 
-    Two at once would share ports and cores, and measure each other.
+    Two at once would share ports and cores, and measure each other. Who is told to end ends what it
+    began.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     with (Path(tempfile.gettempdir()) / "sbc-bench.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
