@@ -28,12 +28,20 @@ class InForce:
     """What was asked for of `locations`, and numeric targets beside it."""
     by_credentials: dict[str, tuple[str, list[Peer]]] = field(default_factory=dict)
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
+    ours: frozenset[tuple[str, int]] = frozenset()
+    """Addresses and ports of every listener, as we bind and as we advertise them."""
     plan: NumberPlan = _WORLD
     registrations: Registrations = field(default_factory=Registrations)
     """Ours with trunks, which outlive every configuration."""
 
     def __post_init__(self) -> None:
         self.networks = {network.name: network for network in self.settings.networks}
+        self.ours = frozenset(
+            (host, listener.port)
+            for network in self.settings.networks
+            for listener in network.listeners
+            for host in (listener.bind, listener.advertise)
+        )
         for peer in self.settings.peers:
             if peer.realm is not None and peer.realm.tells_peer:
                 named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))

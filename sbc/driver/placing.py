@@ -244,9 +244,18 @@ def located(force: InForce, peer: Peer, target: Target) -> Located:
     known = force.located.get(destination)
     if known is None:
         place = numeric_place(target, reach_of(force.networks[peer.network]))
-        known = Located((place,)) if place else force.locations.get(destination, UNKNOWN)
+        known = Located((place,)) if place else _of_others(force, destination)
         force.located[destination] = known
     return known
+
+
+def _of_others(force: InForce, destination: Destination) -> Located:
+    """What is known of a name, without ourselves: calls would come back to us as the peer's."""
+    known = force.locations.get(destination, UNKNOWN)
+    places = tuple(place for place in known.places if (place.host, place.port) not in force.ours)
+    if len(places) == len(known.places):
+        return known
+    return replace(known, places=places, trouble=known.trouble or "it stands for this SBC itself")
 
 
 def loop_mark(request: Request, flow: Flow) -> str:

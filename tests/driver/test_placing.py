@@ -303,3 +303,18 @@ class TestDids:
         why, found = ask("sip:+4930602@203.0.113.10", PHONE_FLOW, self.force)
         assert why.startswith("route 'in' (")
         assert found[0].request_uri.startswith("sip:+4930602@")
+
+
+def test_a_name_that_stands_for_ourselves_leads_nowhere_and_says_so() -> None:
+    """Or whoever answers for the name could send our calls back to us as the carrier's."""
+    known = {**KNOWN, "six.example": ("203.0.113.10", "192.168.1.2", "192.0.2.66")}
+    force = in_force(a_configuration(TEXT), known)
+    six = force.table.peer("six")
+    assert six is not None
+    # The second is ours too, but nothing of ours listens at that port.
+    places = [place.host for place in places_of(force, six, six.targets[0])]
+    assert places == ["192.168.1.2", "192.0.2.66"]
+    alone = in_force(a_configuration(TEXT), {**KNOWN, "six.example": ("203.0.113.10",)})
+    refused = ask("sip:6@office.example", force=alone)
+    assert isinstance(refused, Refusal)
+    assert "it stands for this SBC itself" in refused.explanation
