@@ -21,6 +21,7 @@ from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
+from sbc.management.advice import advice
 from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
 from sbc.management.control import (
@@ -331,24 +332,10 @@ def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> i
     except* (AlreadyRunning, ControlUnusable, ListenFailed, StoreInUse, StoreUnusable) as group:
         refused = list(_leaves(group))
     for error in refused:
-        log.error("not started", why=error, advice=_advice(error, configuration))
+        log.error("not started", why=error, advice=advice(error, configuration.file))
     if failure:
         log.error("ended by a failure", why=failure)
     return FAILED if refused or failure else 0
-
-
-def _advice(error: BaseException, configuration: Configuration) -> str | None:
-    """What an operator can do about a process that does not start, where the error says it not."""
-    if isinstance(error, StoreUnusable):
-        key, wanted = "state_dir", "a directory"
-    elif isinstance(error, ControlUnusable):
-        key, wanted = "control_socket", "a path in a directory"
-    else:
-        return None
-    return (
-        f"let the key `{key}` in {configuration.file} name {wanted} that the user of this process"
-        f" (uid {os.geteuid()}) may write to"
-    )
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:

@@ -29,7 +29,7 @@ from sbc.routing.location import (
     place_text,
     reach_of,
 )
-from sbc.routing.model import Target
+from sbc.routing.model import Peer, Target
 
 _EVERYTHING: Final[Reach] = (
     ("udp", 4),
@@ -114,6 +114,7 @@ def _surroundings(arguments: Namespace) -> tuple[DnsSettings, Reach]:
     configuration = load_file(path).configuration
     if configuration is None:
         raise ValueError(f"{path} cannot be used; `sbc check {path}` says why")
+    _refuse_peers(arguments.target, configuration.settings.peers)
     if arguments.network is None:
         return configuration.dns, _EVERYTHING
     networks = {network.name: network for network in configuration.settings.networks}
@@ -121,6 +122,17 @@ def _surroundings(arguments: Namespace) -> tuple[DnsSettings, Reach]:
         known = ", ".join(sorted(networks))
         raise ValueError(f"{path} has no network {arguments.network!r}, but {known}")
     return configuration.dns, reach_of(networks[arguments.network])
+
+
+def _refuse_peers(name: str, peers: tuple[Peer, ...]) -> None:
+    """Say what to ask for instead of a peer's name, unless an address is that very word.
+
+    Raises:
+        ValueError: it is the name of a peer that has addresses.
+    """
+    hosts = {peer.name: [target.host for target in peer.targets] for peer in peers}
+    if hosts.get(name) and not any(name in of_one for of_one in hosts.values()):
+        raise ValueError(f"{name!r} is a peer; ask for its address: {', '.join(hosts[name])}")
 
 
 def with_names_checked(result: LoadResult) -> LoadResult:

@@ -30,6 +30,9 @@ from sbc.transport.limits import TransportLimits
 MAX_FILE_BYTES = 33_554_432
 """Longest file that is read: far more than anybody writes, far less than hurts."""
 
+_SOCKET_BYTES = 107
+"""Longest path of a Unix socket."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaEngine:
@@ -159,13 +162,14 @@ def load_text(
     peers = build_peers(document, model, networks, machine, read)
     dids = build_dids(document, model.dids, peers, read)
     routes = build_routes(document, model, peers, dids)
+    base = Path(file).parent
+    state_dir = base / model.state_dir
+    control_socket = _control_socket(document, model, base)
     policies = _policies(document, model, read)
     warn_of_strangers(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)
-    base = Path(file).parent
-    state_dir = base / model.state_dir
     timers = model.timers
     configuration = Configuration(
         file=file,
@@ -208,9 +212,7 @@ def load_text(
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
         state_dir=state_dir,
-        control_socket=base / model.control_socket
-        if model.control_socket
-        else state_dir / "control.sock",
+        control_socket=control_socket,
     )
     return _result(configuration, problems)
 
@@ -218,6 +220,19 @@ def load_text(
 def _result(configuration: Configuration | None, problems: list[Problem]) -> LoadResult:
     ordered = sorted(problems, key=lambda one: (one.file, one.line, one.column))
     return LoadResult(configuration, tuple(ordered))
+
+
+def _control_socket(document: Document, model: SbcFile, base: Path) -> Path:
+    given = model.control_socket
+    path = base / given if given else base / model.state_dir / "control.sock"
+    if len(bytes(path)) > _SOCKET_BYTES:
+        document.report(
+            ("control_socket",) if given else ("state_dir",),
+            f"the path of the control socket has {len(bytes(path))} bytes, and Linux takes "
+            f"{_SOCKET_BYTES}",
+            "for example: control_socket: /run/sbc/control.sock",
+        )
+    return path
 
 
 def _policies(document: Document, model: SbcFile, read: ReadText) -> list[LoadedPolicy]:

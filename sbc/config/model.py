@@ -146,7 +146,9 @@ class NetworkSection(Section):
     )
     dscp: DscpSection = Field(default=DscpSection(), description="DiffServ code points.")
     keepalive: KeepaliveSection = Field(
-        default=KeepaliveSection(), description="Keep-alives to registered phones behind NAT."
+        default=KeepaliveSection(),
+        description="Keep-alives to registered phones behind NAT.",
+        examples=[{"method": "crlf"}],
     )
     tls: NetworkTlsSection = Field(
         default=NetworkTlsSection(), description="Certificates, for listeners of tls and wss."
@@ -236,12 +238,15 @@ class PeerSection(Section):
         examples=["pbx.example.com"],
     )
     authentication: AuthenticationSection = Field(
-        default=AuthenticationSection(), description="Who proves to whom who they are."
+        default=AuthenticationSection(),
+        description="Who proves to whom who they are.",
+        examples=[{"mode": "answer", "username": "acme", "password": "${TRUNK_PASSWORD}"}],
     )
     register_: RegisterSection | None = Field(
         default=None,
         alias="register",
         description="Of a trunk that wants us to register; without it we do not.",
+        examples=[{"user": "acme"}],
     )
     media: MediaSection = Field(default=MediaSection(), description="Rules for its media.")
     limits: PeerLimitsSection = Field(
@@ -250,6 +255,7 @@ class PeerSection(Section):
     registration: RegistrationSection = Field(
         default=RegistrationSection(),
         description="How its phones register. Only for `endpoints`.",
+        examples=[{"mode": "cache"}],
     )
     numbers: NumbersSection = Field(
         default=NumbersSection(), description="In which form it sends and wants numbers."
@@ -270,7 +276,9 @@ class PeerSection(Section):
         default=FailoverSection(), description="When the next target is tried."
     )
     health: HealthSection = Field(
-        default=HealthSection(), description="How its targets are watched. Not for `endpoints`."
+        default=HealthSection(),
+        description="How its targets are watched. Not for `endpoints`.",
+        examples=[{"probe": "options"}],
     )
 
 

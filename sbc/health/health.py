@@ -11,6 +11,7 @@ from sbc.health.probing import options
 from sbc.health.record import News, Record
 from sbc.routing.hops import Hop, hop_of
 from sbc.routing.model import Peer, Settings
+from sbc.routing.spread import Spread
 from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.flow import Flow
 from sbc.sip.message import Response
@@ -24,7 +25,6 @@ SPREAD_S = 5.0
 
 _JITTER = 0.1
 """Which part of an interval probes may come sooner or later, so that they do not come in step."""
-_CHANCES = 2**31
 
 Command = SendRequest | Abandon | News
 
@@ -32,7 +32,7 @@ Command = SendRequest | Abandon | News
 class Health:
     """The records of all hops, and their probes."""
 
-    __slots__ = ("_asked", "_by_flow", "_chance", "_deadlines", "_records", "_settings")
+    __slots__ = ("_asked", "_by_flow", "_deadlines", "_records", "_settings", "_spread")
 
     def __init__(self, seed: int) -> None:
         """Know of no hops yet.
@@ -40,7 +40,7 @@ class Health:
         Args:
             seed: Of the jitter.
         """
-        self._chance = seed % _CHANCES
+        self._spread = Spread(seed)
         self._settings = Settings((), (), ())
         self._records: dict[Hop, Record] = {}
         self._by_flow: dict[Flow, list[Record]] = {}
@@ -71,7 +71,7 @@ class Health:
             record.peer = peer
             if peer.health.probe != "off" and record.probe_at is None:
                 first_s = min(SPREAD_S, peer.health.interval_s)
-                self._schedule(record, now + first_s * self._next_chance())
+                self._schedule(record, now + first_s * self._spread.fraction())
         self._by_flow = {}
         for record in self._records.values():
             self._by_flow.setdefault(record.hop.flow, []).append(record)
@@ -149,7 +149,7 @@ class Health:
         """A probe is over: weigh what came of it, and let the next one be due."""
         del self._asked[record.probe]
         record.probe = ""
-        spread = 1.0 - _JITTER + 2 * _JITTER * self._next_chance()
+        spread = 1.0 - _JITTER + 2 * _JITTER * self._spread.fraction()
         self._schedule(record, now + record.peer.health.interval_s * spread)
         return [*self.saw(record.hop, evidence, now, alive=alive, retry_after_s=retry_after_s)]
 
@@ -165,8 +165,3 @@ class Health:
             return []
         del self._asked[ref]
         return [Abandon(ref)]
-
-    def _next_chance(self) -> float:
-        """The next of a row of numbers from 0 to 1, which looks like chance."""
-        self._chance = (self._chance * 1103515245 + 12345) % _CHANCES
-        return self._chance / _CHANCES

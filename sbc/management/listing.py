@@ -1,8 +1,8 @@
 """What the process tells an operator of its calls and registrations, as JSON can carry it.
 
-These are the answers of the control commands ``calls``, ``call``, ``registrations`` and
-``trunks``; the CLI
-makes its tables and ladders of them. Times are seconds: ``…_at`` since the epoch, ``…_s`` spans.
+These are the answers of the control commands ``calls``, ``call``, ``registrations`` and ``trunks``;
+the CLI makes its tables and ladders of them. Times are seconds: ``…_at`` since the epoch, ``…_s``
+spans.
 """
 
 from collections.abc import Iterable

@@ -20,7 +20,8 @@ def registering(switchboard: Switchboard, rearm: Callable[[], None]) -> Command:
         name, now = text_argument(arguments, "trunk"), trio.current_time()
         if not switchboard.carriers.hurry(name, now):
             raise CommandRefused(
-                f"no registration waits with trunk {name!r}; `sbc trunks` lists them all"
+                f"no registration waits with trunk {name!r}: it has none, or asks right now; "
+                "`sbc trunks` lists them all"
             )
         rearm()
         return trunks_listing(switchboard.carriers.registrations, now)

@@ -3,6 +3,7 @@
 Spec: RFC 3261 §10, RFC 5853 §3.4, RFC 3581.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, cast
@@ -10,9 +11,12 @@ from typing import Self, cast
 from sbc.registrar.credit import Credit
 from sbc.routing.facing import is_private
 from sbc.routing.registration import RegistrationMode
+from sbc.sip.errors import ParseError
+from sbc.sip.fields.name_addr import parse_name_addr_untrusted
 from sbc.sip.flow import Flow, FlowData, flow_from_data, flow_to_data
 from sbc.sip.message import Request
 from sbc.sip.transaction.response_path import DEFAULT_PORT, is_same_host
+from sbc.sip.uri import parse_uri_untrusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class Binding:
         try:
             contact_differs, private_contact, via_differs = _items(data["nat"], 3)
             credit, pinhole = data["credit"], data["pinhole_s"]
-            return cls(
+            binding = cls(
                 token=str(data["token"]),
                 aor=str(data["aor"]),
                 user=str(data["user"]),
@@ -168,8 +172,12 @@ class Binding:
                 pinhole_s=None if pinhole is None else float(str(pinhole)),
                 credit=None if credit is None else _credit(credit, now),
             )
+            _check(binding)
         except KeyError as error:
             raise ValueError(f"a binding without {error.args[0]}") from error
+        except (OverflowError, ParseError) as error:
+            raise ValueError(f"a binding that makes no sense: {error}") from error
+        return binding
 
 
 def nat_evidence(request: Request, flow: Flow, host: str, port: int | None) -> NatEvidence:
@@ -193,6 +201,24 @@ def _differs(host: str, port: int | None, flow: Flow) -> bool:
     if not is_same_host(host, source):
         return True
     return not flow.reliable and (port or DEFAULT_PORT) != source_port
+
+
+def _check(binding: Binding) -> None:
+    """Refuse what no registration can have made, since a file may hold anything.
+
+    Raises:
+        ParseError: a text that goes into requests is none.
+        ValueError: a time is none.
+    """
+    for uri in (binding.aor, binding.contact):
+        parse_uri_untrusted(uri)
+    for route in (*binding.path, *binding.service_route):
+        parse_name_addr_untrusted(route)
+    pinhole_s = math.inf if binding.pinhole_s is None else binding.pinhole_s
+    if not (math.isfinite(binding.kept_until) and math.isfinite(binding.expires_at)):
+        raise ValueError("a life that is no number of seconds")
+    if not pinhole_s >= 1:
+        raise ValueError("keep-alives more often than each second")
 
 
 def _items(value: object, count: int) -> list[object]:

@@ -9,9 +9,9 @@ Spec: RFC 5626 §3.5, RFC 5853 §3.4.
 from sbc.registrar.binding import Binding
 from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.relaying import Pseudonyms
-from sbc.registrar.spread import Spread
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.routing.model import Network
+from sbc.routing.spread import Spread
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request
 from sbc.sip.user import Ping, SendRequest

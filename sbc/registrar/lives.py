@@ -11,8 +11,8 @@ from sbc.registrar.bindings import Bindings
 from sbc.registrar.commands import BindingChanged, Command
 from sbc.registrar.keepalive import Keepalives, missed, pong
 from sbc.registrar.relaying import Pseudonyms
-from sbc.registrar.spread import Spread
 from sbc.routing.model import Network, Settings
+from sbc.routing.spread import Spread
 from sbc.sip.flow import Flow
 from sbc.sip.timers import Deadlines
 

@@ -17,7 +17,7 @@ from sbc.registrar.grants import user_of
 from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import Pending, binding_of
 from sbc.registrar.relaying import Pseudonyms
-from sbc.registrar.spread import Spread
+from sbc.routing.spread import Spread
 from sbc.sip.fields.name_addr import NameAddr
 
 

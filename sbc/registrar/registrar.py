@@ -15,10 +15,10 @@ from sbc.registrar.local import LocalRegistrar
 from sbc.registrar.pending import Pending
 from sbc.registrar.relay import MOST_TRIES, RegisterRelay
 from sbc.registrar.relaying import Pseudonyms, Upstream, face_of
-from sbc.registrar.spread import Spread
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Settings
 from sbc.routing.registration import RELAYED
+from sbc.routing.spread import Spread
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 

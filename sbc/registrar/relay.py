@@ -20,9 +20,9 @@ from sbc.registrar.grants import granted_by, user_of
 from sbc.registrar.lives import MAX_BINDINGS, Lives
 from sbc.registrar.pending import Pending, PendingRegisters, binding_of
 from sbc.registrar.relaying import Pseudonyms, face_of, forwarded, restored
-from sbc.registrar.spread import Spread
 from sbc.routing.facing import contact_of, listener_of
 from sbc.routing.model import Listener, Settings
+from sbc.routing.spread import Spread
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import NameAddr
 from sbc.sip.fields.retry_after import retry_after_of

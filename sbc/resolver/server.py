@@ -1,19 +1,26 @@
 """One name server, as dnspython asks it; but an answer too long to be of use is not read.
 
 What is truncated over UDP is asked for over TCP, where a message may have 65535 bytes and thousands
-of records. To parse those takes a third of a second, in which no call goes on.
+of records. To parse those takes a third of a second, in which no call goes on. Over UDP nothing
+keeps anybody from sending as much, as often as he likes: there only what is short and has the
+question's id is parsed, and only once.
 """
 
-from typing import Final
+import socket
+from collections.abc import Awaitable
+from typing import Any, Final
 
+import dns.asyncquery
 import dns.exception
+import dns.inet
 import dns.message
 import dns.nameserver
 import trio
-from dns._asyncbackend import Backend
+from dns._asyncbackend import Backend, DatagramSocket
 
 MOST_BYTES: Final = 8192
-"""Of an answer over TCP: hundreds of records."""
+"""Of an answer: hundreds of records."""
+_ID_BYTES: Final = 2
 _LENGTH_BYTES: Final = 2
 
 
@@ -35,21 +42,29 @@ class Server(dns.nameserver.Do53Nameserver):
 
         Raises:
             dns.exception.DNSException, OSError, EOFError: there was no usable answer.
-            trio.TooSlowError: none over TCP.
+            trio.TooSlowError: there was none in time.
         """
-        if not max_size:
-            return await super().async_query(
-                request,
-                timeout,
-                source,
-                source_port,
-                max_size,
-                backend,
-                one_rr_per_rrset,
-                ignore_trailing,
-            )
+        # Which none of our resolvers sets.
+        del source, source_port, one_rr_per_rrset, ignore_trailing
         with trio.fail_after(timeout):
-            return await self._asked_over_tcp(request)
+            if max_size:
+                return await self._asked_over_tcp(request)
+            return await self._asked_over_udp(request, backend)
+
+    async def _asked_over_udp(
+        self, request: dns.message.QueryMessage, backend: Backend
+    ) -> dns.message.Message:
+        family = dns.inet.af_for_address(self.address)
+        made: Awaitable[DatagramSocket] = backend.make_socket(family, socket.SOCK_DGRAM)  # type: ignore[no-untyped-call] # dnspython's own lack
+        async with await made as udp:
+            return await dns.asyncquery.udp(
+                request,
+                self.address,
+                port=self.port,
+                sock=_Sieve(udp, request.id),
+                ignore_unexpected=True,
+                raise_on_truncation=True,
+            )
 
     async def _asked_over_tcp(self, request: dns.message.QueryMessage) -> dns.message.Message:
         wire = request.to_wire()
@@ -62,6 +77,28 @@ class Server(dns.nameserver.Do53Nameserver):
         if not request.is_response(response):
             raise _unusable("an answer to something else")
         return response
+
+
+class _Sieve(DatagramSocket):
+    """A socket from which only what may be the answer to one question is heard."""
+
+    def __init__(self, udp: DatagramSocket, number: int) -> None:
+        super().__init__(udp.family, udp.type)
+        self._udp = udp
+        self._id = number.to_bytes(_ID_BYTES)
+
+    async def sendto(self, what: bytes, destination: Any, timeout: float | None) -> int:  # noqa: ASYNC109 - dnspython's signature
+        """As the socket."""
+        sent: Awaitable[int] = self._udp.sendto(what, destination, timeout)  # type: ignore[no-untyped-call] # dnspython's own lack
+        return await sent
+
+    async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, Any]:  # noqa: ASYNC109 - dnspython's signature
+        """As the socket, but what is too long or has another id is left out."""
+        while True:
+            came: Awaitable[tuple[bytes, Any]] = self._udp.recvfrom(size, timeout)  # type: ignore[no-untyped-call] # dnspython's own lack
+            data, source = await came
+            if len(data) <= MOST_BYTES and data[:_ID_BYTES] == self._id:
+                return data, source
 
 
 def _unusable(why: str) -> dns.exception.FormError:

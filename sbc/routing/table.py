@@ -52,6 +52,7 @@ class RoutingTable:
         "_choices",
         "_dids",
         "_endpoints",
+        "_learned",
         "_open",
         "_peers",
         "_proven",
@@ -73,7 +74,8 @@ class RoutingTable:
         self.routes = tuple(routes)
         self._peers = {peer.name: peer for peer in peers}
         self._dids = {table.name: table for table in dids}
-        self._sources = _sources_by_network(self.peers, {})
+        self._sources = _written_sources(self.peers)
+        self._learned: dict[str, PrefixMap[Peer]] = {}
         self._proven = _peers_by_name(self.peers)
         self._endpoints: dict[str, list[Peer]] = {}
         for peer in peers:
@@ -111,7 +113,8 @@ class RoutingTable:
         """The same table, knowing the places of targets that are names.
 
         Their hosts become sources of the peers that have such a target, unless the operator wrote
-        `sources`. What is missing adds nothing.
+        `sources`. What is missing adds nothing, and no answer of a name server takes away from
+        another peer what the operator wrote.
         """
         table = RoutingTable.__new__(RoutingTable)
         table.networks = self.networks
@@ -125,7 +128,8 @@ class RoutingTable:
         table._by_peer = self._by_peer
         table._by_network = self._by_network
         table._open = self._open
-        table._sources = _sources_by_network(self.peers, locations)
+        table._sources = self._sources
+        table._learned = _learned_sources(self.peers, locations)
         return table
 
     def classify(self, network: str, host: str) -> Peer | None:
@@ -134,8 +138,10 @@ class RoutingTable:
         Phones are known by their binding, not by this, and a peer that has to prove its name by
         what `sender` is told.
         """
-        sources = self._sources.get(network)
-        peer = None if sources is None else sources.find(host)
+        peer = None
+        for sources in (self._sources.get(network), self._learned.get(network)):
+            if sources is not None and peer is None:
+                peer = sources.find(host)
         return None if peer is not None and peer.must_prove else peer
 
     def sender(self, flow: Flow, proven: tuple[str, ...]) -> Peer | None:
@@ -226,20 +232,28 @@ class RoutingTable:
         )
 
 
-def _sources_by_network(peers: Iterable[Peer], locations: Locations) -> dict[str, PrefixMap[Peer]]:
+def _written_sources(peers: Iterable[Peer]) -> dict[str, PrefixMap[Peer]]:
+    """The peers of each network by the addresses that the operator wrote."""
     entries: dict[str, list[tuple[IpNetwork, Peer]]] = {}
     for peer in peers:
         here = entries.setdefault(peer.network, [])
         here.extend((source, peer) for source in peer.sources)
-        if peer.sources_given:
-            continue
-        for target in peer.targets:
-            known = locations.get(Destination(peer.network, target), UNKNOWN)
-            for host in (target.host, *(place.host for place in known.places)):
-                source = single_host(host)
-                if source is not None:
-                    here.append((source, peer))
+        if not peer.sources_given:
+            hosts = [single_host(target.host) for target in peer.targets]
+            here.extend((source, peer) for source in hosts if source is not None)
     return {network: PrefixMap(pairs) for network, pairs in entries.items() if pairs}
+
+
+def _learned_sources(peers: Iterable[Peer], locations: Locations) -> dict[str, PrefixMap[Peer]]:
+    """The peers of each network by the addresses that their names stand for."""
+    entries: dict[str, list[tuple[IpNetwork, Peer]]] = {}
+    for peer in peers:
+        for target in () if peer.sources_given else peer.targets:
+            for place in locations.get(Destination(peer.network, target), UNKNOWN).places:
+                source = single_host(place.host)
+                if source is not None:
+                    entries.setdefault(peer.network, []).append((source, peer))
+    return {network: PrefixMap(pairs) for network, pairs in entries.items()}
 
 
 def _peers_by_name(peers: Iterable[Peer]) -> dict[tuple[str, str], list[Peer]]:

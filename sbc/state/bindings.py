@@ -4,23 +4,19 @@ What changed is on disk one batch later; a process that is killed loses at most 
 fails costs nothing but the memory of the changes that wait for it.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import trio
 
-from sbc.state.batches import Batches
 from sbc.state.bindings_file import BindingsFile, Row
+from sbc.state.writer import Writer
 
 MAX_WAITING = 200_000
 """Changes that wait for a disk that does not answer; more are lost, and counted."""
 TRY_AGAIN_S = 5.0
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -59,12 +55,9 @@ class BindingStore:
         self.secret = fresh_secret
         """The key of the tokens: once `run` has started, the one of the file."""
         self._found: list[str] = []
-        self._on_trouble = on_trouble
         self._wall = wall
-        self._troubled = False
-        self._batches: Batches[Row | None] = Batches(MAX_WAITING)
-        # One token: the connection is used by one thread at a time.
-        self._thread = trio.CapacityLimiter(1)
+        self._writer: Writer[Row | None] = Writer(MAX_WAITING, on_trouble)
+        self._batches = self._writer.batches
 
     def take_found(self) -> list[str]:
         """The bindings that the process before left behind; once."""
@@ -92,13 +85,13 @@ class BindingStore:
             StoreInUse: another process has the file.
             StoreUnusable: it cannot be opened or read.
         """
-        file = await self._in_thread(self._opened)
+        file = await self._writer.in_thread(self._opened)
         try:
             task_status.started()
             while True:
                 await self._batches.due(float("inf"))
                 await self._write(file)
-                if self._troubled:
+                if self._writer.troubled:
                     await trio.sleep(TRY_AGAIN_S)
         finally:
             if self._batches:
@@ -120,22 +113,11 @@ class BindingStore:
         return file
 
     async def _write(self, file: BindingsFile) -> None:
-        """Write what waits; a cancelled store too finishes the batch it began."""
-        rows = self._batches.take()
-        why = ""
-        try:
-            with trio.CancelScope(shield=True):
-                await self._in_thread(lambda: file.write(rows))
-        except sqlite3.Error as error:
-            why = str(error)
-            self.statistics.failed_writes += 1
-            self._batches.refused(rows)
-        else:
-            self.statistics.written += len(rows)
-            self._batches.written()
-        if bool(why) != self._troubled:
-            self._troubled = bool(why)
-            self._on_trouble(why)
+        async def work(rows: dict[str, Row | None]) -> None:
+            await self._writer.in_thread(lambda: file.write(rows))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(work, limiter=self._thread)
+        written = await self._writer.write(work)
+        if written is None:
+            self.statistics.failed_writes += 1
+        else:
+            self.statistics.written += written

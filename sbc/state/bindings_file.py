@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc.state.database import Database, StoreUnusable
+from sbc.state.database import Database, unusable
 
 _SCHEMA_VERSION = 1
 _CREATE = """
@@ -64,7 +64,7 @@ class BindingsFile:
                 found = transaction.execute("SELECT value FROM secret WHERE name = ?", (_TOKENS,))
                 return bytes(found.fetchone()[0])
         except sqlite3.Error as error:
-            raise StoreUnusable(f"{self._path}: {error}") from error
+            raise unusable(self._path, error) from error
 
     def read(self, now: float) -> list[str]:
         """The bindings that live at `now`, those that end first first; the others go.
@@ -78,7 +78,7 @@ class BindingsFile:
                 found = transaction.execute("SELECT data FROM binding ORDER BY until")
                 return [data for (data,) in found]
         except sqlite3.Error as error:
-            raise StoreUnusable(f"{self._path}: {error}") from error
+            raise unusable(self._path, error) from error
 
     def write(self, rows: Mapping[str, Row | None]) -> None:
         """Write rows by their keys in one transaction; None removes one.

@@ -20,6 +20,16 @@ class StoreUnusable(Exception):
     """The file cannot be opened, or is none of ours; the text says why."""
 
 
+class StoreDamaged(StoreUnusable):
+    """The file can be opened, but what is in it is damaged or none of ours."""
+
+
+def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
+    """What it means that SQLite refuses a file: of its own kind are faults of what is in it."""
+    kind = StoreDamaged if type(error) is sqlite3.DatabaseError else StoreUnusable
+    return kind(f"{path}: {error}")
+
+
 class Database:
     """An open file, usable from any thread, but from one at a time."""
 
@@ -100,5 +110,5 @@ def _connected(
                 undo.pop_all()
                 return connection
         except sqlite3.Error as error:
-            raise StoreUnusable(f"{path}: {error}") from error
-    raise StoreUnusable(f"{path}: written by another version ({there})")
+            raise unusable(path, error) from error
+    raise StoreDamaged(f"{path}: written by another version ({there})")

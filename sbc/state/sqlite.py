@@ -13,15 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import trio
 
-from sbc.state.batches import Batches
 from sbc.state.cdr import CdrRecord
-from sbc.state.database import StoreUnusable
+from sbc.state.database import unusable
 from sbc.state.file import CdrFile
 from sbc.state.rows import Value, row_of
+from sbc.state.writer import Writer
 
 MAX_WAITING = 50_000
 """Records that wait for a disk that does not answer; more are lost, and counted."""
@@ -33,8 +32,6 @@ KEPT_ROWS = 1_000_000
 ALIVE_EVERY_S = 10.0
 _SWEEP_EVERY_S = 600.0
 _SWEEP_AGAIN_S = 1.0
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -73,12 +70,9 @@ class CdrStore:
         self.path = path
         self.statistics = StoreStatistics()
         self._wall = wall
-        self._on_trouble = on_trouble
-        self._troubled = False
-        self._batches: Batches[tuple[Value, ...]] = Batches(MAX_WAITING)
+        self._writer: Writer[tuple[Value, ...]] = Writer(MAX_WAITING, on_trouble)
+        self._batches = self._writer.batches
         self._sweep_at = 0.0
-        # One token: the connection is used by one thread at a time.
-        self._thread = trio.CapacityLimiter(1)
 
     @property
     def waiting(self) -> int:
@@ -104,7 +98,7 @@ class CdrStore:
             StoreInUse: another process has the file.
             StoreUnusable: it cannot be opened.
         """
-        file = await self._in_thread(self._opened)
+        file = await self._writer.in_thread(self._opened)
         try:
             task_status.started()
             while True:
@@ -121,37 +115,27 @@ class CdrStore:
             self.statistics.closed_after_crash = file.close_open_rows()
         except sqlite3.Error as error:
             file.close()
-            raise StoreUnusable(f"{self.path}: {error}") from error
+            raise unusable(self.path, error) from error
         return file
 
     async def _write(self, file: CdrFile) -> None:
-        """Write what waits; a cancelled store too finishes the batch it began."""
-        rows = self._batches.take()
         now = self._wall()
-        why = ""
-        try:
-            with trio.CancelScope(shield=True):
-                await self._in_thread(lambda: file.write(list(rows.values()), now))
-                await self._sweep(file)
-        except sqlite3.Error as error:
-            why = str(error)
+
+        async def work(rows: dict[str, tuple[Value, ...]]) -> None:
+            await self._writer.in_thread(lambda: file.write(list(rows.values()), now))
+            await self._sweep(file)
+
+        written = await self._writer.write(work)
+        if written is None:
             self.statistics.failed_writes += 1
-            self._batches.refused(rows)
         else:
-            self.statistics.written += len(rows)
-            self._batches.written()
-        if bool(why) != self._troubled:
-            self._troubled = bool(why)
-            self._on_trouble(why)
+            self.statistics.written += written
 
     async def _sweep(self, file: CdrFile) -> None:
         now = trio.current_time()
         if now < self._sweep_at:
             return
         oldest = self._wall() - KEPT_DAYS * 86_400
-        deleted = await self._in_thread(lambda: file.delete(oldest, KEPT_ROWS))
+        deleted = await self._writer.in_thread(lambda: file.delete(oldest, KEPT_ROWS))
         self.statistics.deleted += deleted
         self._sweep_at = now + (_SWEEP_AGAIN_S if deleted else _SWEEP_EVERY_S)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(work, limiter=self._thread)

@@ -6,6 +6,7 @@ Spec: RFC 3261 §10.2.8 (423), §21 (statuses), §22 (challenges), RFC 5626 §4.
 from typing import Final, NamedTuple
 
 from sbc.routing.facing import host_port
+from sbc.sip.digest import Login, parse_challenges_untrusted
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.retry_after import retry_after_of
 from sbc.sip.headers import Headers
@@ -107,8 +108,22 @@ def _challenged(registration: Registration, response: Response, cnonce: str) -> 
         registration.following = following
         registration.challenged += 1
         return Weighed(Happening.AGAIN)
-    cause = f"{said}: it refuses the user name {login.username!r} or its password"
-    return Weighed(Happening.REFUSED, cause, doubted=True)
+    return Weighed(Happening.REFUSED, f"{said}: {_why_refused(login, response)}", doubted=True)
+
+
+def _why_refused(login: Login, response: Response) -> str:
+    """Why a challenge is not answered, or not again."""
+    challenges = [
+        challenge
+        for name in ("www-authenticate", "proxy-authenticate")
+        for challenge in parse_challenges_untrusted(response.headers.all(name))
+        if challenge.can_be_met
+    ]
+    if not challenges:
+        return "it asks for no kind of Digest that we know (MD5, SHA-256, SHA-512-256)"
+    if login.realm not in (None, *(challenge.realm for challenge in challenges)):
+        return f"only realm {login.realm!r} is answered (key `authentication: realm`)"
+    return f"it refuses the user name {login.username!r} or its password"
 
 
 def _proved(registration: Registration) -> bool:

@@ -79,6 +79,7 @@ async def test_a_network_has_what_it_can_reach(
     [
         (("old.example",), "sbc: DNS has no A or AAAA record of old.example\n"),
         (("old.example;transport=sctp",), "is not understood"),
+        (("old",), "'old' is a peer; ask for its address: old.example, 192.0.2.9\n"),
         (("pbx.example", "--network", "outside"), "has no network 'outside', but inside"),
     ],
 )

@@ -191,6 +191,19 @@ async def test_a_state_directory_that_cannot_be_used_is_told_in_one_line(
     assert f"let the key `state_dir` in {file} name a directory" in str(told["advice"])
 
 
+@pytest.mark.parametrize("name", ["registrations.sqlite", "cdr.sqlite"])
+async def test_a_damaged_file_of_state_is_told_with_what_helps(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "sbc.yaml"
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / name).write_bytes(b"not a database" * 100)
+    network = "{bind: 127.0.0.1, listen: [udp/5060], media_ports: 40000-40010}"
+    file.write_text(f"networks: {{outside: {network}}}\nstate_dir: state\n")
+    said = await said_at_its_end(await start(file))
+    (told,) = [line for line in said if line["event"] == "not started"]
+    assert name in str(told["why"])
+    assert "move that file away" in str(told["advice"])
+
+
 _ENGINE_BREAKS = """
 import sys
 import trio

@@ -11,7 +11,7 @@ from tests.kit.hosts import missing_for_namespaces
 from tests.kit.nat import NatKind
 from tests.kit.sipp import start_sipp
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.parametrize("scene", ["native"], indirect=True)]
 
 ACCOUNT = "{mode: answer, username: acme, password: s3cret}"
 

@@ -2,11 +2,11 @@
 
 from string import Template
 
-from tests.kit.hosts import Host, Program, wait_until
+from tests.kit.hosts import Host, Program
+from tests.kit.kamailio import start_kamailio
 
 BEHIND = 5080
 """Port of the carrier's host on which those are whom its customers call."""
-_PORT = ":13C4 "
 _CONFIGURATION = Template("""\
 debug=2
 log_stderror=yes
@@ -84,21 +84,7 @@ def start_carrier(
         longest_s: the longest registration that it grants.
     """
     words = {"realm": realm, "password": password, "algorithm": algorithm, "customer": customer}
-    file = host.logs / f"carrier-{host.name}.cfg"
-    file.write_text(
-        _CONFIGURATION.substitute(address=host.ip, behind=BEHIND, longest_s=longest_s, **words)
+    configuration = _CONFIGURATION.substitute(
+        address=host.ip, behind=BEHIND, longest_s=longest_s, **words
     )
-    run = host.logs / f"carrier-{host.name}"
-    run.mkdir(exist_ok=True)
-    program = host.start(
-        "carrier",
-        *("kamailio", "-DD", "-f", str(file), "-m", "64", "-M", "8", "-x", "fm", "-X", "fm"),
-        *("-Y", str(run), "-w", str(run), "-P", str(run / "pid")),
-    )
-    wait_until(
-        lambda: _PORT in host.run("cat", "/proc/net/udp") or not program.running,
-        within_s=15,
-        what=f"the carrier listens\n{program.tail()}",
-    )
-    assert program.running, program.tail()
-    return program
+    return start_kamailio(host, f"carrier-{host.name}", configuration)

@@ -2,7 +2,8 @@
 
 from string import Template
 
-from tests.kit.hosts import Host, Program, wait_until
+from tests.kit.hosts import Host, Program
+from tests.kit.kamailio import start_kamailio
 
 _CONFIGURATION = Template("""\
 debug=2
@@ -67,21 +68,6 @@ def start_registrar(
         longest_s: how long it keeps a contact at most.
         tag: tells one that is started again from the one before.
     """
-    name = f"kamailio-{host.name}{tag}"
-    file = host.logs / f"{name}.cfg"
     words = {"domain": domain, "password": password, "longest": longest_s}
-    file.write_text(_CONFIGURATION.substitute(address=host.addresses[0], **words))
-    run = host.logs / name
-    run.mkdir()
-    program = host.start(
-        name,
-        *("kamailio", "-DD", "-f", str(file), "-m", "64", "-M", "8", "-x", "fm", "-X", "fm"),
-        *("-Y", str(run), "-w", str(run), "-P", str(run / "pid")),
-    )
-    wait_until(
-        lambda: ":13C4 " in host.run("cat", "/proc/net/udp") or not program.running,
-        within_s=15,
-        what=f"kamailio listens\n{program.tail()}",
-    )
-    assert program.running, program.tail()
-    return program
+    configuration = _CONFIGURATION.substitute(address=host.addresses[0], **words)
+    return start_kamailio(host, f"kamailio-{host.name}{tag}", configuration)

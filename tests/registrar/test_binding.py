@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc.registrar.binding import Binding, NatEvidence, nat_evidence
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Flow, flow_to_data
 from sbc.sip.message import Request
 from sbc.sip.parser import parse_message_untrusted
 from tests.kit.registrar import TCP_PHONE
@@ -62,6 +62,24 @@ class TestAsData:
             assert isinstance(Binding.from_data(data, 0.0), Binding)
         except ValueError:
             pass
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            {"contact": "sip:a@b\r\nX: y"},
+            {"aor": "nobody"},
+            {"path": ["<sip:a;lr>\r\nX: y"]},
+            {"service_route": ["x"]},
+            {"expires_in_s": float("nan")},
+            {"expires_in_s": float("inf")},
+            {"pinhole_s": 0},
+            {"pinhole_s": float("nan")},
+            {"flow": {**flow_to_data(PHONE_FLOW), "connection": float("inf")}},
+        ],
+    )
+    def test_what_no_registration_made_is_refused(self, damage: dict[str, object]):
+        with pytest.raises(ValueError, match=r"\S"):
+            Binding.from_data({**a_binding().to_data(0.0), **damage}, 0.0)
 
     def test_a_missing_field_is_named(self):
         data = a_binding().to_data(0.0)

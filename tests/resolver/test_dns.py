@@ -110,6 +110,14 @@ async def test_an_answer_of_thousands_of_records_is_not_even_read(started: Start
     assert len(server.asked_over_tcp) == 1
 
 
+async def test_nor_is_one_that_comes_over_udp_at_once(started: Started) -> None:
+    lines = [f"many.example. 60 IN A 10.1.{n // 250}.{n % 250}" for n in range(4000)]
+    zone = NameServer("\n".join(lines))
+    server = NameServer(say=lambda query, _: zone._from_zone(query, True))
+    resolver = await started(server, timeout_s=0.2)
+    assert "no answer from" in await why_not(resolver, "many.example")
+
+
 @pytest.mark.parametrize("said", [None, b"", b"junk", bytes(40)])
 async def test_junk_over_tcp_is_no_answer(started: Started, said: bytes | None) -> None:
     def say(query: dns.message.Message, over_tcp: bool) -> bytes | None:

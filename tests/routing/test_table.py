@@ -86,6 +86,20 @@ def test_addresses_behind_names_become_sources_unless_sources_were_written() -> 
     assert table.choose("pbx", "inside", "112", "x").peers == (TRUNK,)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_answer_of_a_name_server_takes_an_address_from_the_peer_it_was_written_for(
+    order: int,
+) -> None:
+    neighbour = replace(SPARE, name="neighbour", network="outside")
+    table = RoutingTable(NETWORKS, (PBX, SPARE, TRUNK, neighbour)[::order], ())
+    found = Located((Place("192.0.2.10", 5060, "udp"), Place("198.51.100.1", 5060, "udp")))
+    located = {Destination(peer.network, peer.targets[0]): found for peer in (SPARE, neighbour)}
+    table = table.with_locations(located)
+    assert table.classify("inside", "192.0.2.10") is PBX
+    assert table.classify("outside", "198.51.100.1") is TRUNK
+    assert table.classify("inside", "198.51.100.1") is SPARE
+
+
 NAMED = Peer(
     "named", "trunk", "outside", (), (ip_network("198.51.100.7"),), tls=PeerTls(("a.example",))
 )

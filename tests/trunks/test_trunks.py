@@ -207,6 +207,22 @@ class TestChallenges:
         assert not other.news[0].doubted
         assert other.carrier.due == other.now + 3
 
+    @pytest.mark.parametrize(
+        ("challenge", "realm", "why"),
+        [
+            (CHALLENGE.replace("=MD5", "=MD5-sess"), None, "no kind of Digest that we know"),
+            ('Basic realm="carrier.example"', None, "no kind of Digest that we know"),
+            (CHALLENGE, "other.example", "only realm 'other.example' is answered"),
+        ],
+    )
+    def test_a_challenge_that_cannot_be_met_is_not_blamed_on_the_password(
+        self, challenge: str, realm: str | None, why: str
+    ):
+        office = Office(account=Account("us", "secret", realm))
+        office.reply(office.until_sent(), 401, f"WWW-Authenticate: {challenge}")
+        assert why in office.carrier.cause
+        assert "password" not in office.carrier.cause
+
     def test_a_challenge_without_an_account_says_what_to_configure(self):
         office = Office(account=None)
         office.reply(office.until_sent(), 401, CHALLENGED)

@@ -113,6 +113,8 @@ class TlsContexts:
         one = self._peers.get(peer)
         if one is None:
             return f"there is no peer {peer!r} with TLS any more"
+        if one.rules.trust is not None and tls.context.verify_mode == ssl.CERT_NONE:
+            return f"peer {peer!r} needs an authority now, and had none when the handshake began"
         der = tls.getpeercert(binary_form=True)
         if der is None:
             return f"the server of peer {peer!r} showed no certificate"

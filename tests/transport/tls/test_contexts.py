@@ -291,6 +291,16 @@ def test_a_pin_alone_stands_for_authority_and_name(tmp_path: Path) -> None:
     )
 
 
+def test_a_name_that_nobody_was_asked_to_vouch_for_proves_nothing(tmp_path: Path) -> None:
+    """The pin gives way to an authority while a handshake is under way."""
+    theirs = self_signed("sip.carrier.example")
+    contexts = carrier(tmp_path, trust=None, pins=(theirs.pin,))
+    ends = dial_out(contexts, server_context(theirs.write(tmp_path, "theirs")))
+    rules = PeerTls(("sip.carrier.example",), "sip.carrier.example", trust(tmp_path))
+    contexts.replace((), [peer(rules)])
+    assert "needs an authority now" in str(contexts.refusal("carrier", ends.client))
+
+
 def test_a_pin_beside_an_authority_replaces_neither_authority_nor_name(tmp_path: Path) -> None:
     good, other = CA.issue("sip.carrier.example"), CA.issue("other.example")
     contexts = carrier(tmp_path, pins=(good.pin, other.pin))

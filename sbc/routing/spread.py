@@ -1,4 +1,4 @@
-"""Moments that lie apart: what keeps phones that came together from coming back together."""
+"""Moments that lie apart: what keeps those that came together from coming back together."""
 
 _RANGE = 2**31
 

@@ -1,0 +1,26 @@
+"""What an operator can do about a process that does not start."""
+
+import os
+
+from sbc.management.control import ControlUnusable
+from sbc.state.database import StoreDamaged, StoreUnusable
+
+
+def advice(error: BaseException, file: str) -> str | None:
+    """What helps; None where the error says it.
+
+    Args:
+        file: the configuration.
+    """
+    if isinstance(error, StoreDamaged):
+        return "move that file away, and those beside it whose names go on: a new one is begun"
+    if isinstance(error, StoreUnusable):
+        key, wanted = "state_dir", "a directory"
+    elif isinstance(error, ControlUnusable):
+        key, wanted = "control_socket", "a path in a directory"
+    else:
+        return None
+    return (
+        f"let the key `{key}` in {file} name {wanted} that the user of this process"
+        f" (uid {os.geteuid()}) may write to"
+    )
