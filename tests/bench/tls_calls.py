@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.bench.latency import URI, Message, description, encoded, quantiles
@@ -128,7 +129,7 @@ class Callers:
         self.begun = self.done = self.late = self.again = 0
         self.setups: list[float] = []
         for wire in wires:
-            loop.watch(wire.sock.fileno(), lambda wire=wire: self._read(wire))  # type: ignore[misc]  # a default binds it
+            loop.watch(wire.sock.fileno(), partial(self._read, wire))
 
     def begin(self, hold_ms: int | None) -> None:
         """Begin a call."""
