@@ -74,6 +74,7 @@ service-route content-length l content-type c user-agent server session-id repla
 target-dialog in-reply-to timestamp rack rseq proxy-require p-charging-vector
 p-charging-function-addresses p-access-network-info p-visited-network-id p-called-party-id
 p-served-user p-asserted-identity p-preferred-identity remote-party-id diversion privacy identity y
+identity-info n
 security-client security-server security-verify history-info refer-to r
 referred-by b refer-sub flow-timer encryption response-key organization
 p-charge-info cc-diversion p-asserted-service p-preferred-service p-private-network-indication

@@ -98,6 +98,8 @@ def parse_number_pattern(text: str) -> NumberPattern:
         return Exact(text)
     if not text or any(character.isspace() for character in text):
         raise ValueError("a number pattern has at least one character and no blanks")
+    if not text.isprintable() or any(one.isdigit() and not one.isascii() for one in text):
+        raise ValueError("it holds characters that cannot be dialled, though they may look like it")
     if _REGULAR.search(text) is not None:
         raise ValueError("a number pattern is no regular expression")
     if (match := _RANGE.fullmatch(text)) is not None:

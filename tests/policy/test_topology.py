@@ -63,7 +63,14 @@ def passed(*lines: str, origin: Side = OUTSIDE, receiver: Side = INSIDE) -> list
         *("Route", "Record-Route", "Path", "User-Agent", "Server", "Replaces", "Refer-To"),
         *("P-Asserted-Identity", "Remote-Party-ID", "Diversion", "Identity", "y", "Privacy"),
         *("Referred-By", "History-Info", "P-Charging-Vector", "Organization", "RAck", "r", "b"),
-        *("P-Charge-Info", "CC-Diversion", "P-Asserted-Service", "P-DCS-Billing-Info"),
+        *(
+            "Identity-Info",
+            "n",
+            "P-Charge-Info",
+            "CC-Diversion",
+            "P-Asserted-Service",
+            "P-DCS-Billing-Info",
+        ),
     ],
 )
 def test_what_describes_the_path_or_the_machine_is_never_copied(name: str) -> None:

@@ -49,6 +49,9 @@ def test_a_pattern_matches_what_its_table_says(
     [
         ("", "at least one character"),
         ("6 00", "no blanks"),
+        ("+49\x0030", "cannot be dialled"),
+        ("+4\uff19*", "cannot be dialled"),
+        ("\u0664\u0669", "cannot be dialled"),
         ("600-6999", "same length"),
         ("+600-6999", "same length"),
         ("699-600", "write 600-699"),
