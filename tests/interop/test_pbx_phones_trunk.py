@@ -78,7 +78,7 @@ class Stage:
             tune="caller",
             target=f"{target}:5060",
             number=number,
-            talk_ms=500,
+            talk_ms=1500,  # of a call of no whole second baresip does not say how long it was
             port=5090,
         )
 
