@@ -197,12 +197,20 @@ def load_text(
             )
             for peer in peers
         },
-        message_limits=MessageLimits(message_bytes=model.limits.message_bytes),
+        message_limits=MessageLimits(
+            message_bytes=model.limits.message_bytes,
+            head_bytes=model.limits.header_bytes,
+            header_count=model.limits.headers,
+        ),
         transport_limits=TransportLimits(
             inbound_connections=model.limits.tcp_connections,
             connections_per_source=model.limits.tcp_connections_per_source,
             first_message_s=model.limits.tcp_first_message,
             idle_s=model.limits.tcp_idle,
+            message_s=model.limits.tcp_message,
+            unproven_s=model.limits.tcp_unproven,
+            unproven_per_source=model.limits.tcp_unproven_per_source,
+            pings_per_second=model.limits.tcp_pings,
             handshake_s=model.limits.tls_handshake,
             handshakes=model.limits.tls_handshakes,
             upgrade_bytes=model.limits.websocket_request_bytes,

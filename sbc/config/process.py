@@ -40,6 +40,15 @@ class LimitsSection(Section):
     message_bytes: Annotated[int, Field(ge=1300, le=65535)] = Field(
         default=65535, description="Longest SIP message.", examples=[65535]
     )
+    header_bytes: Annotated[int, Field(ge=1300, le=65535)] = Field(
+        default=32768,
+        description="Longest head of a SIP message: its first line and all headers. What is beyond "
+        "this, `headers` or `message_bytes` gets 513, and is counted as `oversize`.",
+        examples=[32768],
+    )
+    headers: Annotated[int, Field(ge=32, le=4096)] = Field(
+        default=256, description="Most header lines of a SIP message.", examples=[256]
+    )
     tcp_connections: Annotated[int, Field(ge=1)] = Field(
         default=4096,
         description="Accepted connections of one network, of tcp, tls, ws and wss together. Those "
@@ -59,6 +68,28 @@ class LimitsSection(Section):
         description="Seconds within which a new connection must have sent a whole message, after "
         "its TLS handshake if there is one; for ws and wss the HTTP request is within them too.",
         examples=[10],
+    )
+    tcp_message: Seconds = Field(
+        default=10.0,
+        description="Seconds within which a message that began to arrive must be whole, however "
+        "slowly its bytes drip in.",
+        examples=[10],
+    )
+    tcp_unproven: Seconds = Field(
+        default=30.0,
+        description="Seconds beyond `tcp_first_message` for which a connection may stay on which "
+        "nothing was accepted.",
+        examples=[30],
+    )
+    tcp_unproven_per_source: Annotated[int, Field(ge=1)] = Field(
+        default=50,
+        description="How many of a source's connections may be such.",
+        examples=[50],
+    )
+    tcp_pings: Annotated[int, Field(ge=1)] = Field(
+        default=5,
+        description="Most keep-alives that a connection may bring in a second.",
+        examples=[5],
     )
     tls_handshake: Seconds = Field(
         default=10.0,

@@ -44,7 +44,7 @@ from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations
-from sbc.sip.errors import ParseError
+from sbc.sip.errors import TOO_LARGE, ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
@@ -276,6 +276,7 @@ class Switchboard:
 
     def _malformed(self, error: ParseError, flow: Flow, now: float) -> None:
         self.tally.malformed += 1
+        self.tally.oversize += error.status == TOO_LARGE
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
         request = error.answerable
         if request is None or request.method == "ACK" or flow.network not in self.force.networks:

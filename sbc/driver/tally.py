@@ -11,6 +11,8 @@ class Tally:
     dropped_rate: int = 0
     """By a rate limit, before parsing."""
     malformed: int = 0
+    oversize: int = 0
+    """Of the malformed, those that were longer than the limits allow."""
     dropped_policy: int = 0
     refused: int = 0
     """Requests answered with a final failure of our own."""

@@ -9,6 +9,10 @@ if TYPE_CHECKING:  # message.py raises what is defined here
     from sbc.sip.message import Request
 
 
+TOO_LARGE = 513
+"""Message Too Large (RFC 3261 §21.5.14): longer than our limits allow."""
+
+
 class SipError(Exception):
     """A fault of a peer, with the SIP status that answers it."""
 

@@ -105,6 +105,8 @@ class TransportStatistics:
     closed_write_stall: int = 0
     closed_write_overflow: int = 0
     closed_malformed: int = 0
+    closed_oversize: int = 0
+    """Of these, those that brought a message longer than the limits allow."""
     malformed_unanswered: int = 0
     """Of these, which could have been answered, had the source not just had an answer."""
     closed_by_peer: int = 0

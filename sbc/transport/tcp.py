@@ -14,7 +14,7 @@ from typing import ParamSpec, Protocol
 import trio
 
 from sbc.routing.websocket import WebSocketRules
-from sbc.sip.errors import ParseError
+from sbc.sip.errors import TOO_LARGE, ParseError
 from sbc.sip.flow import Flow, Transport
 from sbc.sip.framing import Keepalive
 from sbc.sip.parser import Limits
@@ -359,6 +359,7 @@ class Connection:
             self._statistics.closed_by_peer += 1
         else:
             self._statistics.closed_malformed += 1
+            self._statistics.closed_oversize += error.status == TOO_LARGE
         if isinstance(error, StreamFault):
             # A WebSocket has said already why, in its own words.
             self._said = self._stack.websocket is not None

@@ -45,7 +45,14 @@ class TestMalformed:
         board = Board()
         assert board.give(PHONE_FLOW, data) == []
         assert board.switchboard.tally.malformed == 1
+        assert board.switchboard.tally.oversize == 0
         assert board.leftovers() == {}
+
+    def test_what_is_longer_than_the_limits_is_counted_apart(self):
+        board = Board()
+        board.give(PHONE_FLOW, a_message("OPTIONS", headers=("X: y",) * 300))
+        tally = board.switchboard.tally
+        assert (tally.malformed, tally.oversize) == (1, 1)
 
     @pytest.mark.parametrize(
         ("old", "new", "status"),

@@ -97,8 +97,9 @@ def test_everything_that_can_be_written_arrives() -> None:
             "    limits: {max_calls: 3, calls_per_second: 0.5, burst: 2}\n",
         )
         + "timers: {ring: 20, no_answer: 30, max_duration: 60, media_inactivity: 0}\n"
-        "limits: {message_bytes: 4000, tcp_connections: 7, tcp_connections_per_source: 3,\n"
-        "         tcp_idle: 5, tcp_first_message: 2}\n"
+        "limits: {message_bytes: 4000, header_bytes: 3000, headers: 40, tcp_connections: 7,\n"
+        "         tcp_connections_per_source: 3, tcp_idle: 5, tcp_first_message: 2,\n"
+        "         tcp_message: 4, tcp_unproven: 6, tcp_unproven_per_source: 9, tcp_pings: 8}\n"
         "state_dir: run\ncontrol_socket: x/c.sock\nuser_agent: ~\n"
     )
     result = load_text(text, "etc/sbc.yaml", FakeMachine(), {}, read_policy)
@@ -117,10 +118,13 @@ def test_everything_that_can_be_written_arrives() -> None:
     assert (trunk.sources, trunk.sources_given) == ((), False)
     assert configuration.call_limits["trunk"] == CallLimits(3, 0.5, 2, trunk.where)
     assert settings.timers == Timers(20.0, 30.0, 60.0, 0.0)
-    assert configuration.message_limits.message_bytes == 4000
+    read = configuration.message_limits
+    assert (read.message_bytes, read.head_bytes, read.header_count) == (4000, 3000, 40)
     limits = configuration.transport_limits
     assert (limits.inbound_connections, limits.connections_per_source) == (7, 3)
-    assert (limits.idle_s, limits.first_message_s) == (5.0, 2.0)
+    assert (limits.idle_s, limits.first_message_s, limits.message_s) == (5.0, 2.0, 4.0)
+    assert (limits.unproven_s, limits.unproven_per_source) == (6.0, 9)
+    assert limits.pings_per_second == 8
     assert settings.server_header is None
     assert configuration.state_dir == Path("etc/run")
     assert configuration.control_socket == Path("etc/x/c.sock")

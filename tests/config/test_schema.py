@@ -124,13 +124,21 @@ def test_defaults_of_the_file_are_those_of_the_cores() -> None:
     assert FailoverSection().rule() == SILENT
     assert HealthSection().rule() == UNASKED
     strangers = LimitsSection()
-    assert strangers.message_bytes == MessageLimits().message_bytes
+    assert MessageLimits() == MessageLimits(
+        message_bytes=strangers.message_bytes,
+        head_bytes=strangers.header_bytes,
+        header_count=strangers.headers,
+    )
     transports = TransportLimits()
     assert (
         strangers.tcp_connections,
         strangers.tcp_connections_per_source,
         strangers.tcp_idle,
         strangers.tcp_first_message,
+        strangers.tcp_message,
+        strangers.tcp_unproven,
+        strangers.tcp_unproven_per_source,
+        strangers.tcp_pings,
         strangers.tls_handshake,
         strangers.tls_handshakes,
         strangers.websocket_request_bytes,
@@ -141,6 +149,10 @@ def test_defaults_of_the_file_are_those_of_the_cores() -> None:
         transports.connections_per_source,
         transports.idle_s,
         transports.first_message_s,
+        transports.message_s,
+        transports.unproven_s,
+        transports.unproven_per_source,
+        transports.pings_per_second,
         transports.handshake_s,
         transports.handshakes,
         transports.upgrade_bytes,

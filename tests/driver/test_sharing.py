@@ -142,7 +142,7 @@ class TestPlaces:
     """SRV records as the resolver gives them."""
 
     def order(self, *places: Place, strategy: str = "order", key: bytes = b"") -> list[str]:
-        peer = Peer("p", "trunk", "outside", balance=Balance(strategy))  # type: ignore[arg-type]
+        peer = Peer("p", "trunk", "outside", balance=Balance(strategy))  # type: ignore[arg-type]  # a word of the test
         ways = [
             (place, Flow("outside", "udp", ("0.0.0.0", 5060), (place.host, place.port)))
             for place in places

@@ -46,7 +46,7 @@ class Watch:
         self.configure(rule)
 
     def configure(self, rule: HealthRule, **peer: object) -> list[str]:
-        self.peer = Peer("carrier", "trunk", "outside", health=rule, **peer)  # type: ignore[arg-type]
+        self.peer = Peer("carrier", "trunk", "outside", health=rule, **peer)  # type: ignore[arg-type]  # a word of the test
         hops = dict.fromkeys(self.hops, self.peer)
         return words(self.health.configure(SETTINGS, hops, self.now))
 

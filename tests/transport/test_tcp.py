@@ -319,6 +319,7 @@ async def test_a_stream_that_is_not_sip_is_closed(start: Start) -> None:
             assert await closed_by_us(phone)
     await edge.until(lambda: len(edge.closed) == 1)
     assert edge.transports.statistics.closed_malformed == 1
+    assert edge.transports.statistics.closed_oversize == 0
 
 
 async def test_a_request_without_content_length_is_told_why_before_the_end(start: Start) -> None:
@@ -344,6 +345,7 @@ async def test_a_message_longer_than_the_limit_is_refused_before_it_is_read(star
             while more := await phone.receive_some():
                 received += more
     assert received.startswith(b"SIP/2.0 513 ")
+    assert edge.transports.statistics.closed_oversize == 1
     assert edge.transports.statistics.closed_malformed == 1
 
 
