@@ -262,7 +262,7 @@ def _policies(document: Document, model: SbcFile, read: ReadText) -> list[Loaded
         except (OSError, ValueError) as error:
             document.report(where, f"{name}: cannot be read: {_reason(error)}", f"looked at {path}")
             continue
-        policy = load_policy(text, str(path), model.networks, model.peers)
+        policy = load_policy(text, str(path), model.networks, model.peers, read)
         for rule in policy.rules:
             first = names.setdefault(rule.name, str(path))
             if first != str(path):

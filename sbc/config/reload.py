@@ -111,6 +111,8 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += _differences("control_socket", old.control_socket, new.control_socket)
     rules = _differences("", old.policies.stages, new.policies.stages)
     rules += _differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
+    rules += _differences("tariffs", old.policies.tariffs, new.policies.tariffs)
+    rules += _differences("registrations", old.policies.takeover, new.policies.takeover)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],

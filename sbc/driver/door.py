@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from sbc.driver import callers
+from sbc.driver import callers, spending
 from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
@@ -170,12 +170,19 @@ class Door:
             return known
         known.facts.user = known.user
         decision = screen(self._force.policy, known.facts, known.decision)
-        for step in decision.effects("warn"):
-            self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
+        if decision is known.decision:
+            return known
+        if self._is_known(request, flow, request.method):
+            # A retransmission: all that is to be said was said.
+            return PARTICIPANT
+        for step in decision.trail[len(known.decision.trail) :]:
+            if step.stage == "fraud":
+                spending.tell(self._log, known.facts, step)
+            elif step.action.verb == "warn":
+                why = step.explanation
+                self._log("warning", "policy warning", **told_of(request, flow), why=why)
         if decision.allowed:
             return replace(known, decision=decision)
-        if self._is_known(request, flow, request.method):
-            return PARTICIPANT
         self._turn_away(request, flow, decision, now)
         return None
 

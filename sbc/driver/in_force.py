@@ -1,9 +1,9 @@
 """The configuration that new requests are judged by."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sbc.numbering import WorldPlan
-from sbc.policy.facts import World
+from sbc.policy.facts import Counters, World
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
 from sbc.routing.accounts import Realm
@@ -38,6 +38,7 @@ class InForce:
     """Ours with trunks, which outlive every configuration."""
 
     def __post_init__(self) -> None:
+        self.world = replace(self.world, tariffs=self.policy.tariffs)
         self.networks = {network.name: network for network in self.settings.networks}
         self.ours = frozenset(
             (host, listener.port)
@@ -49,6 +50,11 @@ class InForce:
             if peer.realm is not None and peer.realm.tells_peer:
                 named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
                 named[1].append(peer)
+
+    def attach(self, registrations: Registrations, counters: Counters) -> None:
+        """Let decisions look up what outlives every configuration."""
+        self.registrations = registrations
+        self.world = replace(self.world, counters=counters)
 
     def realm_of(self, peer: str) -> Realm | None:
         """What requests of a peer are challenged for; None where nothing is asked."""

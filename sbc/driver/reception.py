@@ -12,7 +12,7 @@ from sbc.b2bua.causes import q850_of, rule_for
 from sbc.b2bua.context import Context, IdSource
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
-from sbc.driver import placing, sips
+from sbc.driver import placing, sips, spending
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import Caller
@@ -289,6 +289,7 @@ class Reception:
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
+        spending.charge(call, caller, self._force)
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
         if caller.user:

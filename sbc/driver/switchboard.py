@@ -136,7 +136,7 @@ class Switchboard:
             tally=self.tally,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
-        force.registrations = self.carriers.registrations
+        force.attach(self.carriers.registrations, self.calls.ledger)
         self.answers = Answers(self.outbox, self.calls, self.agents)
         self.calls.hop_seen = self.hops.seen
         self.hops.configure(force, now)
@@ -432,7 +432,7 @@ class Switchboard:
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
-        force.registrations = self.carriers.registrations
+        force.attach(self.carriers.registrations, self.calls.ledger)
         self.force = force
         self.door.configure(force)
         self.reception.configure(force)

@@ -11,7 +11,9 @@ from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from unicodedata import normalize
 
+from sbc.policy.counts import COUNTS
 from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
+from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
 from sbc.sip.message import Request
@@ -83,6 +85,7 @@ class World:
     numbers: NumberKinds = _NOWHERE
     plan: NumberPlan = field(default_factory=NoPlan)
     counters: Counters = _NOWHERE
+    tariffs: Tariffs = NO_TARIFFS
 
 
 _NO_WORLD: Final = World()
@@ -102,6 +105,8 @@ class Facts:
     """The PBX or trunk that the source address belongs to, if any."""
     registered: bool = False
     """Whether the request came on the flow of a live binding."""
+    aor: str = ""
+    """Whose binding that is: canonical ``sip:user@host``."""
     user_agent: str | None = None
     """Value of User-Agent (Server in none of them)."""
     port: int = 0
@@ -207,6 +212,19 @@ def _diversions(facts: Facts) -> float:
     # The first entry of History-Info is the call itself (RFC 7044 §7.1).
     return float(max(len(found[0]), len(found[1]) - 1, 0))
 
+
+def _risk(facts: Facts) -> str:
+    number, world = facts.called_number, facts.world
+    risk = world.tariffs.risk(number)
+    kind = "" if risk else world.numbers.kind(number)
+    return kind if kind in _RISKY_KINDS else risk
+
+
+def _counted(name: str) -> Callable[[Facts], float]:
+    return lambda facts: facts.world.counters.count(name, facts)
+
+
+_RISKY_KINDS: Final = frozenset({"premium", "satellite"})
 
 FACTS: Final[dict[str, Fact]] = {
     "network": Fact(
@@ -335,9 +353,35 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "forwards": Fact(
         "amount",
-        _diversions,
+        lambda facts: facts.once("forwards", partial(_diversions, facts)),
         "How often the call was forwarded before, by Diversion or History-Info.",
         {"above": 2},
+    ),
+    "price": Fact(
+        "amount",
+        lambda facts: facts.world.tariffs.price(facts.called_number).per_minute,
+        "What a minute of the call costs, by `tariffs`.",
+        {"above": 0.5},
+    ),
+    "risk": Fact(
+        "words",
+        lambda facts: facts.once("risk", partial(_risk, facts)),
+        "Classes of risk of the called number by `tariffs`, or else `premium` and `satellite` by "
+        "the numbering plan.",
+        ["irsf", "premium", "satellite"],
+    ),
+    "new_country": Fact(
+        "flag",
+        lambda facts: bool(facts.world.counters.count("new_country", facts)),
+        "Whether the sender never called the country of the called number before yesterday, as far "
+        "as call records of the last 30 days tell.",
+        None,
+    ),
+    "calls_back": Fact(
+        "flag",
+        lambda facts: bool(facts.world.counters.count("calls_back", facts)),
+        "Whether the called number called in within the last 24 hours and nobody answered it.",
+        None,
     ),
     "authenticated": Fact(
         "flag",
@@ -358,5 +402,9 @@ FACTS: Final[dict[str, Fact]] = {
         "office hours",
         False,
     ),
+    **{
+        name: Fact("amount", _counted(name), count.description, {"above": count.example})
+        for name, count in COUNTS.items()
+    },
 }
 """By the key that a condition has in a file."""

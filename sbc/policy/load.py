@@ -21,6 +21,9 @@ from sbc.policy.matchers import SET, Flag, is_set
 from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
 from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.takeover import TakeoverRules
+from sbc.policy.takeover_schema import build_takeover
+from sbc.policy.tariffs_schema import NO_TABLE, ReadText, TariffTable, build_tariffs, combined
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    tariffs: TariffTable = NO_TABLE
+    takeover: TakeoverRules | None = None
 
     @property
     def broken(self) -> bool:
@@ -62,6 +67,7 @@ def load_policy(
     file: str,
     networks: Collection[str] | None = None,
     peers: Collection[str] | None = None,
+    read: ReadText | None = None,
 ) -> LoadedPolicy:
     """Read one policy file.
 
@@ -69,6 +75,7 @@ def load_policy(
         file: the name to show for it.
         networks: names that conditions may use; None accepts any.
         peers: likewise.
+        read: how files that it names are read; None where there may be none.
     """
     document = read_document(text, file)
     model = validate(document, PolicyFile)
@@ -86,9 +93,11 @@ def load_policy(
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    tariffs = build_tariffs(document, model.tariffs, read)
+    takeover = build_takeover(document, model.registrations)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems))
+    return LoadedPolicy(stages, limits, tuple(document.problems), tariffs, takeover)
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -101,6 +110,8 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in STAGES
         },
+        tariffs=combined(policy.tariffs for policy in files),
+        takeover=next((one.takeover for one in files if one.takeover is not None), None),
     )
 
 

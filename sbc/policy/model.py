@@ -7,6 +7,8 @@ from typing import Final, Literal, NamedTuple
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
+from sbc.policy.takeover import NOTIFY, TakeoverRules
+from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 
 StageName = Literal["requirements", "rules", "geo", "identity", "fraud"]
 
@@ -140,20 +142,26 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "rate_limits")
+    __slots__ = ("_stages", "rate_limits", "takeover", "tariffs")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        tariffs: Tariffs = NO_TARIFFS,
+        takeover: TakeoverRules | None = None,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            tariffs: What calls cost.
+            takeover: What is done about registrations that somebody else takes over.
         """
+        self.tariffs = tariffs
+        self.takeover = takeover or NOTIFY
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in STAGES

@@ -17,6 +17,8 @@ from sbc.policy.facts import FACTS
 from sbc.policy.matchers import is_set
 from sbc.policy.model import STAGES, Stage
 from sbc.policy.rules import Action, Verb
+from sbc.policy.takeover_schema import RegistrationsSection
+from sbc.policy.tariffs_schema import TariffsSection
 from sbc.prefixes import IpNetwork
 from sbc.routing.patterns import parse_number_pattern
 
@@ -313,6 +315,12 @@ class _PolicyFile(Section):
     version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(), description="Limits on messages per source or per network."
+    )
+    tariffs: TariffsSection | None = Field(
+        default=None, description="What calls cost, and how risky their destinations are."
+    )
+    registrations: RegistrationsSection | None = Field(
+        default=None, description="The guard against phones that somebody else takes over."
     )
 
 
