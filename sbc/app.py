@@ -1,9 +1,6 @@
 """The composition root: a configuration in, one nursery up, an orderly stop."""
 
-import gc
-import math
 import os
-import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -24,19 +21,13 @@ from sbc.driver.switchboard import Switchboard
 from sbc.management.advice import advice
 from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
-from sbc.management.control import (
-    AlreadyRunning,
-    Arguments,
-    CommandRefused,
-    ControlServer,
-    ControlUnusable,
-    text_argument,
-)
+from sbc.management.commands import commands_of
+from sbc.management.control import AlreadyRunning, ControlServer, ControlUnusable
 from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
+from sbc.management.resources import raise_descriptor_limit, settle_garbage_collector
 from sbc.management.stopping import Stopping
-from sbc.management.trunks import registering
 from sbc.management.views import Views
 from sbc.resolver.cache import Answers
 from sbc.resolver.dns import Dns
@@ -144,18 +135,14 @@ class App:
         )
         self._control = ControlServer(
             configuration.control_socket,
-            {
-                "calls": lambda _: self._views.calls(),
-                "call": self._call,
-                "registrations": lambda _: self._views.registrations(),
-                "trunks": lambda _: self._views.trunks(),
-                "register": registering(self.switchboard, self.loop.changed),
-                "peers": lambda _: self._views.peers(),
-                "status": lambda _: self._views.status(),
-                "reload": lambda _: self.reloading.reload(),
-                "stop": self._stop,
-                "flush": lambda _: self._flush(),
-            },
+            commands_of(
+                self._views,
+                self.switchboard,
+                self.reloading,
+                self.stopping,
+                rearm=self.loop.changed,
+                flush=self._flush,
+            ),
             log=log,
         )
 
@@ -215,27 +202,9 @@ class App:
                     elif not self.reloading.is_awaited:
                         nursery.start_soon(self.reloading.reload)
 
-    def _call(self, arguments: Arguments) -> object:
-        name = text_argument(arguments, "call")
-        found = self._views.call(name)
-        if found is None:
-            raise CommandRefused(
-                f"no call {name!r} is live or among the recent ones; "
-                "`sbc calls` lists those that are live, `sbc cdr` those that were"
-            )
-        return found
-
     async def _flush(self) -> None:
         await self.store.flush()
         await self.bindings.flush()
-
-    def _stop(self, arguments: Arguments) -> object:
-        drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
-        drain_s = 0.0
-        if drain:
-            drain_s = math.inf if timeout is None else _seconds(timeout)
-        self.stopping.stop(drain_s)
-        return {"calls": len(self.switchboard.calls)}
 
     def _tell_ready(self) -> None:
         listeners = [
@@ -323,8 +292,8 @@ def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> i
         log.error("not started", why="the configuration has errors")
         return FAILED
     configuration = result.configuration
-    _settle_garbage_collector()
-    _raise_descriptor_limit(log)
+    settle_garbage_collector()
+    raise_descriptor_limit(log)
     refused: list[BaseException] = []
     failure = ""
     try:
@@ -382,31 +351,3 @@ def wanted(configuration: Configuration) -> dict[Destination, Reach]:
 
 def _time_of_day() -> str:
     return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _raise_descriptor_limit(log: Log) -> None:
-    """Take as many descriptors as we may: a call needs six, and 1024 is the usual soft limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:
-            log.warning("descriptors", limit=soft, why=str(error))
-
-
-def _settle_garbage_collector() -> None:
-    """Collect young objects rarely and old ones hardly ever.
-
-    A call is a few hundred objects that live as long as it does, and leaves no cycles; to walk
-    through all calls for nothing stops everything for longer than a retransmission takes. What is
-    alive at the start is never garbage at all.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 1000)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise CommandRefused("'timeout_s' is a number of seconds")
-    return float(value)
