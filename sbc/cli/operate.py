@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sbc.cli.answers import mapping, rows
 from sbc.cli.ladder import ascii_only
-from sbc.cli.places import Places, find_configuration, find_places
+from sbc.cli.places import find_configuration
 from sbc.cli.story import draw_story, kept_story, leg_name
 from sbc.cli.table import cell, draw_table, span
+from sbc.config.places import Places, find_places
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
-from sbc.state.places import CDR_FILE
+from sbc.state.places import CDR_FILE, VERSIONS_DIR
 
 OK, PROBLEM, USAGE, NOT_RUNNING = 0, 1, 2, 3
 """Exit codes: done; refused or something is wrong; misused; nobody answers."""
@@ -27,7 +28,8 @@ _POLL_S = 0.5
 def places(arguments: Namespace) -> Places:
     """Where the process meant by ``--socket`` or ``--config`` keeps its things."""
     if arguments.socket is not None:
-        return Places(arguments.socket, arguments.socket.parent / CDR_FILE)
+        state = arguments.socket.parent
+        return Places(arguments.socket, state / CDR_FILE, state / VERSIONS_DIR)
     return find_places(arguments.config or find_configuration())
 
 

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from sbc.config.files import Files
 from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
@@ -76,9 +77,14 @@ def reload_file(
     current: Configuration,
     machine: Machine | None = None,
     environment: Mapping[str, str] | None = None,
+    files: Files | None = None,
 ) -> Reload:
-    """Read the file of a configuration again and say what would change."""
-    result = load_file(current.file, machine, environment)
+    """Read the file of a configuration again and say what would change.
+
+    Args:
+        files: where it is read; by default on disk.
+    """
+    result = load_file(current.file, machine, environment, files)
     if result.configuration is None:
         return Reload(result, None)
     return Reload(result, diff(current, result.configuration))

@@ -2,22 +2,33 @@
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from sbc.driver.switchboard import Switchboard
-from sbc.management.control import Arguments, Command, CommandRefused, text_argument
-from sbc.management.reloading import Reloading
+from sbc.management.control import (
+    Arguments,
+    Command,
+    CommandRefused,
+    text_argument,
+    who_commands,
+)
 from sbc.management.stopping import Stopping
 from sbc.management.trunks import registering
+from sbc.management.versions import Versions
 from sbc.management.views import Views
 
 C = TypeVar("C")
+
+SHORTEST_CONFIRM_S = 1.0
+LONGEST_CONFIRM_S = 604_800.0
+MOST_WHY = 500
 
 
 def commands_of(
     views: Views,
     switchboard: Switchboard,
-    reloading: Reloading[C],
+    versions: Versions[C],
     stopping: Stopping,
     *,
     rearm: Callable[[], None],
@@ -36,8 +47,22 @@ def commands_of(
         "trunks": lambda _: views.trunks(),
         "register": registering(switchboard, rearm),
         "peers": lambda _: views.peers(),
-        "status": lambda _: views.status(),
-        "reload": lambda _: reloading.reload(),
+        "status": lambda _: {**views.status(), "configuration": versions.standing()},
+        "reload": lambda _: versions.reload(who_commands()),
+        "apply": lambda arguments: versions.apply(
+            who_commands(),
+            file=_path(arguments),
+            why=_why(arguments),
+            confirm_s=_confirm_s(arguments),
+        ),
+        "confirm": lambda _: versions.confirm(who_commands()),
+        "rollback": lambda arguments: versions.rollback(
+            _number(arguments),
+            who_commands(),
+            why=_why(arguments),
+            confirm_s=_confirm_s(arguments),
+        ),
+        "versions": lambda _: versions.listing(),
         "stop": lambda arguments: _stop(stopping, switchboard, arguments),
         "flush": lambda _: flush(),
     }
@@ -58,12 +83,49 @@ def _stop(stopping: Stopping, switchboard: Switchboard, arguments: Arguments) ->
     drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
     drain_s = 0.0
     if drain:
-        drain_s = math.inf if timeout is None else _seconds(timeout)
+        drain_s = math.inf if timeout is None else _seconds("timeout_s", timeout)
     stopping.stop(drain_s)
     return {"calls": len(switchboard.calls)}
 
 
-def _seconds(value: object) -> float:
+def _path(arguments: Arguments) -> Path | None:
+    if arguments.get("file") is None:
+        return None
+    path = Path(text_argument(arguments, "file"))
+    if not path.is_absolute():
+        raise CommandRefused("'file' is an absolute path: where the process stands is not yours")
+    return path
+
+
+def _why(arguments: Arguments) -> str:
+    why = arguments.get("why")
+    if why is None:
+        return ""
+    if not isinstance(why, str) or len(why) > MOST_WHY or not why.isprintable():
+        raise CommandRefused(f"'why' is at most {MOST_WHY} characters on one line")
+    return why
+
+
+def _confirm_s(arguments: Arguments) -> float | None:
+    given = arguments.get("confirm_s")
+    if given is None:
+        return None
+    seconds = _seconds("confirm_s", given)
+    if not SHORTEST_CONFIRM_S <= seconds <= LONGEST_CONFIRM_S:
+        raise CommandRefused(
+            f"'confirm_s' is from {SHORTEST_CONFIRM_S:g} to {LONGEST_CONFIRM_S:g} seconds"
+        )
+    return seconds
+
+
+def _number(arguments: Arguments) -> int:
+    number = arguments.get("version")
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise CommandRefused("'version' is the number of one; `sbc versions` lists them")
+    return number
+
+
+def _seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise CommandRefused("'timeout_s' is a number of seconds")
+        raise CommandRefused(f"{name!r} is a number of seconds")
     return float(value)
