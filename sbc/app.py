@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.files import Files
 from sbc.config.load import Configuration
+from sbc.config.plan import entries
 from sbc.config.reload import Reload, reload_certificates, reload_file
 from sbc.config.renewal import certificates_of, files_of
 from sbc.config.start import begin, read_of
@@ -32,6 +33,7 @@ from sbc.management.control import (
     user_name,
 )
 from sbc.management.log import Level, Log
+from sbc.management.planning import Sources
 from sbc.management.records import CallRecords
 from sbc.management.reloading import NOTHING_READ, ReadAgain, Reloading
 from sbc.management.resources import raise_descriptor_limit, settle_garbage_collector
@@ -45,6 +47,7 @@ from sbc.routing.location import Destination, Locations, Reach, destinations, pl
 from sbc.sip.flow import Flow
 from sbc.state.bindings import BindingStore
 from sbc.state.database import StoreInUse, StoreUnusable
+from sbc.state.file import read_records
 from sbc.state.places import BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.state.versions.history import History
@@ -134,6 +137,14 @@ class App:
             log=log,
             wall=time.time,
         )
+        plan_sources = Sources(
+            current=lambda: self.reloading.configuration,
+            read=_read_from,
+            main=lambda one: str(Path(one.file).absolute()),
+            force=lambda one: in_force(one, self._locator.known),
+            entries=lambda old, new: [asdict(one) for one in entries(old, new)],
+            records=lambda last: read_records(configuration.state_dir / CDR_FILE, last=last),
+        )
         self._watch = CertificateWatch(
             files=lambda: files_of(self.reloading.configuration.settings),
             certificates=lambda: certificates_of(self.reloading.configuration.settings),
@@ -160,6 +171,7 @@ class App:
                 self.switchboard,
                 self.versions,
                 self.stopping,
+                plan_sources,
                 rearm=self.loop.changed,
                 flush=self._flush,
             ),
@@ -366,6 +378,7 @@ def _read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
         NOTHING_READ if new is None else read_of(new, files),
+        reload.result.configuration,
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -94,25 +93,6 @@ def registrations(arguments: Namespace) -> int:
         for row in found
     ]
     print(draw_table(columns, cells), end="")
-    return OK
-
-
-def reload(arguments: Namespace) -> int:
-    """``sbc reload``: 1 when nothing was changed because something is wrong."""
-    answer = mapping(ask(control_socket(arguments), "reload"))
-    applied = answer.get("applied") is True
-    if arguments.json:
-        show_json(answer)
-        return OK if applied else PROBLEM
-    for problem in _texts(answer.get("problems")):
-        print(problem, file=sys.stderr)
-    for change in _texts(answer.get("restart")):
-        print(f"needs a restart: {change}", file=sys.stderr)
-    if not applied:
-        print("nothing was changed", file=sys.stderr)
-        return PROBLEM
-    changes = _texts(answer.get("changes"))
-    print("\n".join(["reloaded", *changes]) if changes else "reloaded; nothing differs")
     return OK
 
 
@@ -210,7 +190,3 @@ def _items(values: dict[str, object], indent: str) -> list[tuple[str, str]]:
             shown = None if value == {} else value
             lines.append((f"{indent}{ascii_only(key)}", cell(shown)))
     return lines
-
-
-def _texts(value: object) -> list[str]:
-    return [ascii_only(str(one)) for one in value] if isinstance(value, list) else []

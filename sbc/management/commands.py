@@ -13,6 +13,7 @@ from sbc.management.control import (
     text_argument,
     who_commands,
 )
+from sbc.management.planning import CALLS, MOST_CALLS, Sources, plan
 from sbc.management.stopping import Stopping
 from sbc.management.trunks import registering
 from sbc.management.versions import Versions
@@ -30,6 +31,7 @@ def commands_of(
     switchboard: Switchboard,
     versions: Versions[C],
     stopping: Stopping,
+    sources: Sources[C],
     *,
     rearm: Callable[[], None],
     flush: Callable[[], Awaitable[None]],
@@ -37,6 +39,7 @@ def commands_of(
     """Every command by its name, as `ControlServer` wants them.
 
     Args:
+        sources: What a plan is made of.
         rearm: Told when something got a new deadline.
         flush: Writes what records and registrations still wait for the disk.
     """
@@ -55,6 +58,7 @@ def commands_of(
             why=_why(arguments),
             confirm_s=_confirm_s(arguments),
         ),
+        "plan": lambda arguments: plan(sources, _path(arguments), _calls(arguments)),
         "confirm": lambda _: versions.confirm(who_commands()),
         "rollback": lambda arguments: versions.rollback(
             _number(arguments),
@@ -123,6 +127,13 @@ def _number(arguments: Arguments) -> int:
     if isinstance(number, bool) or not isinstance(number, int):
         raise CommandRefused("'version' is the number of one; `sbc versions` lists them")
     return number
+
+
+def _calls(arguments: Arguments) -> int:
+    calls = arguments.get("calls", CALLS)
+    if isinstance(calls, bool) or not isinstance(calls, int) or not 0 <= calls <= MOST_CALLS:
+        raise CommandRefused(f"'calls' is a number from 0 to {MOST_CALLS}")
+    return calls
 
 
 def _seconds(name: str, value: object) -> float:

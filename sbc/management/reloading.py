@@ -32,6 +32,8 @@ class ReadAgain(Generic[C]):
     changes: Sequence[str]
     read: Read = field(default=NOTHING_READ, repr=False)
     """What it was read from."""
+    candidate: C | None = None
+    """The same as `configuration`, and there too when only a restart can put it in force."""
 
 
 class Transaction(Protocol[C]):

@@ -225,6 +225,10 @@ class Versions(Generic[C]):
         step = _Step(self._history, change, expected, self._numbered, self._wall)
         read = partial(self._read, given=given, only=only)
         answer = await self._reloading.reload(read, step, done)
+        if answer["applied"]:
+            version = self._history.version
+            told = {} if version is None else {"version": version.number, "why": version.why}
+            self._log.info("version in force", **told, who=change.who)
         for file in step.written:
             self._log.info("file written", file=file)
         if step.trouble:
