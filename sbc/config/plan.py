@@ -8,12 +8,14 @@ from typing import Literal, Protocol, TypeVar
 
 from sbc.config.load import Configuration
 from sbc.config.reload import Difference, ReloadPlan, diff, differences
-from sbc.policy.model import PolicySet
+from sbc.policy.model import STAGES, PolicySet
 from sbc.routing.did import DidTable
 
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
 
-_BY_NAME = ("networks", "peers", "peer order", "routes", "dids", "rules", "rate_limits")
+_BY_NAME = frozenset(
+    ("networks", "peers", "peer order", "routes", "dids", "rate_limits", *(s.name for s in STAGES))
+)
 """What is compared by the names of its entries."""
 
 
@@ -70,7 +72,15 @@ def entries(old: Configuration, new: Configuration) -> tuple[Entry, ...]:
 def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
     return [
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
-        *_ordered("rule", old.rules, new.rules),
+        *(
+            entry
+            for stage in STAGES
+            for entry in _ordered(
+                "rule" if stage.name == "rules" else f"{stage.name} rule",
+                old.stage(stage.name).all,
+                new.stage(stage.name).all,
+            )
+        ),
     ]
 
 

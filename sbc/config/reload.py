@@ -14,6 +14,9 @@ from sbc.config.files import Files
 from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
+from sbc.policy.conditions import Conditions
+from sbc.policy.rules import Action
+from sbc.policy.rules import Action
 
 
 class Part(Enum):
@@ -114,7 +117,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += differences("media", old.media_engine, new.media_engine)
     restart += differences("state_dir", old.state_dir, new.state_dir)
     restart += differences("control_socket", old.control_socket, new.control_socket)
-    rules = differences("rules", old.policies.rules, new.policies.rules)
+    rules = differences("", old.policies.stages, new.policies.stages)
     rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
@@ -169,6 +172,8 @@ def differences(path: str, old: object, new: object) -> list[Difference]:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
         return _between_mappings(path, old, new)
+    if isinstance(old, Conditions | Action):
+        return [Difference(path, str(old), str(new))]
     if is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
         found: list[Difference] = []
         for one in fields(old):
@@ -213,6 +218,8 @@ def _are_records(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Action):
+        return str(value)
     if isinstance(value, tuple):
         if any(is_dataclass(item) for item in value):
             return f"{len(value)} entries"
