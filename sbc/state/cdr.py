@@ -129,6 +129,14 @@ class CdrRecord:
     ladder: str = ""
     """What happened, in the lines that `sbc.management.ladder` makes of its journal; empty
     until the call has ended."""
+    configuration: int | None = None
+    """The version of the configuration that the call began with and kept; None where none was."""
+    account: str | None = None
+    """Who pays for it (`sbc.policy.accounts`); empty for a call that came in, None if not known."""
+    number: str | None = None
+    """The called number in the form that numbers have inside; of a call that came in, who calls."""
+    diverter: str | None = None
+    """The account of whoever forwarded it; empty for nobody."""
 
     @property
     def origin(self) -> Origin | None:

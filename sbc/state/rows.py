@@ -54,6 +54,10 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("ladder", "TEXT NOT NULL"),
     *((f"from_a_{name}", kind) for name, kind in _QUALITY),
     *((f"from_b_{name}", kind) for name, kind in _QUALITY),
+    ("configuration", "INTEGER"),
+    ("account", "TEXT"),
+    ("number", "TEXT"),
+    ("diverter", "TEXT"),
 )
 """Names and SQL types, in the order of a row. What a later version adds stands at the end and may
 be null, so that it can be added to the files of earlier ones."""
@@ -92,6 +96,10 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         record.ladder,
         *_quality_values(record.from_a),
         *_quality_values(record.from_b),
+        record.configuration,
+        record.account,
+        record.number,
+        record.diverter,
     )
 
 
@@ -116,6 +124,10 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         from_b=RtpTotals(*row[25:29], *row[40:49]),
         role=row[29],
         ladder=row[30],
+        configuration=row[49],
+        account=row[50],
+        number=row[51],
+        diverter=row[52],
     )
 
 
