@@ -10,6 +10,8 @@ from sbc.sip.message import Request
 
 STRANGER: Final = "source "
 """What accounts of addresses begin with, and no other."""
+FORWARDING: Final = " forwarding "
+"""What stands between who sends a call and the user that forwarded it."""
 LONGEST_NAME: Final = 128
 
 
@@ -33,7 +35,7 @@ def diverter_of(facts: Facts) -> str:
         ParseError: Diversion or History-Info is malformed (400).
     """
     user: str = facts.once("diverter", lambda: _diverting_user(facts.request))
-    return f"{account_of(facts)} forwarding {user}"[:LONGEST_NAME] if user else ""
+    return f"{account_of(facts)}{FORWARDING}{user}"[:LONGEST_NAME] if user else ""
 
 
 def _diverting_user(request: Request | None) -> str:
