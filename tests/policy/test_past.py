@@ -9,7 +9,7 @@ from sbc.policy.ledger import Ledger
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.policy.past import Past, backtest, remember
-from tests.kit.toll_fraud import FRAUD, MONTH, Numbering, Phones, a_normal_month
+from tests.kit.toll_fraud import DAY_S, FRAUD, MONTH, Numbering, Phones, a_normal_month
 
 POLICIES = Path(__file__).parents[2] / "policies"
 WORLD = World(numbers=Numbering())
@@ -25,11 +25,12 @@ def shipped(*more: str) -> PolicySet:
 
 SHIPPED = shipped()
 NORMAL = a_normal_month()
+MID_MONTH = [call for call in NORMAL if 10 * DAY_S < call.began - MONTH < 18 * DAY_S]
 
 
 def test_a_month_of_an_honest_company_gives_no_alarm() -> None:
     report = backtest(SHIPPED, WORLD, NORMAL)
-    assert report.calls > 10_000
+    assert report.calls > 5_000
     assert [(one.step.rule, one.past) for one in report.found] == []
     assert report.counts == {}
     assert report.saved == 0.0
@@ -39,7 +40,7 @@ def test_a_month_of_an_honest_company_gives_no_alarm() -> None:
 @pytest.mark.parametrize("name", FRAUD)
 def test_every_pattern_of_fraud_is_stopped_within_three_calls(name: str) -> None:
     fraud = FRAUD[name]()
-    month = sorted([*NORMAL, *fraud], key=lambda call: call.began)
+    month = sorted([*MID_MONTH, *fraud], key=lambda call: call.began)
     report = backtest(SHIPPED, WORLD, month)
     found = {one.past.call: one for one in report.found}
     paid = [call for call in fraud if call.account]
@@ -47,22 +48,12 @@ def test_every_pattern_of_fraud_is_stopped_within_three_calls(name: str) -> None
     assert {one.past.account for one in report.found} <= {call.account for call in paid}
     first = next(number for number, call in enumerate(paid) if call.call in found)
     assert first < 3
-    # Once it is noticed it costs next to nothing any more.
-    lost = sum(one.cost - one.saved for one in found.values())
-    untold = sum(
-        SHIPPED.tariffs.price(call.number).of((call.ended - (call.answered or call.ended)) / 60)
-        for call in paid
-        if call.call not in found
-    )
-    assert (
-        lost + untold
-        < 0.35
-        * sum(
-            SHIPPED.tariffs.price(call.number).of((call.ended - (call.answered or call.ended)) / 60)
-            for call in paid
-        )
-        + 1.0
-    )
+    saved = sum(one.saved for one in found.values())
+    assert saved > 0.8 * sum(cost(call) for call in paid) - 1.0
+
+
+def cost(call: Past) -> float:
+    return SHIPPED.tariffs.price(call.number).of((call.ended - (call.answered or call.ended)) / 60)
 
 
 def test_what_is_rejected_is_not_counted_and_what_is_capped_ends_sooner() -> None:
