@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sbc.cli import files, names, operate, peers, route, serve, versions
+from sbc.cli.alarms import alarms
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -125,7 +126,12 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or ended"
     )
     _add_whom(calls)
-    _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
+    phones = _add(commands, "registrations", operate.registrations, "list registered phones")
+    phones.add_argument(
+        "--accept", metavar="AOR", help="let a new device of a user register that is held back"
+    )
+    _add_whom(phones)
+    _add_whom(_add(commands, "alarms", alarms, "show what the log warned of lately"))
     listed = _add(commands, "trunks", trunks, "list our registrations with trunks")
     listed.add_argument(
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"

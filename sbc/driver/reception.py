@@ -22,6 +22,7 @@ from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
+from sbc.driver.takeovers import Takeovers
 from sbc.driver.tally import Tally
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
@@ -108,6 +109,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self.takeovers = Takeovers(force, log, wall)
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -115,6 +117,7 @@ class Reception:
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
         self._force = force
+        self.takeovers.configure(force)
         self._caps.apply(call_limits(force))
         self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
@@ -187,6 +190,7 @@ class Reception:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         self._bindings.binding_changed(change)
+        self.takeovers.told(change)
         network, host = binding.flow.network, binding.flow.remote[0]
         if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(network, host)
@@ -258,6 +262,10 @@ class Reception:
         if placing.is_loop(request, self._instance, "-"):
             refusal = Refusal(482, "this REGISTER passed here before")
             self.refuse(key, request, flow, refusal, now)
+            return
+        held = self.takeovers.objection(request, flow)
+        if held is not None:
+            self.refuse(key, request, flow, held, now)
             return
         upstreams: list[Upstream] | Refusal = []
         if not self._registrar.decides(caller.peer):
