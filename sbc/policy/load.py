@@ -12,7 +12,6 @@ from sbc.policy.conditions import (
     NamedCalendars,
     Test,
     conditions,
-    covers,
     matcher_of,
 )
 from sbc.policy.expressions import regular
@@ -21,6 +20,7 @@ from sbc.policy.matchers import SET, Flag, is_set
 from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
 from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.shadows import shadowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +194,16 @@ class _Reader:
         return found
 
     def find_shadowed(self, key: str, entries: list[tuple[str, Conditions, str]]) -> None:
-        """Warn about entries that an earlier one leaves nothing."""
-        for number, (name, when, kind) in enumerate(entries):
-            for earlier, (above, other, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(other, when):
-                    line = self._document.place((key, earlier)).line
-                    self._document.report(
-                        (key, number),
-                        f"{name!r} can never match: {above!r} in line {line} takes all of it",
-                        "put the narrower one first",
-                        severity=Severity.WARNING,
-                    )
-                    break
+        """Warn about entries that an earlier one of their kind leaves nothing."""
+        for kind in dict.fromkeys(kind for _, _, kind in entries):
+            alike = [number for number, entry in enumerate(entries) if entry[2] == kind]
+            for below, above in shadowed([entries[number][1] for number in alike]):
+                number, earlier = alike[below], alike[above]
+                line = self._document.place((key, earlier)).line
+                self._document.report(
+                    (key, number),
+                    f"{entries[number][0]!r} can never match: {entries[earlier][0]!r} in line "
+                    f"{line} takes all of it",
+                    "put the narrower one first",
+                    severity=Severity.WARNING,
+                )
