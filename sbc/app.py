@@ -97,6 +97,8 @@ class App:
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
+            on_datagrams=self.loop.datagrams,
+            doorkeeper=self.loop,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,

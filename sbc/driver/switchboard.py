@@ -45,7 +45,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Address, Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -141,9 +141,37 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
+    def admits_datagram(self, network: str, remote: Address, now: float) -> bool:
+        """Whether a datagram may pass, of which nothing was looked at; it does not raise."""
+        self.tally.received += 1
+        admitted = False
+
+        def ask() -> None:
+            nonlocal admitted
+            admitted = self.admission.admits_datagram(network, remote, now)
+
+        self._contain(ask, source=remote)
+        self.tally.dropped_rate += not admitted
+        return admitted
+
+    def admits_connection(self, network: str, remote: Address, now: float) -> bool:
+        """Whether a connection may be accepted; it does not raise."""
+        admitted = False
+
+        def ask() -> None:
+            nonlocal admitted
+            admitted = self.admission.admits_connection(network, remote, now)
+
+        self._contain(ask, source=remote)
+        return admitted
+
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
         self.tally.received += 1
+        self._contain(partial(self._receive, flow, data, now), source=flow.remote)
+
+    def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
+        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
@@ -254,11 +282,14 @@ class Switchboard:
 
     # -- on the way in ----------------------------------------------------------------------
 
-    def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = callers.counted_as(self.force, flow, self._wire.names(flow))
-        if not self.admission.admit(flow.network, source, now).admitted:
+    def _receive(self, flow: Flow, data: bytes, now: float) -> None:
+        counted = callers.counted_as(self.force, flow, self._wire.names(flow))
+        if self.admission.admit(flow, counted, now).admitted:
+            self._take(flow, data, now)
+        else:
             self.tally.dropped_rate += 1
-            return
+
+    def _take(self, flow: Flow, data: bytes, now: float) -> None:
         message: Request | Response | None = None
         caller: Caller | None = None
         try:

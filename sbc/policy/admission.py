@@ -1,31 +1,43 @@
-"""Rate limits per source, asked before a message is parsed.
+"""Rate limits per source, asked before a message is parsed, and a few asked after it.
 
-Every bucket lives in a table with a fixed number of places. A place is given to another source
-only when its bucket is full again, so that nobody gains or loses anything by it: a flood from a
-million invented sources neither grows the table nor wins an attacker a fresh budget, and the
-sources that proved themselves (peers, registered phones) have places that are never given away.
+A message passes one bucket of every level that has a limit for it, the narrowest first: its flow
+(address and port), its source (address; of IPv6 the /64), the prefix around that (/24, /48), the
+autonomous system, the peer, the network. Of each level the first limit that fits counts, and beside
+it the first that is only a shadow.
+
+Who is known is not counted with strangers. A registered phone is its own source: the flow that it
+registered on, so that neither a neighbour behind the same NAT nor a forger of its address uses up
+its budget. A peer is its own source too. Limits that many share (prefix, asn, network) count
+them only if their conditions ask for them by `registered`, `known_peer` or `peer`.
 """
 
-from array import array
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Final, NamedTuple, Protocol
 
-from sbc.policy.model import Facts, PolicySet, RateLimit
+from sbc.policy.buckets import PLACES, Buckets
+from sbc.policy.model import Facts, Level, PolicySet, RateLimit
+from sbc.policy.mutes import Mutes
+from sbc.policy.rationing import Rationing
 from sbc.prefixes import source_key
+from sbc.sip.flow import Address, Flow
 
-SLOTS = 65_536
-"""Sources remembered per network; about 15 MB when all are taken."""
+LEVELS: Final[tuple[Level, ...]] = ("flow", "source", "prefix", "asn", "peer", "network")
+"""The levels before parsing, as they are asked."""
 
-ANSWER_SLOTS = 1024
-"""Sources remembered for `may_answer`, which is also the most answers in a second."""
+PARSED_LEVELS: Final[tuple[Level, ...]] = ("user", "method")
+"""The levels after it."""
 
-ANSWER_INTERVAL_S = 1.0
+_SHARED: Final = frozenset({"prefix", "asn", "network"})
+"""The levels at which strangers pay for each other."""
 
-PROBES = 8
-"""Places looked at for a full bucket before a new source goes to the shared one."""
+STANDINGS = 16_384
+"""Sources whose limits are remembered per network; those of others are found again."""
 
-CROWD_SHARE = 16
-"""The bucket shared by sources that found no place is this many times that of one source."""
+MAX_USER = 128
+"""Characters of a user's name that are told apart."""
+
+MAX_METHOD = 32
 
 
 class Verdict(NamedTuple):
@@ -34,12 +46,54 @@ class Verdict(NamedTuple):
     admitted: bool
     rule: str = ""
     where: str = ""
+    level: str = ""
+    """By what the limit counts that had no token left."""
 
 
 ADMITTED = Verdict(True)
 
 KnownPeer = Callable[[str, str], str | None]
 """The name of the peer that a source (network, host) belongs to."""
+
+FlowKey = tuple[str, int] | tuple[str, int, int]
+"""What tells a flow from others of its network: address and port, and of streams the number."""
+
+
+class Blocklist(Protocol):
+    """Who is banned."""
+
+    def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
+        """What has a source dropped; None for nothing."""
+
+
+class _Gauge(NamedTuple):
+    """A bucket that a message must pass."""
+
+    buckets: Buckets
+    key: Hashable
+    """None for the message's flow."""
+    denied: Verdict | None
+    """None for a limit that only counts."""
+
+
+_Limits = list[tuple[Buckets, Level, Verdict | None]]
+"""The buckets of the limits that fit a source."""
+
+
+class _Standing(NamedTuple):
+    """What a source is, and the buckets that its messages pass."""
+
+    gauges: tuple[_Gauge, ...]
+    known: bool
+    """Whether it is a peer or a registered phone."""
+
+    def take(self, flow: "FlowKey", now: float) -> Verdict | None:
+        """Count a message of a flow; what denies it, if anything does."""
+        for buckets, key, denied in self.gauges:
+            taken = buckets.take(flow if key is None else key, now, self.known)
+            if not taken and denied is not None:
+                return denied
+        return None
 
 
 class Admission:
@@ -48,311 +102,319 @@ class Admission:
     Args:
         trusted: whether each network is.
         known_peer: who a source is, if it is anybody.
-        slots: sources remembered per network.
+        places: keys remembered per limit and network.
     """
 
-    __slots__ = ("_answer_hosts", "_answer_times", "_known_peer", "_slots", "_tables")
+    __slots__ = ("_gates", "_known_peer", "_places", "_rationing", "blocklist", "mutes")
 
     def __init__(
         self,
         policy: PolicySet,
         trusted: Mapping[str, bool],
         known_peer: KnownPeer,
-        slots: int = SLOTS,
+        places: int = PLACES,
     ) -> None:
-        self._slots = slots
-        self._tables: dict[str, _Table] = {}
+        self._places = places
+        self._gates: dict[str, _Gate] = {}
         self._known_peer = known_peer
-        self._answer_hosts: list[str | None] = [None] * ANSWER_SLOTS
-        self._answer_times = array("d", bytes(8 * ANSWER_SLOTS))
+        self._rationing = Rationing()
+        self.mutes = Mutes()
+        self.blocklist: Blocklist | None = None
         self.apply(policy, trusted, known_peer)
 
     def apply(self, policy: PolicySet, trusted: Mapping[str, bool], known_peer: KnownPeer) -> None:
-        """Put other policies and peers in force; proven sources stay proven.
+        """Put other policies and peers in force; proven flows stay proven.
 
-        Where a network's limits are other ones its buckets begin full, else they stay as they are.
+        Limits that are what they were keep their buckets; those of others begin full.
         """
         self._known_peer = known_peer
-        before = self._tables
-        self._tables = {}
-        for network, is_trusted in trusted.items():
-            limits = _limits_on(policy, network, is_trusted)
-            if not limits:
-                continue
-            table = before.get(network)
-            if table is not None and table.limits == limits and table.trusted is is_trusted:
-                table.judge_by(known_peer)
-                table.look_again(list(table.places))
-            else:
-                proven = table.proven if table is not None else {}
-                table = _Table(network, is_trusted, limits, self._slots, known_peer)
-                table.proven.update(proven)
-            self._tables[network] = table
+        before = self._gates
+        self._gates = {
+            network: _Gate(
+                network, is_trusted, policy, self._places, known_peer, before.get(network)
+            )
+            for network, is_trusted in trusted.items()
+        }
 
     def peers_moved(self, known_peer: KnownPeer, hosts: Iterable[str]) -> None:
         """Know peers by other addresses from now on: these hosts became peers, or ceased to be."""
         self._known_peer = known_peer
         moved = list(hosts)
-        for table in self._tables.values():
-            table.judge_by(known_peer)
-            table.look_again(moved)
+        for network, gate in self._gates.items():
+            gate.judge_by(known_peer)
+            for host in moved:
+                self.mutes.release(network, source_key(host))
 
-    def admit(self, network: str, host: str, now: float) -> Verdict:
-        """Count one message of a source, and say whether it may pass."""
-        table = self._tables.get(network)
-        return ADMITTED if table is None else table.admit(host, now)
+    def admit(self, flow: Flow, counted: str, now: float) -> Verdict:
+        """Count one message, and say whether it may pass.
 
-    def vouch(self, network: str, host: str) -> None:
-        """A source proved itself (its registration was accepted): its bucket is its own."""
-        table = self._tables.get(network)
-        if table is not None:
-            table.vouch(host)
+        Args:
+            counted: the address it comes from, or whom the connection proves to be a peer.
+        """
+        gate = self._gates.get(flow.network)
+        if gate is None:
+            return ADMITTED
+        if self.blocklist is not None:
+            blocked = self.blocklist.blocked(flow.network, *flow.remote, now)
+            if blocked is not None:
+                return blocked
+        key = flow_key(flow)
+        return gate.standing(counted, key).take(key, now) or ADMITTED
 
-    def withdraw(self, network: str, host: str) -> None:
-        """A source's last registration ended: it is a stranger again."""
-        table = self._tables.get(network)
-        if table is not None:
-            table.withdraw(host)
+    def admits_datagram(self, network: str, remote: Address, now: float) -> bool:
+        """Count one datagram, of which nothing was looked at, and say whether it may pass."""
+        gate = self._gates.get(network)
+        if gate is None:
+            return True
+        host, port = remote
+        if self.blocklist is not None:
+            blocked = self.blocklist.blocked(network, host, port, now)
+            if blocked is not None:
+                gate.dropped += 1
+                self._dropped(gate, remote, "flow", now)
+                return False
+        standing = gate.standing(host, remote)
+        denied = standing.take(remote, now)
+        if denied is None:
+            return True
+        gate.dropped += 1
+        if not standing.known and denied.level not in _SHARED:
+            self._dropped(gate, remote, denied.level, now)
+        return False
+
+    def admits_connection(self, network: str, remote: Address, now: float) -> bool:
+        """Whether a connection may be accepted; that it is not banned is all that is asked."""
+        if self.blocklist is None or network not in self._gates:
+            return True
+        return self.blocklist.blocked(network, *remote, now) is None
+
+    def admit_request(
+        self, facts: Facts, flow: Flow, user: str, now: float
+    ) -> Verdict:
+        """Count a request that was parsed, by who sends it and what it asks.
+
+        Args:
+            user: who sends it, as far as that is certain; ``""`` for nobody.
+        """
+        gate = self._gates.get(facts.network)
+        if gate is None or not gate.parsed:
+            return ADMITTED
+        own = facts.peer or (
+            flow_key(flow) if facts.registered else source_key(facts.host)
+        )
+        return gate.admit_request(facts, own, user[:MAX_USER], now)
+
+    def vouch(self, flow: Flow) -> None:
+        """A flow proved itself (a registration was accepted on it): it is its own source."""
+        gate = self._gates.get(flow.network)
+        if gate is not None:
+            gate.vouch(flow_key(flow))
+            self.mutes.release(flow.network, source_key(flow.remote[0]))
+
+    def withdraw(self, flow: Flow) -> None:
+        """The last registration of a flow ended: it is a stranger's again."""
+        gate = self._gates.get(flow.network)
+        if gate is not None:
+            gate.withdraw(flow_key(flow))
 
     def may_answer(self, host: str, now: float) -> bool:
-        """Whether garbage from a source may be answered: at most once per source and second.
-
-        Two sources that share a place share the answer; no source ever gets more.
-        """
-        key = source_key(host)
-        at = hash(key) % ANSWER_SLOTS
-        if self._answer_hosts[at] is not None and now - self._answer_times[at] < ANSWER_INTERVAL_S:
-            return False
-        self._answer_hosts[at] = key
-        self._answer_times[at] = now
-        return True
+        """Whether garbage from a source may be answered: at most once per source and second."""
+        return self._rationing.may_answer(source_key(host), now)
 
     @property
     def remembered(self) -> int:
-        """How many sources have a bucket, over all networks."""
-        return sum(len(table.places) for table in self._tables.values())
+        """How many buckets there are, over all networks."""
+        return sum(len(buckets) for gate in self._gates.values() for buckets in gate.buckets)
+
+    def buckets(self) -> list[tuple[str, Buckets]]:
+        """The buckets of each limit on each network, with the network's name."""
+        return [(name, one) for name, gate in self._gates.items() for one in gate.buckets]
+
+    def dropped_datagrams(self) -> int:
+        """How many datagrams were dropped before they were looked at."""
+        return sum(gate.dropped for gate in self._gates.values())
+
+    def _dropped(self, gate: "_Gate", remote: Address, level: str, now: float) -> None:
+        """Count a datagram that found no token of its own, for the kernel to drop the next ones."""
+        if self.mutes.kernel is None or gate.trusted:
+            return
+        host = source_key(remote[0])
+        whole = level == "source" and host not in gate.proven_hosts
+        self.mutes.dropped(gate.network, host, 0 if whole else remote[1], now)
 
 
-def _limits_on(policy: PolicySet, network: str, trusted: bool) -> tuple[RateLimit, ...]:
-    return tuple(
-        limit
-        for limit in policy.rate_limits
-        if limit.when.trusted in (None, trusted)
-        and (limit.when.networks is None or network in limit.when.networks)
-    )
+def flow_key(flow: Flow) -> FlowKey:
+    """What tells a flow from others of its network.
+
+    No datagram can be in the name of a stream: the number is one that only streams have.
+    """
+    return (*flow.remote, flow.connection) if flow.reliable else flow.remote
 
 
-class _Bucket:
-    """One bucket that many share."""
-
-    __slots__ = ("at", "burst", "denied", "rate", "tokens")
-
-    def __init__(self, rate: float, burst: float, denied: Verdict) -> None:
-        self.rate = rate
-        self.burst = burst
-        self.denied = denied
-        self.tokens = burst
-        self.at = 0.0
-
-    def take(self, now: float) -> Verdict:
-        """One token, if there is one."""
-        tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
-        self.at = now
-        if tokens < 1.0:
-            self.tokens = tokens
-            return self.denied
-        self.tokens = tokens - 1.0
-        return ADMITTED
-
-
-class _Table:
-    """The buckets of one network: a place per source, in parallel arrays."""
+class _Gate:
+    """One network: who is who on it, and which buckets their messages pass."""
 
     __slots__ = (
-        "_at",
-        "_capacity",
-        "_crowds",
-        "_denied",
-        "_hand",
-        "_keys",
-        "_known_peer",
-        "_limit_of",
-        "_limits",
-        "_network",
-        "_shared",
-        "_shared_of",
-        "_shared_when",
-        "_tokens",
-        "limits",
-        "places",
-        "proven",
+        "_asks_host", "_denials", "_known_peer", "_known_standings", "_limits", "_places",
+        "_standings", "buckets", "dropped", "network", "parsed", "proven", "proven_hosts",
         "trusted",
-    )
+    )  # fmt: skip
 
     def __init__(
         self,
         network: str,
         trusted: bool,
-        limits: tuple[RateLimit, ...],
-        capacity: int,
+        policy: PolicySet,
+        places: int,
         known_peer: KnownPeer,
+        before: "_Gate | None",
     ) -> None:
-        self._network = network
+        self.network = network
         self.trusted = trusted
-        self.limits = limits
-        """All that were given, in their order."""
+        self._places = places
         self._known_peer = known_peer
-        self._capacity = capacity
-        self._limits = tuple(limit for limit in limits if limit.per == "source")
-        self._denied = [Verdict(False, limit.name, limit.where) for limit in self._limits]
-        self._crowds = [(_crowd(limit), _crowd(limit)) for limit in self._limits]
-        shared = [limit for limit in limits if limit.per == "network"]
-        self._shared_when = tuple(limit.when for limit in shared)
-        self._shared = tuple(
-            _Bucket(limit.rate, float(limit.burst), Verdict(False, limit.name, limit.where))
-            for limit in shared
-        )
-        self.places: dict[str, int] = {}
-        self.proven: dict[str, str] = {}
-        """One address of each proven source, the one proven last at the end."""
-        self._keys: list[str] = []
-        self._tokens = array("d")
-        self._at = array("d")
-        self._limit_of = array("h")
-        self._shared_of = array("h")
-        self._hand = 0
+        self.proven: dict[FlowKey, None] = {} if before is None else before.proven
+        """The flows of registered phones, the one proven last at the end."""
+        self.proven_hosts: Counter[str] = Counter() if before is None else before.proven_hosts
+        """How many of them each source has."""
+        self.dropped = 0 if before is None else before.dropped
+        kept = {} if before is None else {_budget(one.limit): one for one in before.buckets}
+        self.buckets = [
+            self._buckets(limit, kept.get(_budget(limit)))
+            for limit in policy.rate_limits
+            if limit.when.trusted in (None, trusted)
+            and (limit.when.networks is None or network in limit.when.networks)
+        ]
+        """In the order of the limits."""
+        limits = [one.limit for one in self.buckets]
+        self._denials = [
+            None if limit.shadow else Verdict(False, limit.name, limit.where, limit.per)
+            for limit in limits
+        ]
+        self._asks_host = any(limit.when.sources is not None for limit in limits)
+        self._limits: dict[tuple[str | None, bool], _Limits] = {}
+        self.parsed = [one for one in self.buckets if one.limit.per in PARSED_LEVELS]
+        self._standings: dict[str, _Standing] = {}
+        self._known_standings: dict[str, _Standing] = {}
 
-    def admit(self, host: str, now: float) -> Verdict:
-        """Count a message of a source."""
-        key = self.key(host) if ":" in host else host
-        slot = self.places.get(key)
-        if slot is None:
-            return self._admit_new(key, host, now)
-        number = self._limit_of[slot]
-        limit = self._limits[number]
-        tokens = self._tokens[slot] + (now - self._at[slot]) * limit.rate
-        self._at[slot] = now
-        if tokens > limit.burst:
-            tokens = float(limit.burst)
-        if tokens < 1.0:
-            self._tokens[slot] = tokens
-            return self._denied[number]
-        self._tokens[slot] = tokens - 1.0
-        shared = self._shared_of[slot]
-        return ADMITTED if shared < 0 else self._shared[shared].take(now)
+    def standing(self, counted: str, flow: FlowKey) -> _Standing:
+        """What a source is."""
+        kept = self._known_standings if flow in self.proven else self._standings
+        return kept.get(counted) or self._find_standing(counted, flow)
 
-    def key(self, host: str) -> str:
-        """A source's key. An IPv6 peer is itself, whoever else is in its /64."""
-        return host if self._known_peer(self._network, host) else source_key(host)
+    def admit_request(self, facts: Facts, own: Hashable, user: str, now: float) -> Verdict:
+        """Count a request after it was parsed."""
+        asked: set[tuple[Level, bool]] = set()
+        known = bool(facts.peer or facts.registered or user)
+        for buckets in self.parsed:
+            limit = buckets.limit
+            key = user if limit.per == "user" else (own, facts.method[:MAX_METHOD])
+            if not key or (limit.per, limit.shadow) in asked or not limit.when.hold(facts):
+                continue
+            asked.add((limit.per, limit.shadow))
+            if not buckets.take(key, now, known) and not limit.shadow:
+                return Verdict(False, limit.name, limit.where, limit.per)
+        return ADMITTED
 
-    def _admit_new(self, key: str, host: str, now: float) -> Verdict:
-        """Count the first message of a source that has no place."""
-        facts = self._facts(key, host)
-        number = self._limit_for(facts)
-        shared = self._shared_for(facts)
-        if number >= 0:
-            slot = self._free_slot(now)
-            if slot < 0:
-                known = facts.peer is not None or facts.registered
-                verdict = self._crowds[number][known].take(now)
-                if not verdict.admitted:
-                    return verdict
-            else:
-                self.places[key] = slot
-                self._keys[slot] = key
-                self._tokens[slot] = self._limits[number].burst - 1.0
-                self._at[slot] = now
-                self._limit_of[slot] = number
-                self._shared_of[slot] = shared
-        return ADMITTED if shared < 0 else self._shared[shared].take(now)
+    def vouch(self, flow: FlowKey) -> None:
+        """Count a flow by itself; with too many of them the oldest loses that."""
+        if flow in self.proven:
+            del self.proven[flow]
+        else:
+            self.proven_hosts[source_key(flow[0])] += 1
+        self.proven[flow] = None
+        if len(self.proven) > self._places // 2:
+            self.withdraw(next(iter(self.proven)))
+
+    def withdraw(self, flow: FlowKey) -> None:
+        """Count a flow as a stranger's again."""
+        if flow in self.proven:
+            del self.proven[flow]
+            host = source_key(flow[0])
+            self.proven_hosts[host] -= 1
+            if not self.proven_hosts[host]:
+                del self.proven_hosts[host]
 
     def judge_by(self, known_peer: KnownPeer) -> None:
         """Know peers otherwise from now on."""
         self._known_peer = known_peer
+        self._limits.clear()
+        self._standings.clear()
+        self._known_standings.clear()
 
-    def look_again(self, hosts: Iterable[str]) -> None:
-        """Let these sources, as far as they have a place, have the limits of what they are now."""
-        for host in hosts:
-            key = self.key(host)
-            self._look_again(key, self.proven.get(key, host))
+    def _buckets(self, limit: RateLimit, before: Buckets | None) -> Buckets:
+        if before is None:
+            return Buckets(limit, self._places, self.proven)
+        before.limit = limit
+        return before
 
-    def vouch(self, host: str) -> None:
-        """Never give away this source's place; with too many of them the oldest loses that."""
-        key = self.key(host)
-        self.proven.pop(key, None)
-        self.proven[key] = host
-        if len(self.proven) > self._capacity // 2:
-            self._withdraw(next(iter(self.proven)))
-        self._look_again(key, host)
+    def _find_standing(self, counted: str, flow: FlowKey) -> _Standing:
+        peer = self._known_peer(self.network, counted)
+        registered = flow in self.proven
+        standing = self._standing(Facts(self.network, self.trusted, counted, "", peer, registered))
+        kept = self._known_standings if registered else self._standings
+        if len(kept) >= min(STANDINGS, self._places):
+            # They are found again, each when it is needed.
+            kept.clear()
+        kept[counted] = standing
+        return standing
 
-    def withdraw(self, host: str) -> None:
-        """Treat this source as a stranger again."""
-        self._withdraw(self.key(host))
+    def _standing(self, facts: Facts) -> _Standing:
+        gauges = []
+        for buckets, level, denied in self._limits_for(facts):
+            key = self._key(level, facts)
+            if key != "":
+                gauges.append(_Gauge(buckets, key, denied))
+        return _Standing(tuple(gauges), facts.peer is not None or facts.registered)
 
-    def _withdraw(self, key: str) -> None:
-        host = self.proven.pop(key, None)
-        if host is not None:
-            self._look_again(key, host)
+    def _limits_for(self, facts: Facts) -> "_Limits":
+        """The limits of a source; of those that nothing tells apart they are found only once."""
+        kind = (facts.peer, facts.registered)
+        limits = self._limits.get(kind)
+        if limits is None:
+            limits = self._choose(facts)
+            if not self._asks_host:
+                self._limits[kind] = limits
+        return limits
 
-    def _look_again(self, key: str, host: str) -> None:
-        """Let a source that has a place have the limit that fits what it is now."""
-        slot = self.places.get(key)
-        if slot is None:
-            return
-        facts = self._facts(key, host)
-        number = self._limit_for(facts)
-        if number < 0:
-            # Nothing limits this source any more; its place is free.
-            del self.places[key]
-            self._keys[slot] = ""
-            return
-        self._tokens[slot] = min(self._tokens[slot], float(self._limits[number].burst))
-        self._limit_of[slot] = number
-        self._shared_of[slot] = self._shared_for(facts)
+    def _choose(self, facts: Facts) -> "_Limits":
+        known = facts.peer is not None or facts.registered
+        chosen: dict[tuple[Level, bool], tuple[Buckets, Level, Verdict | None]] = {}
+        for buckets, denied in zip(self.buckets, self._denials, strict=True):
+            limit = buckets.limit
+            place = (limit.per, limit.shadow)
+            if place in chosen or limit.per in PARSED_LEVELS or not limit.when.hold(facts):
+                continue
+            if not known or limit.per not in _SHARED or _asks_for_known(limit):
+                chosen[place] = (buckets, limit.per, denied)
+        return sorted(chosen.values(), key=lambda one: LEVELS.index(one[1]))
 
-    def _facts(self, key: str, host: str) -> Facts:
-        peer = self._known_peer(self._network, host)
-        return Facts(self._network, self.trusted, host, "", peer, key in self.proven)
-
-    def _limit_for(self, facts: Facts) -> int:
-        for number, limit in enumerate(self._limits):
-            if limit.when.hold(facts):
-                return number
-        return -1
-
-    def _shared_for(self, facts: Facts) -> int:
-        if facts.peer is None and not facts.registered:
-            for number, when in enumerate(self._shared_when):
-                if when.hold(facts):
-                    return number
-        return -1
-
-    def _free_slot(self, now: float) -> int:
-        """A place nobody needs: a new one, or one whose bucket is full again; -1 for none."""
-        slot = len(self._keys)
-        if slot < self._capacity:
-            self._keys.append("")
-            self._tokens.append(0.0)
-            self._at.append(0.0)
-            self._limit_of.append(0)
-            self._shared_of.append(-1)
-            return slot
-        for _ in range(PROBES):
-            slot = self._hand = (self._hand + 1) % self._capacity
-            key = self._keys[slot]
-            if not key:
-                return slot
-            limit = self._limits[self._limit_of[slot]]
-            tokens = self._tokens[slot] + (now - self._at[slot]) * limit.rate
-            if tokens >= limit.burst and key not in self.proven:
-                del self.places[key]
-                return slot
-        return -1
+    def _key(self, level: Level, facts: Facts) -> Hashable:
+        """What a source is counted by at a level; None for its flow, ``""`` for nothing."""
+        if level == "flow" or (level == "source" and facts.registered):
+            return None
+        if level == "source":
+            # An IPv6 peer is itself, whoever else is in its /64.
+            return source_key(facts.host) if facts.peer is None else facts.host
+        if level == "prefix":
+            return prefix_key(facts.host)
+        if level == "asn":
+            return ""
+        return (facts.peer or "") if level == "peer" else self.network
 
 
-def _crowd(limit: RateLimit) -> _Bucket:
-    return _Bucket(
-        limit.rate * CROWD_SHARE,
-        float(limit.burst * CROWD_SHARE),
-        Verdict(False, f"{limit.name} (too many sources)", limit.where),
-    )
+def _budget(limit: RateLimit) -> tuple[object, ...]:
+    """What makes a limit the same as another, wherever it stands."""
+    return limit.name, limit.per, limit.rate, limit.burst
+
+
+def _asks_for_known(limit: RateLimit) -> bool:
+    when = limit.when
+    return bool(when.registered or when.known_peer or when.peers)
+
+
+def prefix_key(host: str) -> str:
+    """The /24 around an IPv4 address, the /48 around an IPv6 address."""
+    if ":" in host:
+        return ":".join(source_key(host).split(":")[:3])
+    return host.rpartition(".")[0]

@@ -8,6 +8,9 @@ from sbc.prefixes import PrefixMap
 
 Outcome = Literal["allow", "reject", "drop"]
 
+Level = Literal["flow", "source", "prefix", "asn", "peer", "network", "user", "method"]
+"""What a rate limit counts by; see `sbc.policy.admission`."""
+
 
 class Facts(NamedTuple):
     """What is known about a request when it is decided on."""
@@ -169,11 +172,13 @@ class RateLimit:
 
     name: str
     when: Conditions
-    per: Literal["source", "network"]
-    """Whether each source has a bucket of its own, or all strangers on a network share one."""
+    per: Level
+    """What has a bucket of its own."""
     rate: float
     burst: int
     where: str
+    shadow: bool = False
+    """Whether it only counts what it would drop."""
 
 
 class PolicySet:

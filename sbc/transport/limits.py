@@ -84,6 +84,8 @@ class TransportStatistics:
     """The network's connections were all proven."""
     refused_source_cap: int = 0
     refused_unproven_cap: int = 0
+    refused_blocked: int = 0
+    """Connections of sources that the policy blocks, or that are banned."""
     refused_rate: int = 0
     """Connections of a source that had overdrawn its budget."""
     opened: int = 0

@@ -21,6 +21,7 @@ from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.sip.transaction.response_path import stamp_via
 from sbc.transport.accepting import TcpListener
+from sbc.transport.doorkeeper import Doorkeeper, OpenDoor
 from sbc.transport.failures import Failures
 from sbc.transport.handshakes import Handshakes
 from sbc.transport.limits import TransportLimits, TransportStatistics
@@ -61,6 +62,8 @@ class Transports:
         on_failure: Callable[[Flow, str], None],
         on_connection_closed: Callable[[Flow, str], None],
         on_trouble: Callable[[Flow, str, int], None],
+        on_datagrams: Callable[[Batch], None] | None = None,
+        doorkeeper: Doorkeeper | None = None,
         contexts: TlsContexts | None = None,
         limits: TransportLimits | None = None,
         message_limits: Limits = DEFAULT,
@@ -68,11 +71,15 @@ class Transports:
         """Nothing is opened yet.
 
         Args:
+            on_datagrams: Gets what UDP sockets brought, in place of `on_messages`.
+            doorkeeper: Asked for each datagram and each connection; everybody may come if None.
             contexts: Whose certificates TLS shows and believes; asked anew at each handshake.
         """
         self._networks = tuple(networks)
         self._limits = limits = limits if limits is not None else TransportLimits()
         self._on_messages = on_messages
+        self._on_datagrams = on_datagrams or on_messages
+        self._doorkeeper = doorkeeper or OpenDoor()
         self._on_connection_closed = on_connection_closed
         self._failures = Failures(on_failure)
         self._udp: dict[Address, UdpSocket] = {}
@@ -235,7 +242,8 @@ class Transports:
                 sock,
                 limits=self._limits,
                 statistics=self.statistics,
-                on_messages=self._on_messages,
+                doorkeeper=self._doorkeeper,
+                on_messages=self._on_datagrams,
                 on_failure=self._failures.add,
             )
             self._udp[udp.local] = udp
@@ -246,10 +254,16 @@ class Transports:
                 open_tcp_listener(network, sharing[0]),
                 frozenset(listener.transport for listener in sharing),
                 statistics=self.statistics,
-                may_accept=self._pool.may_accept,
+                may_accept=self._may_accept,
                 accepted=self._accepted,
             )
             self._tcp[tcp.local] = tcp
+
+    def _may_accept(self, network: str, remote: Address, now: float) -> bool:
+        if not self._doorkeeper.admits_connection(network, remote, now):
+            self.statistics.refused_blocked += 1
+            return False
+        return self._pool.may_accept(network, remote[0], now)
 
     def _check_receive_buffer(self, udp: UdpSocket, sock: socket.socket) -> None:
         wanted, held = self._limits.receive_buffer_bytes, receive_buffer_of(sock)
