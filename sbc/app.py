@@ -21,6 +21,7 @@ from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
+from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.advice import advice
 from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
@@ -107,6 +108,8 @@ class App:
             message_limits=configuration.message_limits,
         )
         wire.transports = self.transports
+        self._socket_filter = SocketFilter(self.transports.udp_sockets)
+        self.switchboard.admission.mutes.kernel = self._socket_filter
         self._dns = Dns(configuration.dns)
         answers = Answers(self._dns.ask)
         self._locator = Locator(
@@ -190,6 +193,7 @@ class App:
             with trio.move_on_after(_FIRST_ANSWERS_S):
                 await self._locator.settled()
             nursery.start_soon(self.loop.run)
+            nursery.start_soon(self._socket_filter.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))

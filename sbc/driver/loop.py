@@ -10,6 +10,7 @@ import trio
 
 from media.events import MediaEvent
 from sbc.driver.switchboard import Switchboard
+from sbc.policy.admission import Welcome
 from sbc.sip.flow import Address, Flow
 
 
@@ -37,8 +38,8 @@ class Loop:
             take(flow, data, now)
         self._rearm()
 
-    def admits_datagram(self, network: str, remote: Address, now: float) -> bool:
-        """Whether a datagram may pass, of which nothing was looked at."""
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """How a datagram is received, of which nothing was looked at."""
         return self._switchboard.admits_datagram(network, remote, now)
 
     def admits_connection(self, network: str, remote: Address, now: float) -> bool:

@@ -37,7 +37,7 @@ from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
-from sbc.policy.admission import Admission
+from sbc.policy.admission import Admission, Welcome
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
@@ -141,18 +141,18 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
-    def admits_datagram(self, network: str, remote: Address, now: float) -> bool:
-        """Whether a datagram may pass, of which nothing was looked at; it does not raise."""
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """How a datagram is received, of which nothing was looked at; it does not raise."""
         self.tally.received += 1
-        admitted = False
+        welcome: Welcome = "away"
 
         def ask() -> None:
-            nonlocal admitted
-            admitted = self.admission.admits_datagram(network, remote, now)
+            nonlocal welcome
+            welcome = self.admission.admits_datagram(network, remote, now)
 
         self._contain(ask, source=remote)
-        self.tally.dropped_rate += not admitted
-        return admitted
+        self.tally.dropped_rate += welcome == "away"
+        return welcome
 
     def admits_connection(self, network: str, remote: Address, now: float) -> bool:
         """Whether a connection may be accepted; it does not raise."""

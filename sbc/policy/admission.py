@@ -13,7 +13,7 @@ them only if their conditions ask for them by `registered`, `known_peer` or `pee
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from sbc.policy.buckets import PLACES, Buckets
 from sbc.policy.model import Facts, Level, PolicySet, RateLimit
@@ -59,6 +59,10 @@ FlowKey = tuple[str, int] | tuple[str, int, int]
 """What tells a flow from others of its network: address and port, and of streams the number."""
 
 
+Welcome = Literal["away", "stranger", "known"]
+"""How a datagram is received: not at all; when there is time; or before those of all strangers."""
+
+
 class Blocklist(Protocol):
     """Who is banned."""
 
@@ -77,7 +81,7 @@ class _Gauge(NamedTuple):
 
 
 _Limits = list[tuple[Buckets, Level, Verdict | None]]
-"""The buckets of the limits that fit a source."""
+"""The buckets of the limits that fit a source, the widest first."""
 
 
 class _Standing(NamedTuple):
@@ -159,28 +163,33 @@ class Admission:
             if blocked is not None:
                 return blocked
         key = flow_key(flow)
-        return gate.standing(counted, key).take(key, now) or ADMITTED
+        standing = gate.standing(counted, key)
+        denied = standing.take(key, now) if standing else gate.take_new(counted, key, now)[0]
+        return denied or ADMITTED
 
-    def admits_datagram(self, network: str, remote: Address, now: float) -> bool:
-        """Count one datagram, of which nothing was looked at, and say whether it may pass."""
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """Count one datagram, of which nothing was looked at, and say how it is received."""
         gate = self._gates.get(network)
         if gate is None:
-            return True
+            return "known"
         host, port = remote
         if self.blocklist is not None:
             blocked = self.blocklist.blocked(network, host, port, now)
             if blocked is not None:
                 gate.dropped += 1
                 self._dropped(gate, remote, "flow", now)
-                return False
+                return "away"
         standing = gate.standing(host, remote)
-        denied = standing.take(remote, now)
+        if standing is None:
+            denied, known = gate.take_new(host, remote, now)
+        else:
+            denied, known = standing.take(remote, now), standing.known
         if denied is None:
-            return True
+            return "known" if known or gate.trusted else "stranger"
         gate.dropped += 1
-        if not standing.known and denied.level not in _SHARED:
+        if not known and denied.level not in _SHARED:
             self._dropped(gate, remote, denied.level, now)
-        return False
+        return "away"
 
     def admits_connection(self, network: str, remote: Address, now: float) -> bool:
         """Whether a connection may be accepted; that it is not banned is all that is asked."""
@@ -188,9 +197,7 @@ class Admission:
             return True
         return self.blocklist.blocked(network, *remote, now) is None
 
-    def admit_request(
-        self, facts: Facts, flow: Flow, user: str, now: float
-    ) -> Verdict:
+    def admit_request(self, facts: Facts, flow: Flow, user: str, now: float) -> Verdict:
         """Count a request that was parsed, by who sends it and what it asks.
 
         Args:
@@ -199,9 +206,7 @@ class Admission:
         gate = self._gates.get(facts.network)
         if gate is None or not gate.parsed:
             return ADMITTED
-        own = facts.peer or (
-            flow_key(flow) if facts.registered else source_key(facts.host)
-        )
+        own = facts.peer or (flow_key(flow) if facts.registered else source_key(facts.host))
         return gate.admit_request(facts, own, user[:MAX_USER], now)
 
     def vouch(self, flow: Flow) -> None:
@@ -297,10 +302,37 @@ class _Gate:
         self._standings: dict[str, _Standing] = {}
         self._known_standings: dict[str, _Standing] = {}
 
-    def standing(self, counted: str, flow: FlowKey) -> _Standing:
-        """What a source is."""
+    def standing(self, counted: str, flow: FlowKey) -> _Standing | None:
+        """What a source is; None for one that is not remembered."""
         kept = self._known_standings if flow in self.proven else self._standings
-        return kept.get(counted) or self._find_standing(counted, flow)
+        return kept.get(counted)
+
+    def take_new(self, counted: str, flow: FlowKey, now: float) -> tuple[Verdict | None, bool]:
+        """Count a message of a source that is not remembered.
+
+        The limits that it shares with others are asked first: where those are used up nothing
+        is found out or remembered of it, which makes a flood from invented sources cheap.
+
+        Returns:
+            What denies it, if anything does, and whether its source is known.
+        """
+        peer, registered = self._known_peer(self.network, counted), flow in self.proven
+        known = peer is not None or registered
+        gauges = []
+        for buckets, level, denied in self._limits_for(counted, peer, registered):
+            key = self._key(level, counted, peer, registered)
+            if key == "":
+                continue
+            taken = buckets.take(flow if key is None else key, now, known)
+            if not taken and denied is not None:
+                return denied, known
+            gauges.append(_Gauge(buckets, key, denied))
+        kept = self._known_standings if registered else self._standings
+        if len(kept) >= min(STANDINGS, self._places):
+            # They are found again, each when it is needed.
+            kept.clear()
+        kept[counted] = _Standing(tuple(reversed(gauges)), known)
+        return None, known
 
     def admit_request(self, facts: Facts, own: Hashable, user: str, now: float) -> Verdict:
         """Count a request after it was parsed."""
@@ -348,30 +380,12 @@ class _Gate:
         before.limit = limit
         return before
 
-    def _find_standing(self, counted: str, flow: FlowKey) -> _Standing:
-        peer = self._known_peer(self.network, counted)
-        registered = flow in self.proven
-        standing = self._standing(Facts(self.network, self.trusted, counted, "", peer, registered))
-        kept = self._known_standings if registered else self._standings
-        if len(kept) >= min(STANDINGS, self._places):
-            # They are found again, each when it is needed.
-            kept.clear()
-        kept[counted] = standing
-        return standing
-
-    def _standing(self, facts: Facts) -> _Standing:
-        gauges = []
-        for buckets, level, denied in self._limits_for(facts):
-            key = self._key(level, facts)
-            if key != "":
-                gauges.append(_Gauge(buckets, key, denied))
-        return _Standing(tuple(gauges), facts.peer is not None or facts.registered)
-
-    def _limits_for(self, facts: Facts) -> "_Limits":
+    def _limits_for(self, counted: str, peer: str | None, registered: bool) -> "_Limits":
         """The limits of a source; of those that nothing tells apart they are found only once."""
-        kind = (facts.peer, facts.registered)
+        kind = (peer, registered)
         limits = self._limits.get(kind)
         if limits is None:
+            facts = Facts(self.network, self.trusted, counted, peer=peer, registered=registered)
             limits = self._choose(facts)
             if not self._asks_host:
                 self._limits[kind] = limits
@@ -387,20 +401,20 @@ class _Gate:
                 continue
             if not known or limit.per not in _SHARED or _asks_for_known(limit):
                 chosen[place] = (buckets, limit.per, denied)
-        return sorted(chosen.values(), key=lambda one: LEVELS.index(one[1]))
+        return sorted(chosen.values(), key=lambda one: -LEVELS.index(one[1]))
 
-    def _key(self, level: Level, facts: Facts) -> Hashable:
+    def _key(self, level: Level, counted: str, peer: str | None, registered: bool) -> Hashable:
         """What a source is counted by at a level; None for its flow, ``""`` for nothing."""
-        if level == "flow" or (level == "source" and facts.registered):
+        if level == "flow" or (level == "source" and registered):
             return None
         if level == "source":
             # An IPv6 peer is itself, whoever else is in its /64.
-            return source_key(facts.host) if facts.peer is None else facts.host
+            return source_key(counted) if peer is None else counted
         if level == "prefix":
-            return prefix_key(facts.host)
+            return prefix_key(counted)
         if level == "asn":
             return ""
-        return (facts.peer or "") if level == "peer" else self.network
+        return (peer or "") if level == "peer" else self.network
 
 
 def _budget(limit: RateLimit) -> tuple[object, ...]:

@@ -34,8 +34,8 @@ class Muted(NamedTuple):
 class Kernel(Protocol):
     """Drops datagrams before they reach the process."""
 
-    def mute(self, muted: Muted, seconds: float) -> None:
-        """Drop what these send, from soon on, for some seconds."""
+    def mute(self, network: str, host: str, port: int, seconds: float) -> None:
+        """Drop what a source sends, from soon on, for some seconds; see `Muted`."""
 
     def release(self, network: str, host: str) -> None:
         """Drop nothing of this host any more; whether anything of it was is not known."""
@@ -67,7 +67,7 @@ class Mutes:
         if drops[1] >= AFTER_DROPS:
             del self._drops[key]
             self.muted += 1
-            self.kernel.mute(key, MUTE_S)
+            self.kernel.mute(*key, MUTE_S)
 
     def release(self, network: str, host: str) -> None:
         """Let a host be heard: it is not a stranger's any more."""

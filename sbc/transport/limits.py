@@ -64,6 +64,8 @@ class TransportStatistics:
 
     messages_in: int = 0
     messages_out: int = 0
+    datagrams_shed: int = 0
+    """Datagrams of strangers for which there was no time, since known sources go first."""
     keepalives_in: int = 0
     """CRLF or zero padding, on streams and datagrams."""
     stun_answered: int = 0

@@ -106,6 +106,10 @@ class Transports:
         """How many streams are open or being opened."""
         return len(self._pool)
 
+    def udp_sockets(self, network: str) -> list[socket.socket]:
+        """The datagram sockets of a network that are open."""
+        return [udp.socket for udp in self._udp.values() if udp.network == network]
+
     def configure(self, networks: Sequence[Network]) -> None:
         """Let new connections be judged by these networks; their listeners stay as they are."""
         self._by_name.update({network.name: network for network in networks})

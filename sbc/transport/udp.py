@@ -5,6 +5,7 @@ Spec: RFC 3261 §18.
 
 import errno
 import socket
+from collections import deque
 from collections.abc import Callable
 
 import trio
@@ -28,6 +29,12 @@ FLOOD_PAUSE_S = 0.002
 To be woken costs ten times as much as to turn a datagram away, and a flood would wake us for each:
 so it is let gather. The socket's buffer holds many times what comes in this time.
 """
+
+STRANGERS_PER_TURN = 8
+"""How many datagrams of strangers are handled before known sources are looked at again."""
+
+STRANGERS_WAITING = 512
+"""Datagrams of strangers that wait for their turn; more are shed."""
 
 _DATAGRAM_BYTES = 65_535
 _PENDING_ERRORS = 3
@@ -53,6 +60,7 @@ class UdpSocket:
         "_stun_budget",
         "_stun_second",
         "_turned_away",
+        "_waiting",
         "local",
         "network",
     )
@@ -80,6 +88,7 @@ class UdpSocket:
         self._stun_second = 0
         self._stun_budget = 0
         self._turned_away = 0
+        self._waiting: deque[tuple[Flow, bytes]] = deque()
         self.local: Address = canonical_socket_address(sock.getsockname())
         self._errors = IcmpErrors(
             sock, limits.icmp_failures_per_second, statistics, self._unreachable
@@ -91,12 +100,20 @@ class UdpSocket:
         `wait_readable` always goes through the scheduler, so a flood on this socket costs the
         other tasks one batch at a time.
         """
+        waiting = self._waiting
         while True:
-            await trio.lowlevel.wait_readable(self._socket)
+            if waiting:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._socket)
             batch = self._drain()
             if batch:
                 self._statistics.messages_in += len(batch)
                 self._on_messages(batch)
+            if waiting:
+                turn = [waiting.popleft() for _ in range(min(len(waiting), STRANGERS_PER_TURN))]
+                self._statistics.messages_in += len(turn)
+                self._on_messages(turn)
             if self._turned_away > len(batch):
                 await trio.sleep(FLOOD_PAUSE_S)
 
@@ -121,6 +138,11 @@ class UdpSocket:
         else:
             self._statistics.send_errors += 1
             self._on_failure(flow, error.strerror or str(error))
+
+    @property
+    def socket(self) -> socket.socket:
+        """What the system knows it by."""
+        return self._socket
 
     def close(self) -> None:
         """Close the socket."""
@@ -147,7 +169,9 @@ class UdpSocket:
         return error
 
     def _drain(self) -> Batch:
+        """Read what there is: what known sources sent, while strangers' datagrams wait."""
         batch: Batch = []
+        waiting = self._waiting
         receive = self._socket.recvfrom
         admits, now = self._doorkeeper.admits_datagram, trio.current_time()
         network, local = self.network, self.local
@@ -163,13 +187,20 @@ class UdpSocket:
                 taken += 1
                 continue
             remote = address if len(address) == 2 else canonical_socket_address(address)
-            if not admits(network, remote, now):
+            welcome = admits(network, remote, now)
+            if welcome == "away":
                 turned_away += 1
                 continue
             taken += 1
             if (not data or data[0] <= 32) and self._answered_below_sip(data, remote):
                 continue
-            batch.append((Flow(network, "udp", local, remote), data))
+            into: Batch | deque[tuple[Flow, bytes]] = batch
+            if welcome == "stranger":
+                if len(waiting) >= STRANGERS_WAITING:
+                    self._statistics.datagrams_shed += 1
+                    continue
+                into = waiting
+            into.append((Flow(network, "udp", local, remote), data))
         self._turned_away = turned_away
         if errors or not taken | turned_away:
             self._errors.read()

@@ -145,9 +145,7 @@ def test_what_a_full_table_lets_in_beyond_it_is_bounded() -> None:
     gate = admission()
     let_in = sum(admitted(gate, host, 0.0, 1) for host in islice(invented(), 5000))
     assert let_in == 64 + STRANGERS.burst * CROWD_SHARE
-    assert verdict(gate, "172.16.0.1", 0.0) == Verdict(
-        False, "strangers", "p:1", "source"
-    )
+    assert verdict(gate, "172.16.0.1", 0.0) == Verdict(False, "strangers", "p:1", "source")
     assert verdict(gate, "198.51.100.1", 0.0).admitted
 
 
