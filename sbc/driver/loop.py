@@ -11,7 +11,7 @@ import trio
 from media.events import MediaEvent
 from sbc.driver.switchboard import Switchboard
 from sbc.policy.admission import Welcome
-from sbc.sip.flow import Address, Flow
+from sbc.sip.flow import Address, Flow, Transport
 
 
 class Loop:
@@ -42,9 +42,11 @@ class Loop:
         """How a datagram is received, of which nothing was looked at."""
         return self._switchboard.admits_datagram(network, remote, now)
 
-    def admits_connection(self, network: str, remote: Address, now: float) -> bool:
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
         """Whether a connection may be accepted."""
-        return self._switchboard.admits_connection(network, remote, now)
+        return self._switchboard.admits_connection(network, remote, transport, now)
 
     def flow_failed(self, flow: Flow, why: str) -> None:
         """Something could not be sent."""

@@ -7,6 +7,7 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
@@ -45,7 +46,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Address, Flow
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -95,7 +96,9 @@ class Switchboard:
         self.caps = PeerCaps({})
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
-        self.admission = Admission(force.policy, _trust(force), self._known_peer)
+        self.admission = Admission(
+            force.policy, _trust(force), self._known_peer, world=force.world, wall=wall
+        )
         self.door = Door(
             force,
             layer=self.layer,
@@ -106,6 +109,7 @@ class Switchboard:
             log=log,
             secret=ids.key(32),
             authenticator=Authenticator(ids.key(32)),
+            wall=wall,
             tally=self.tally,
         )
         self._instance = ids.token()[:8]
@@ -154,13 +158,15 @@ class Switchboard:
         self.tally.dropped_rate += welcome == "away"
         return welcome
 
-    def admits_connection(self, network: str, remote: Address, now: float) -> bool:
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
         """Whether a connection may be accepted; it does not raise."""
         admitted = False
 
         def ask() -> None:
             nonlocal admitted
-            admitted = self.admission.admits_connection(network, remote, now)
+            admitted = self.admission.admits_connection(network, remote, transport, now)
 
         self._contain(ask, source=remote)
         return admitted
@@ -283,8 +289,9 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
-        counted = callers.counted_as(self.force, flow, self._wire.names(flow))
-        if self.admission.admit(flow, counted, now).admitted:
+        proven = self._wire.names(flow)
+        counted = callers.counted_as(self.force, flow, proven)
+        if self.admission.admit(flow, counted, now, proven).admitted:
             self._take(flow, data, now)
         else:
             self.tally.dropped_rate += 1
@@ -447,7 +454,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self.admission.apply(force.policy, _trust(force), self._known_peer, force.world)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
@@ -455,7 +462,7 @@ class Switchboard:
     def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
-        new = InForce(force.settings, table, force.policy, locations, plan=force.plan)
+        new = replace(force, table=table, locations=locations, located={}, by_credentials={})
         self._judge_by(new, now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)

@@ -33,8 +33,23 @@ class Buckets:
     """
 
     __slots__ = (
-        "_at", "_burst", "_capacity", "_counts", "_crowds", "_ends", "_hand", "_keys", "_kept",
-        "_lows", "_places", "_rate", "_tokens", "crowded", "denied", "limit", "usage",
+        "_at",
+        "_burst",
+        "_capacity",
+        "_counts",
+        "_crowds",
+        "_ends",
+        "_hand",
+        "_kept",
+        "_keys",
+        "_lows",
+        "_places",
+        "_rate",
+        "_tokens",
+        "crowded",
+        "denied",
+        "limit",
+        "usage",
     )  # fmt: skip
 
     def __init__(self, limit: RateLimit, places: int, kept: Container[Key]) -> None:
@@ -73,8 +88,7 @@ class Buckets:
             return self._take_new(key, now, known)
         tokens = self._tokens[slot] + (now - self._at[slot]) * self._rate
         self._at[slot] = now
-        if tokens > self._burst:
-            tokens = self._burst
+        tokens = min(tokens, self._burst)
         if now >= self._ends[slot]:
             self._begin_window(slot, now)
         if tokens < 1.0:
@@ -84,8 +98,7 @@ class Buckets:
             return False
         self._tokens[slot] = tokens = tokens - 1.0
         self._counts[slot] += 1
-        if tokens < self._lows[slot]:
-            self._lows[slot] = tokens
+        self._lows[slot] = min(self._lows[slot], tokens)
         return True
 
     def forget_usage(self) -> None:

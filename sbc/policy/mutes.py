@@ -2,8 +2,8 @@
 
 A mute is no ban: it lasts seconds, and what it drops the budget would have dropped. So it gives a
 forger no more than the flood itself gives him. It is never about a peer, a registered phone, a
-trusted network or a source that a rule exempts: those are not proposed here (`Admission`), and where
-a registered phone is behind an address only single ports of that address are muted, never its own.
+trusted network or a source that a rule exempts: those are not proposed here (`Admission`), and
+where a registered phone is behind an address only other ports of that address are muted.
 
 When it ends the source is counted again as before, and muted again if it goes on.
 """

@@ -2,8 +2,7 @@
 
 from typing import Literal, Protocol
 
-from sbc.sip.flow import Address
-
+from sbc.sip.flow import Address, Transport
 
 Welcome = Literal["away", "stranger", "known"]
 """How a datagram is received: not at all; when there is time; or before those of all strangers."""
@@ -15,7 +14,9 @@ class Doorkeeper(Protocol):
     def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
         """How a datagram is received; one that is sent away is as if it had been lost."""
 
-    def admits_connection(self, network: str, remote: Address, now: float) -> bool:
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
         """Whether a connection may be accepted, before any byte of it is read."""
 
 
@@ -27,7 +28,9 @@ class OpenDoor:
         del network, remote, now
         return "known"
 
-    def admits_connection(self, network: str, remote: Address, now: float) -> bool:
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
         """Every one may."""
-        del network, remote, now
+        del network, remote, transport, now
         return True

@@ -6,7 +6,7 @@ peer claim an address that it did not come from.
 
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import trio
@@ -253,18 +253,19 @@ class Transports:
             self._udp[udp.local] = udp
             self._check_receive_buffer(udp, sock)
         for sharing in streams.values():
+            speaks = frozenset(listener.transport for listener in sharing)
             tcp = TcpListener(
                 network.name,
                 open_tcp_listener(network, sharing[0]),
-                frozenset(listener.transport for listener in sharing),
+                speaks,
                 statistics=self.statistics,
-                may_accept=self._may_accept,
+                may_accept=partial(self._may_accept, _first_guess(speaks)),
                 accepted=self._accepted,
             )
             self._tcp[tcp.local] = tcp
 
-    def _may_accept(self, network: str, remote: Address, now: float) -> bool:
-        if not self._doorkeeper.admits_connection(network, remote, now):
+    def _may_accept(self, transport: Transport, network: str, remote: Address, now: float) -> bool:
+        if not self._doorkeeper.admits_connection(network, remote, transport, now):
             self.statistics.refused_blocked += 1
             return False
         return self._pool.may_accept(network, remote[0], now)
@@ -279,8 +280,7 @@ class Transports:
 
     def _accepted(self, listener: TcpListener, sock: socket.socket, remote: Address) -> None:
         speaks = listener.transports
-        # Of those that share a port, SIP is what it is until the first bytes say otherwise.
-        transport = next(one for one in _BEFORE_FIRST_BYTES if one in speaks)
+        transport = _first_guess(speaks)
         network = listener.network
         flow = Flow(network, transport, listener.local, remote, self._pool.next_number())
         tls = None
@@ -367,3 +367,8 @@ class Transports:
             listener.close()
         self._udp.clear()
         self._tcp.clear()
+
+
+def _first_guess(speaks: Collection[Transport]) -> Transport:
+    """Of transports that share a port, SIP is what it is until the first bytes say otherwise."""
+    return next(one for one in _BEFORE_FIRST_BYTES if one in speaks)

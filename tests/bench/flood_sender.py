@@ -2,8 +2,8 @@
 
     python -m tests.bench.flood_sender --rate 20000 --seconds 8 --sources 100
 
-Every address of 127.0.0.0/8 is this host's, so one socket may send from millions of them. Prints one
-JSON line.
+Every address of 127.0.0.0/8 is this host's, so one socket may send from millions of them. Prints
+one JSON line.
 """
 
 import argparse
