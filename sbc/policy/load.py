@@ -16,8 +16,9 @@ from sbc.policy.conditions import (
 )
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
+from sbc.policy.gate import PARSED_LEVELS
 from sbc.policy.matchers import SET, Flag, is_set
-from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
+from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
 from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
 from sbc.policy.shadows import shadowed
@@ -79,9 +80,11 @@ def load_policy(
         reader.limit(section, ("rate_limits", number))
         for number, section in enumerate(model.rate_limits)
     )
-    reader.find_shadowed("rate_limits", [(one.name, one.when, one.per) for one in limits])
+    reader.find_shadowed(
+        "rate_limits", [(one.name, one.when, f"{one.per} {one.shadow}") for one in limits]
+    )
     stages: dict[StageName, tuple[Rule, ...]] = {}
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         sections = enumerate(rules_of(model, stage))
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
@@ -99,7 +102,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         (limit for policy in files for limit in policy.rate_limits),
         {
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
-            for stage in STAGES
+            for stage in (SOURCES, *STAGES)
         },
     )
 
@@ -125,7 +128,17 @@ class _Reader:
         """A rate limit."""
         where = self._name(section.name, path)
         when = self._conditions(section.when, (*path, "when"))
-        return RateLimit(section.name, when, section.per, section.rate, section.burst, where)
+        if section.per not in PARSED_LEVELS:
+            for test in when.tests:
+                if test.fact.parsed:
+                    self._document.report(
+                        (*path, "when", *(("not",) if test.negated else ()), test.name),
+                        f"{test.name!r} is not known yet where messages per {section.per} count",
+                        "only limits per user or method may ask for it",
+                    )
+        return RateLimit(
+            section.name, when, section.per, section.rate, section.burst, where, section.shadow
+        )
 
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
