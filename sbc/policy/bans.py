@@ -14,6 +14,7 @@ from typing import Final
 from sbc.policy.admission import Verdict
 from sbc.policy.offences import Evidence
 from sbc.prefixes import IpNetwork, PrefixMap, single_host, source_key
+from sbc.sip.flow import Flow
 
 MOST_BANS: Final = 65_536
 """Bans by rules at one time; with more of them the oldest ends."""
@@ -78,7 +79,13 @@ class Mute:
 
 
 FlowKey = tuple[str, str, int]
-"""Network, host and port."""
+"""Network, host, and the port of a datagram's source or minus the number of a connection: no
+datagram is in the name of a connection, whatever port it says."""
+
+
+def flow_key(flow: Flow) -> FlowKey:
+    """What a flow is muted by."""
+    return flow.network, flow.remote[0], -flow.connection if flow.reliable else flow.remote[1]
 
 
 class Bans:
@@ -113,7 +120,7 @@ class Bans:
 
         Args:
             host: numeric, as sockets give it; an IPv4 address mapped into IPv6 is IPv4.
-            port: of the source; 0 asks for bans only.
+            port: of `flow_key`; 0 asks for bans only.
         """
         if self._mutes and port:
             key = (network, host, port)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sbc.policy.bans import OPERATOR, Ban, Bans, FlowKey, Mute, source_of
+from sbc.policy.bans import OPERATOR, Ban, Bans, FlowKey, Mute, flow_key, source_of
 from sbc.policy.offences import (
     ENUMERATED,
     WEIGHTS,
@@ -31,7 +31,6 @@ from sbc.policy.offences import (
     Known,
     Observation,
     Offence,
-    Proof,
     Standing,
 )
 from sbc.policy.scores import Score, Scores, remember
@@ -167,11 +166,12 @@ class Guard:
             return []
         if known.standing in _THROTTLED and not seen.proof.holds:
             return []
-        key = _flow_key(seen)
+        key = flow_key(seen.flow)
         flow = (self._flows if seen.proof.holds else self._forged).of(key, now)
         new = remember(flow.subjects, seen.subject)
         points = self._points(seen, flow, new, rules)
         flow.add(points, now, rules.half_life_s)
+        flow.blame(seen.subject, points)
         self._note(flow, seen)
         if seen.proof.holds and known.standing is Standing.STRANGER:
             banned = self._against_source(seen, rules, now)
@@ -190,19 +190,17 @@ class Guard:
         """
         if self._rules is None:
             return []
-        score = self._forged.of(_flow_key(seen), now)
+        score = self._forged.of(flow_key(seen.flow), now)
         if remember(score.asked, seen.subject) and len(score.asked) > UNMET:
             return self.observe(seen, now)
         return []
 
     def succeeded(self, key: FlowKey, user: str) -> None:
         """Somebody proved to be a user: what went before was no guessing."""
-        unproven = self._forged.find(key)
-        if unproven is not None:
-            unproven.asked.pop(user, None)
-        for score in (unproven, self._flows.find(key), self._sources.find(source_key(key[1]))):
+        source = self._sources.find(source_key(key[1]))
+        for score in (self._forged.find(key), self._flows.find(key), source):
             if score is not None:
-                score.subjects.pop(user, None)
+                score.excuse(user)
 
     def _points(self, seen: Observation, score: Score, new: bool, rules: BanRules) -> float:
         """What an observation counts, with what it is besides when it is done to many."""
@@ -233,6 +231,7 @@ class Guard:
         if seen.offence is Offence.WRONG_PASSWORD and not new:
             points *= SAME_USER_SHARE
         score.add(points, now, rules.half_life_s)
+        score.blame(seen.subject, points)
         self._note(score, seen)
         if score.points < rules.threshold or self.bans.holds(host, now):
             return []
@@ -348,14 +347,3 @@ class Guard:
         for source in [one for one, (_, until) in self._repeats.items() if until <= now]:
             del self._repeats[source]
         return [Lifted(ban, "its time is over") for ban in self.bans.expire(now)]
-
-
-def _flow_key(seen: Observation) -> FlowKey:
-    return seen.flow.network, *seen.flow.remote
-
-
-def proof_of(reliable: bool, answered_nonce: bool) -> Proof:
-    """What shows where a message came from."""
-    if reliable:
-        return Proof.CONNECTION
-    return Proof.NONCE if answered_nonce else Proof.NONE

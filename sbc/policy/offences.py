@@ -58,7 +58,7 @@ WEIGHTS: Final = {
     Offence.MALFORMED: 10.0,
     Offence.OVERSIZE: 20.0,
     Offence.UNKNOWN_USER: 10.0,
-    Offence.WRONG_PASSWORD: 4.0,
+    Offence.WRONG_PASSWORD: 3.0,
     Offence.OTHERS_NAME: 10.0,
     Offence.UNKNOWN_NUMBER: 8.0,
     Offence.NO_ROUTE: 8.0,

@@ -28,9 +28,9 @@ class Score:
         self.points = 0.0
         self.at = at
         self.evidence: deque[Evidence] = deque(maxlen=KEPT)
-        self.subjects: dict[str, None] = {}
-        """Users and numbers that it failed with."""
-        self.asked: dict[str, None] = {}
+        self.subjects: dict[str, float] = {}
+        """Users and numbers that it failed with, and what each of them counted."""
+        self.asked: dict[str, float] = {}
         """Users for whom it was challenged, and did not log in."""
         self.mutes = 0
         """How often it was muted."""
@@ -41,18 +41,28 @@ class Score:
         self.at = now
         return self.points
 
+    def blame(self, subject: str, points: float) -> None:
+        """Note what was counted because of a user or number."""
+        if subject in self.subjects:
+            self.subjects[subject] += points
+
+    def excuse(self, subject: str) -> None:
+        """Take back what was counted because of a user, as whom it logged in after all."""
+        self.asked.pop(subject, None)
+        self.points = max(0.0, self.points - self.subjects.pop(subject, 0.0))
+
     def faded(self, now: float, half_life_s: float) -> float:
         """The score at a time."""
         return self.points * math.exp2(-max(0.0, now - self.at) / half_life_s)
 
 
-def remember(subjects: dict[str, None], subject: str) -> bool:
+def remember(subjects: dict[str, float], subject: str) -> bool:
     """Note a user or number among those known; whether it is a new one."""
     if not subject or subject in subjects:
         return False
     if len(subjects) >= SUBJECTS:
         del subjects[next(iter(subjects))]
-    subjects[subject] = None
+    subjects[subject] = 0.0
     return True
 
 

@@ -171,11 +171,13 @@ def test_a_phone_with_an_old_password_is_muted_ever_longer_and_its_nat_never_ban
     assert len(watch.bans) == 0
 
 
-def test_a_phone_that_tries_an_old_password_every_half_minute_is_left_alone() -> None:
+@pytest.mark.parametrize("new_connection", [False, True])
+def test_a_phone_that_tries_an_old_password_every_half_minute_is_left_alone(
+    new_connection: bool,
+) -> None:
     watch = guard()
     for step in range(3000):
-        # A new connection each time, as phones do over TLS.
-        source = flow(port=1024 + step, transport="tls")
+        source = flow(transport="tls")._replace(connection=step if new_connection else 1)
         assert (
             watch.observe(seen(Offence.WRONG_PASSWORD, subject="a", source=source), step * 30.0)
             == []
@@ -186,10 +188,10 @@ def test_guessing_the_password_of_one_user_over_ever_new_connections_is_banned()
     watch = guard()
     guesses = 0
     while not len(watch.bans):
-        source = flow(port=1024 + guesses, transport="tcp")
+        source = flow(transport="tcp")._replace(connection=guesses)
         watch.observe(seen(Offence.WRONG_PASSWORD, subject="alice", source=source), guesses * 0.1)
         guesses += 1
-    assert guesses <= 300
+    assert guesses <= 400
 
 
 def test_many_users_count_more_than_one() -> None:
@@ -214,6 +216,30 @@ def test_challenges_that_are_met_are_no_offence_and_unmet_ones_of_many_users_are
     ]
     assert isinstance(measures[0], Muted)
     assert watch.counters[many] == 40 - UNMET
+
+
+def test_a_login_takes_back_what_the_same_user_did_wrong_before_and_nothing_else() -> None:
+    # A registrar that forgets its nonces says 401 to the first try of every refresh.
+    watch = guard()
+    for step in range(200):
+        wrong = seen(Offence.WRONG_PASSWORD, Proof.NONCE, "alice")
+        assert watch.observe(wrong, float(step)) == []
+        watch.succeeded(("outside", HOST, 5060), "alice")
+    for number in range(9):
+        assert watch.observe(seen(Offence.UNKNOWN_USER, Proof.NONCE, f"u{number}"), 300.0) == []
+        watch.succeeded(("outside", HOST, 5060), "alice")
+    assert isinstance(watch.observe(seen(Offence.UNKNOWN_USER, Proof.NONCE), 300.0)[0], Banned)
+
+
+def test_datagrams_with_the_port_of_a_connection_do_it_no_harm() -> None:
+    watch = guard(standing=Standing.NEIGHBOUR)
+    for _ in range(10):
+        watch.observe(seen(proof=Proof.NONE), 0.0)
+    assert blocked(watch, 1.0)
+    assert not blocked(watch, 1.0, port=-1)
+    for _ in range(10):
+        watch.observe(seen(source=flow(transport="tcp")), 0.0)
+    assert blocked(watch, 1.0, port=-1)
 
 
 def test_each_further_ban_of_a_source_is_longer() -> None:
