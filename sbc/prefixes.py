@@ -61,6 +61,18 @@ class PrefixMap(Generic[T]):
                 return value
         return None
 
+    def find_all(self, host: str) -> list[T]:
+        """The values of every prefix that holds a numeric host, the longest first."""
+        is_ipv6 = ":" in host
+        levels = self._ipv6 if is_ipv6 else self._ipv4
+        number = -1
+        if levels:
+            number = _ipv6_value(host) if is_ipv6 else _ipv4_value(host)
+        if number < 0:
+            return []
+        found = (level.get(number >> shift) for shift, level in levels)
+        return [value for value in found if value is not None]
+
 
 def source_key(host: str) -> str:
     """What a source is counted as: an IPv4 address, or the /64 of an IPv6 address.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
+from sbc.policy.rules import Action
 
 
 class Part(Enum):
@@ -108,7 +109,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += _differences("media", old.media_engine, new.media_engine)
     restart += _differences("state_dir", old.state_dir, new.state_dir)
     restart += _differences("control_socket", old.control_socket, new.control_socket)
-    rules = _differences("rules", old.policies.rules, new.policies.rules)
+    rules = _differences("", old.policies.stages, new.policies.stages)
     rules += _differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
@@ -207,6 +208,8 @@ def _are_records(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Action):
+        return str(value)
     if isinstance(value, tuple):
         if any(is_dataclass(item) for item in value):
             return f"{len(value)} entries"

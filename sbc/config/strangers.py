@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from sbc.document.problem import Severity
 from sbc.document.text import Document
 from sbc.policy.access import decide
-from sbc.policy.model import Facts, PolicySet
+from sbc.policy.facts import Facts
+from sbc.policy.model import PolicySet
 from sbc.routing.model import Network, Peer, Route
 
 _ANYWHERE = "0.0.0.1"

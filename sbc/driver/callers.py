@@ -3,16 +3,19 @@
 Spec: RFC 5853 §3.5 (access control), RFC 5922 (TLS identities).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sbc.driver.in_force import InForce
 from sbc.policy.access import BUILT_IN, decide
 from sbc.policy.authentication import UNCHALLENGED, credentials_for
-from sbc.policy.model import Decision, Facts
+from sbc.policy.facts import Facts
+from sbc.policy.model import Decision
 from sbc.registrar.binding import Binding
 from sbc.registrar.registrar import Registrar
 from sbc.routing.model import MediaRules, Peer
+from sbc.routing.numbers import AS_WRITTEN
+from sbc.routing.registering import called_uri
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 
@@ -34,6 +37,8 @@ class Caller:
     """Whether its address is a peer's, or its flow a registered phone's."""
     user: str = ""
     """Who proved to have sent it, where its peer is challenged."""
+    facts: Facts | None = field(default=None, compare=False, repr=False)
+    """What was decided on; None for what nobody decides on."""
 
 
 PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
@@ -46,11 +51,13 @@ def identify(
     request: Request,
     flow: Flow,
     proven: tuple[str, ...] = (),
+    wall: float = 0.0,
 ) -> Caller:
     """Classify the source of a request outside any dialog, and decide on it.
 
     Args:
         proven: what the client's certificate of the connection proves.
+        wall: seconds since 1970.
 
     Raises:
         ParseError: a header that says who sends it is malformed (400).
@@ -58,6 +65,8 @@ def identify(
     network = force.networks[flow.network]
     peer = _registered_with(force, request, flow, proven) or force.table.sender(flow, proven)
     binding = registrar.speaker(flow, request)
+    known = peer is not None or binding is not None
+    speaks_for = peer or _endpoints_of(force, request, flow, binding)
     facts = Facts(
         network=flow.network,
         trusted=network.trusted,
@@ -66,23 +75,42 @@ def identify(
         peer=peer.name if peer is not None else None,
         registered=binding is not None,
         user_agent=request.headers.first("user-agent"),
+        port=flow.remote[1],
+        transport=flow.transport,
+        proven=proven,
+        request=request,
+        called=None if peer is None else called_uri(request, peer.registering),
+        numbers=AS_WRITTEN if speaks_for is None else speaks_for.numbers,
+        world=force.world,
+        now=wall,
     )
-    known = peer is not None or binding is not None
     decision = decide(force.policy, facts)
     if not known:
         peer, decision = _by_credentials(force, request, facts, decision)
-    if peer is None:
-        if request.method == "REGISTER":
-            peer = force.table.endpoints(flow.network, request.to.uri.host)
-        elif binding is not None:
-            peer = force.table.endpoints(flow.network, binding.host)
+        if peer is not None:
+            speaks_for, facts = peer, _as_peer(facts, peer)
     return Caller(
-        peer=peer.name if peer is not None else "",
-        rules=peer.media if peer is not None else _ANY_MEDIA,
+        peer=speaks_for.name if speaks_for is not None else "",
+        rules=speaks_for.media if speaks_for is not None else _ANY_MEDIA,
         binding=binding,
         decision=decision,
         known=known,
+        facts=facts,
     )
+
+
+def _endpoints_of(
+    force: InForce, request: Request, flow: Flow, binding: Binding | None
+) -> Peer | None:
+    """The group of phones that a stranger registers with, or is registered in."""
+    if request.method == "REGISTER":
+        return force.table.endpoints(flow.network, request.to.uri.host)
+    return None if binding is None else force.table.endpoints(flow.network, binding.host)
+
+
+def _as_peer(facts: Facts, peer: Peer) -> Facts:
+    """The facts, if their sender is a peer; what was found of numbers is found anew."""
+    return replace(facts, peer=peer.name, numbers=peer.numbers, found={})
 
 
 def counted_as(force: InForce, flow: Flow, proven: tuple[str, ...]) -> str:
@@ -139,7 +167,7 @@ def _by_credentials(
         return None, decision
     user = "" if given is None else given.username
     for peer in sorted(peers, key=lambda peer: peer.realm is None or user not in peer.realm.users):
-        as_peer = decide(force.policy, facts._replace(peer=peer.name))
+        as_peer = decide(force.policy, _as_peer(facts, peer))
         if as_peer.allowed:
             return peer, as_peer
     return None, decision

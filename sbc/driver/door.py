@@ -7,6 +7,7 @@ For their sake too, a source that nobody knows hears at most one refusal in a se
 Spec: RFC 3261 §8.2.7 (stateless UAS), RFC 5853 §3.5 (access control).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -16,8 +17,10 @@ from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
+from sbc.policy.access import screen
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
+from sbc.policy.model import Decision
 from sbc.policy.refusal import Refusal, refused
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Pseudonyms
@@ -43,7 +46,7 @@ class Door:
 
     __slots__ = (
         "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
-        "_registrar", "_tally", "_wire",
+        "_registrar", "_tally", "_wall", "_wire",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +61,7 @@ class Door:
         log: Log,
         secret: bytes,
         authenticator: Authenticator,
+        wall: Callable[[], float],
         tally: Tally,
     ) -> None:
         self._force = force
@@ -69,6 +73,7 @@ class Door:
         self._log = log
         self._names = Pseudonyms(secret)
         self._authenticator = authenticator
+        self._wall = wall
         self._tally = tally
 
     def configure(self, force: InForce) -> None:
@@ -144,25 +149,46 @@ class Door:
 
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
         proven = self._wire.names(flow)
-        caller = callers.identify(self._force, self._registrar, request, flow, proven)
+        wall = self._wall()
+        caller = callers.identify(self._force, self._registrar, request, flow, proven, wall)
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
-            return self._authenticated(request, flow, caller, now)
+            return self._screened(request, flow, caller, now)
         if self._is_known(request, flow, request.method):
             # It came in when it was judged otherwise; this is only its retransmission.
             return PARTICIPANT
         if decision.allowed:
             self.refuse(request, flow, _NO_ROOM, now)
-            return None
+        else:
+            self._turn_away(request, flow, decision, now)
+        return None
+
+    def _screened(self, request: Request, flow: Flow, caller: Caller, now: float) -> Caller | None:
+        """Let in whoever proves who it is, where that is asked, and may do what it wants to."""
+        known = self._authenticated(request, flow, caller, now)
+        if known is None or known.facts is None:
+            return known
+        known.facts.user = known.user
+        decision = screen(self._force.policy, known.facts, known.decision)
+        for step in decision.effects("warn"):
+            self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
+        if decision.allowed:
+            return replace(known, decision=decision)
+        if self._is_known(request, flow, request.method):
+            return PARTICIPANT
+        self._turn_away(request, flow, decision, now)
+        return None
+
+    def _turn_away(self, request: Request, flow: Flow, decision: Decision, now: float) -> None:
+        """Refuse what policy refuses, or say nothing."""
         if decision.outcome == "drop":
             self._tally.dropped_policy += 1
             self._log("info", "request dropped", **told_of(request, flow), why=decision.explanation)
-            return None
+            return
         # All that is said are the words of whoever wrote the rule.
         status, reason = decision.status or 403, decision.text or None
         refusal = Refusal(status, "", decision.explanation, reason=reason)
         self.refuse(request, flow, refusal, now)
-        return None
 
     def _authenticated(
         self, request: Request, flow: Flow, caller: Caller, now: float

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sbc.numbering import WorldPlan
+from sbc.policy.facts import World
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
 from sbc.routing.accounts import Realm
@@ -31,6 +32,8 @@ class InForce:
     ours: frozenset[tuple[str, int]] = frozenset()
     """Addresses and ports of every listener, as we bind and as we advertise them."""
     plan: NumberPlan = _WORLD
+    world: World = field(default_factory=World)
+    """What decisions may look up."""
     registrations: Registrations = field(default_factory=Registrations)
     """Ours with trunks, which outlive every configuration."""
 

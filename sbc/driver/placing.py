@@ -48,7 +48,7 @@ from sbc.routing.model import (
     Target,
 )
 from sbc.routing.numbers import AS_WRITTEN, UriForm
-from sbc.routing.registering import Registering
+from sbc.routing.registering import Registering, called_uri
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
@@ -131,7 +131,7 @@ def course_of(
         ParseError: the Request-URI, or a header that a route shares calls by, is malformed (400).
     """
     who = force.table.peer(caller)
-    uri = called_uri(request, who)
+    uri = called_uri(request, None if who is None else who.registering)
     rules = AS_WRITTEN if who is None else who.numbers
     dial = dialled(uri, rules, force.plan)
     choice = force.table.choose(caller or None, flow.network, dial.number, uri.host)
@@ -271,22 +271,6 @@ def is_loop(request: Request, instance: str, mark: str) -> bool:
     if instance not in "".join(request.headers.all("via")):
         return False
     return any(f"{instance}.{mark}." in via for via in request.headers.values("via"))
-
-
-def called_uri(request: Request, caller: Peer | None) -> Uri:
-    """Whom a request calls: what its Request-URI names, or To where that is only our contact.
-
-    A trunk that we register with may call the contact that we registered, and then only To says
-    which of our numbers was dialled.
-
-    Raises:
-        ParseError: the Request-URI or To is malformed (400).
-    """
-    uri = request.uri
-    if caller is None or caller.registering is None or uri.user != caller.registering.contact:
-        return uri
-    to = request.to.uri
-    return to if to.user else uri
 
 
 def to_peer(

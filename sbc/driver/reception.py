@@ -35,6 +35,7 @@ from sbc.registrar.relaying import Upstream
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import contact_of, listener_of, sent_by
 from sbc.routing.model import Peer
+from sbc.routing.registering import called_uri
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import METHODS
@@ -359,7 +360,7 @@ class Reception:
 
     def _called(self, request: Request, caller: Peer | None) -> str:
         """Whom a request calls, for records: the phone's user where the URI has our token."""
-        user = placing.called_uri(request, caller).user or ""
+        user = called_uri(request, None if caller is None else caller.registering).user or ""
         binding = self._registrar.by_token(user)
         return user if binding is None else binding.user
 

@@ -7,6 +7,7 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §16.3 (validation), §18 (flows).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
@@ -106,6 +107,7 @@ class Switchboard:
             log=log,
             secret=ids.key(32),
             authenticator=Authenticator(ids.key(32)),
+            wall=wall,
             tally=self.tally,
         )
         self._instance = ids.token()[:8]
@@ -424,7 +426,7 @@ class Switchboard:
     def _located(self, locations: Locations, now: float) -> None:
         force = self.force
         table = force.table.with_locations(locations)
-        new = InForce(force.settings, table, force.policy, locations, plan=force.plan)
+        new = replace(force, table=table, locations=locations, located={}, by_credentials={})
         self._judge_by(new, now)
         self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
         self.carriers.locate(self.force)

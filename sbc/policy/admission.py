@@ -10,7 +10,8 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from sbc.policy.model import Facts, PolicySet, RateLimit
+from sbc.policy.facts import Facts
+from sbc.policy.model import PolicySet, RateLimit
 from sbc.prefixes import source_key
 
 SLOTS = 65_536
@@ -137,8 +138,7 @@ def _limits_on(policy: PolicySet, network: str, trusted: bool) -> tuple[RateLimi
     return tuple(
         limit
         for limit in policy.rate_limits
-        if limit.when.trusted in (None, trusted)
-        and (limit.when.networks is None or network in limit.when.networks)
+        if limit.when.possible(network=network, trust="trusted" if trusted else "untrusted")
     )
 
 

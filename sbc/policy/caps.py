@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sbc.policy.access import BUILT_IN
-from sbc.policy.model import Decision, Evidence
+from sbc.policy.conditions import Evidence
+from sbc.policy.model import Decision
 
 
 class CallLimits(NamedTuple):

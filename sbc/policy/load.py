@@ -1,27 +1,43 @@
 """Policy text to frozen objects; a pure function of the text and the names it may use."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
-from sbc.document.schema import validate
+from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
-from sbc.policy.model import Conditions, PolicySet, RateLimit, Rule
-from sbc.policy.schema import (
-    PolicyFile,
-    RateLimitSection,
-    RequestConditions,
-    RuleSection,
-    SourceConditions,
+from sbc.policy.conditions import (
+    Conditions,
+    Named,
+    NamedCalendars,
+    Test,
+    conditions,
+    covers,
+    matcher_of,
 )
-from sbc.prefixes import IpNetwork, PrefixMap
+from sbc.policy.expressions import regular
+from sbc.policy.facts import FACTS
+from sbc.policy.matchers import SET, Flag, is_set
+from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
+from sbc.policy.rules import Rule
+from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the conditions of a policy may name; None where anything is accepted."""
+
+    networks: Collection[str] | None = None
+    peers: Collection[str] | None = None
+    sets: Named = field(default_factory=dict)
+    calendars: NamedCalendars = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicy:
     """One policy file: what it says, and what is wrong with it."""
 
-    rules: tuple[Rule, ...]
+    stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
 
@@ -29,6 +45,16 @@ class LoadedPolicy:
     def broken(self) -> bool:
         """Whether any problem is an error; then there are no rules."""
         return any(problem.is_error for problem in self.problems)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Those of access control."""
+        return self.stages.get("rules", ())
+
+    @property
+    def all_rules(self) -> Iterable[Rule]:
+        """Those of every stage."""
+        return (rule for rules in self.stages.values() for rule in rules)
 
 
 def load_policy(
@@ -47,18 +73,22 @@ def load_policy(
     document = read_document(text, file)
     model = validate(document, PolicyFile)
     if model is None:
-        return LoadedPolicy((), (), tuple(document.problems))
-    reader = _Reader(document, networks, peers)
-    limits = [
+        return LoadedPolicy({}, (), tuple(document.problems))
+    reader = _Reader(document, Names(networks, peers))
+    limits = tuple(
         reader.limit(section, ("rate_limits", number))
         for number, section in enumerate(model.rate_limits)
-    ]
-    rules = [reader.rule(section, ("rules", number)) for number, section in enumerate(model.rules)]
-    reader.find_shadowed_limits(model.rate_limits)
-    reader.find_shadowed_rules(model.rules)
+    )
+    reader.find_shadowed("rate_limits", [(one.name, one.when, one.per) for one in limits])
+    stages: dict[StageName, tuple[Rule, ...]] = {}
+    for stage in STAGES:
+        sections = enumerate(rules_of(model, stage))
+        rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
+        reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
+        stages[stage.name] = rules
     if document.broken:
-        return LoadedPolicy((), (), tuple(document.problems))
-    return LoadedPolicy(tuple(rules), tuple(limits), tuple(document.problems))
+        return LoadedPolicy({}, (), tuple(document.problems))
+    return LoadedPolicy(stages, limits, tuple(document.problems))
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -67,31 +97,29 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
     return PolicySet(
         (rule for policy in files for rule in policy.rules),
         (limit for policy in files for limit in policy.rate_limits),
+        {
+            stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
+            for stage in STAGES
+        },
     )
 
 
 class _Reader:
     """Sections to rules, with their places."""
 
-    __slots__ = ("_document", "_names", "_networks", "_peers")
+    __slots__ = ("_document", "_known", "_names")
 
-    def __init__(
-        self,
-        document: Document,
-        networks: Collection[str] | None,
-        peers: Collection[str] | None,
-    ) -> None:
+    def __init__(self, document: Document, known: Names) -> None:
         self._document = document
-        self._networks = networks
-        self._peers = peers
+        self._known = known
         self._names: dict[str, int] = {}
 
     def rule(self, section: RuleSection, path: Path) -> Rule:
         """A rule."""
         where = self._name(section.name, path)
-        when = self._conditions(section.when, (*path, "when"))
-        verb = section.then
-        return Rule(section.name, when, verb.outcome, where, verb.status, verb.text)
+        return Rule(
+            section.name, self._conditions(section.when, (*path, "when")), section.then, where
+        )
 
     def limit(self, section: RateLimitSection, path: Path) -> RateLimit:
         """A rate limit."""
@@ -110,60 +138,66 @@ class _Reader:
             )
         return place.where
 
-    def _conditions(self, section: SourceConditions, path: Path) -> Conditions:
-        self._check(section.network, self._networks, "networks", (*path, "network"))
-        self._check(section.peer, self._peers, "peers", (*path, "peer"))
-        if section.peer is not None and section.known_peer is False:
+    def _conditions(self, section: Section, path: Path) -> Conditions:
+        tests = list(self._tests(section, path))
+        unwanted = getattr(section, "not_", None)
+        if unwanted is not None:
+            tests += [one._replace(negated=True) for one in self._tests(unwanted, (*path, "not"))]
+        asked = {test.name: test.matcher for test in tests if not test.negated}
+        if "peer" in asked and asked.get("known_peer") == Flag(False):
             self._document.report(
                 (*path, "known_peer"),
                 "no peer is an unknown one: the conditions peer and known_peer contradict",
                 "remove one of them",
             )
-        prefixes = section.source or ()
-        request = section if isinstance(section, RequestConditions) else RequestConditions()
-        return Conditions(
-            networks=_set(section.network),
-            trusted=None if section.trust is None else section.trust == "trusted",
-            sources=PrefixMap((p, str(p)) for p in prefixes) if prefixes else None,
-            source_texts=tuple(str(prefix) for prefix in prefixes),
-            peers=_set(section.peer),
-            known_peer=section.known_peer,
-            methods=_set(request.method),
-            registered=section.registered,
-            agents=None
-            if request.user_agent is None
-            else tuple(piece.lower() for piece in request.user_agent),
-        )
+        return conditions(tests)
 
-    def _check(
-        self,
-        names: tuple[str, ...] | None,
-        known: Collection[str] | None,
-        what: str,
-        path: Path,
-    ) -> None:
-        for number, name in enumerate(names or ()):
+    def _tests(self, section: Section, path: Path) -> Iterable[Test]:
+        for name in type(section).model_fields:
+            value = None if name == "not_" else getattr(section, name)
+            if value is None:
+                continue
+            here = (*path, name)
+            fact = FACTS[name]
+            if isinstance(value, Section):
+                value = value.model_dump()
+                if all(bound is None for bound in value.values()):
+                    self._document.report(here, "no bound is given", "for example: {above: 10}")
+                    continue
+            elif self._unknown(fact.kind, value, here):
+                continue
+            known = self._known
+            if fact.kind == "regex":
+                yield Test(name, fact, regular(value))
+            else:
+                yield Test(name, fact, matcher_of(fact.kind, value, known.sets, known.calendars))
+
+    def _unknown(self, kind: str, value: object, path: Path) -> bool:
+        """Complain about names that are not there; whether there are any."""
+        words = value if isinstance(value, tuple) else ()
+        named: dict[str, tuple[Collection[str] | None, str]] = {
+            "networks": (self._known.networks, "network"),
+            "peers": (self._known.peers, "peer"),
+            "calendars": (self._known.calendars, "calendar"),
+        }
+        known, what = named.get(kind, (self._known.sets, "set"))
+        found = False
+        for number, word in enumerate(words):
+            if kind not in named and not is_set(word):
+                continue
+            name = word.removeprefix(SET) if kind not in named else word
             if known is not None and name not in known:
                 place = (*path, number) if (*path, number) in self._document.values else path
-                self._document.report(
-                    place, f"there is no {what[:-1]} {name!r}", did_you_mean(name, known, what)
-                )
+                hint = did_you_mean(name, known, f"{what}s")
+                self._document.report(place, f"there is no {what} {name!r}", hint)
+                found = True
+        return found
 
-    def find_shadowed_rules(self, rules: tuple[RuleSection, ...]) -> None:
-        """Warn about rules that an earlier one leaves nothing."""
-        self._find_shadowed("rules", [(rule.name, rule.when, "") for rule in rules])
-
-    def find_shadowed_limits(self, limits: tuple[RateLimitSection, ...]) -> None:
-        """Warn about limits that an earlier one leaves nothing."""
-        self._find_shadowed(
-            "rate_limits", [(limit.name, limit.when, limit.per) for limit in limits]
-        )
-
-    def _find_shadowed(self, key: str, entries: list[tuple[str, SourceConditions, str]]) -> None:
-        asked = [when.model_dump(exclude_none=True) for _, when, _ in entries]
-        for number, (name, _, kind) in enumerate(entries):
-            for earlier, (above, _, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(asked[earlier], asked[number]):
+    def find_shadowed(self, key: str, entries: list[tuple[str, Conditions, str]]) -> None:
+        """Warn about entries that an earlier one leaves nothing."""
+        for number, (name, when, kind) in enumerate(entries):
+            for earlier, (above, other, other_kind) in enumerate(entries[:number]):
+                if kind == other_kind and covers(other, when):
                     line = self._document.place((key, earlier)).line
                     self._document.report(
                         (key, number),
@@ -172,28 +206,3 @@ class _Reader:
                         severity=Severity.WARNING,
                     )
                     break
-
-
-def covers(wide: Mapping[str, object], narrow: Mapping[str, object]) -> bool:
-    """Whether everything that fulfils the conditions `narrow` surely fulfils `wide`."""
-    return all(key in narrow and _within(key, narrow[key], value) for key, value in wide.items())
-
-
-def _within(key: str, narrow: object, wide: object) -> bool:
-    if isinstance(narrow, tuple) and isinstance(wide, tuple):
-        if key == "source":
-            return all(any(_is_subnet(inner, outer) for outer in wide) for inner in narrow)
-        if key == "user_agent":
-            return all(any(outer.lower() in inner.lower() for outer in wide) for inner in narrow)
-        return set(narrow) <= set(wide)
-    return narrow == wide
-
-
-def _is_subnet(inner: IpNetwork, outer: IpNetwork) -> bool:
-    if inner.version == 4:
-        return outer.version == 4 and inner.subnet_of(outer)
-    return outer.version == 6 and inner.subnet_of(outer)
-
-
-def _set(words: tuple[str, ...] | None) -> frozenset[str] | None:
-    return None if words is None else frozenset(words)

@@ -4,14 +4,21 @@ The pydantic side of `sbc.policy.load`; the decisions themselves know nothing of
 """
 
 import re
+from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, create_model
 
 from sbc.document.schema import BadValue, OneOrMany, Section
-from sbc.policy.model import Outcome
+from sbc.policy.expressions import regular
+from sbc.policy.facts import FACTS
+from sbc.policy.matchers import is_set
+from sbc.policy.model import STAGES, Stage
+from sbc.policy.rules import Action, Verb
 from sbc.prefixes import IpNetwork
+from sbc.routing.patterns import parse_number_pattern
 
 MAX_TEXT_LENGTH = 128
 METHOD_PATTERN = r"^[A-Z]+$"
@@ -38,37 +45,44 @@ def parse_prefix(value: object) -> IpNetwork:
     raise BadValue(f"{value} has bits set behind its prefix length", f"did you mean {wide}?")
 
 
-class Verb(Section):
-    """What a rule does, as data."""
-
-    outcome: Outcome
-    status: int = 0
-    text: str = ""
-
-
-def parse_verb(value: object) -> Verb:
-    """``allow``, ``drop``, ``reject``, ``reject 404`` or ``reject 404 Not here``.
+def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
+    """``allow``, ``drop``, ``reject``, ``reject 404``, ``reject 404 Not here``, ``cap 10``, ...
 
     Raises:
-        BadValue: it is none of them.
+        BadValue: it is none of what a stage's rules may say.
     """
-    hint = "one of: allow, drop, reject 403, reject 403 Some text"
+    hint = "one of: " + ", ".join(_EXAMPLES.get(verb, verb) for verb in verbs)
     if not isinstance(value, str):
         raise BadValue("expected what to do", hint)
-    verb, _, rest = value.strip().partition(" ")
-    if verb == "allow" and not rest:
-        return Verb(outcome="allow")
-    if verb == "drop" and not rest:
-        return Verb(outcome="drop")
-    if verb != "reject":
+    word, _, rest = value.strip().partition(" ")
+    verb = next((one for one in verbs if one == word), None)
+    rest = rest.strip()
+    if verb is None or (bool(rest) if verb not in _TAKING else verb != "reject" and not rest):
         raise BadValue(f"{value!r} is not understood", hint)
-    status, _, text = rest.strip().partition(" ")
+    if len(rest) > MAX_TEXT_LENGTH or not rest.isprintable():
+        raise BadValue(f"the text is longer than {MAX_TEXT_LENGTH} or not printable", hint)
+    if verb == "reject":
+        return _reject(rest, hint)
+    if verb == "cap" and not (rest.isascii() and rest.isdigit() and 0 < int(rest[:6]) < 10**5):
+        raise BadValue(f"{rest!r} is no number of minutes", hint)
+    return Action(verb, 0, rest)
+
+
+_EXAMPLES: Final[dict[Verb, str]] = {
+    "reject": "reject 403 Some text",
+    "replace": "replace +4930123",
+    "tag": "tag Possible fraud",
+    "cap": "cap 10",
+}
+_TAKING: Final = frozenset(_EXAMPLES)
+"""The verbs that have more to say."""
+
+
+def _reject(rest: str, hint: str) -> Action:
+    status, _, text = rest.partition(" ")
     if status and not (status.isascii() and status.isdigit() and 400 <= int(status[:4]) <= 699):
         raise BadValue(f"{status!r} is no status from 400 to 699", hint)
-    text = text.strip()
-    if len(text) > MAX_TEXT_LENGTH or not text.isprintable():
-        raise BadValue(f"the text is longer than {MAX_TEXT_LENGTH} or not printable", hint)
-    return Verb(outcome="reject", status=int(status or 403), text=text)
+    return Action("reject", int(status or 403), text.strip())
 
 
 def check_method(text: str) -> str:
@@ -92,72 +106,185 @@ Method = Annotated[
 Methods = Annotated[tuple[Method, ...], Field(min_length=1), OneOrMany()]
 Word = Annotated[str, Field(min_length=1)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1), OneOrMany()]
+NumberKind = Literal[
+    "fixed", "mobile", "fixed-or-mobile", "toll-free", "premium", "shared-cost", "voip", "personal",
+    "pager", "company", "voicemail", "satellite", "short", "emergency", "invalid", "unallocated",
+    "unknown",
+]  # fmt: skip
+"""What a number may be."""
+
 RuleName = Annotated[str, Field(min_length=1, max_length=80)]
 
 
-class SourceConditions(Section):
-    """What may be asked before a message is read. All conditions given must hold."""
+class Bounds(Section):
+    """What an amount must be."""
 
-    network: Words | None = Field(
-        default=None, description="Names of networks it came on.", examples=["outside"]
-    )
-    trust: Literal["trusted", "untrusted"] | None = Field(
-        default=None, description="Trust of the network it came on."
-    )
-    source: Prefixes | None = Field(
-        default=None, description="Addresses or prefixes of the source.", examples=["192.0.2.0/24"]
-    )
-    peer: Words | None = Field(
-        default=None, description="Names of peers, known by their source address.", examples=["pbx"]
-    )
-    known_peer: bool | None = Field(
-        default=None, description="Whether the source address belongs to any PBX or trunk."
-    )
-    registered: bool | None = Field(
-        default=None,
-        description="In a rule: whether it came from a phone with a live registration, on that "
-        "registration's flow. In a rate limit: whether the source address has one.",
-    )
+    above: float | None = Field(default=None, description="More than this.", examples=[10])
+    below: float | None = Field(default=None, description="Less than this.", examples=[100])
 
 
-class RequestConditions(SourceConditions):
-    """What may be asked about a request."""
+def parse_prefix_or_set(value: object) -> IpNetwork | str:
+    """A prefix, or ``set:NAME``.
 
-    method: Methods | None = Field(
-        default=None, description="Methods, in capitals.", examples=["REGISTER"]
+    Raises:
+        BadValue: it is neither.
+    """
+    if isinstance(value, str) and is_set(value):
+        return value
+    return parse_prefix(value)
+
+
+def parse_pattern(value: object) -> str:
+    """A number pattern, or ``set:NAME``.
+
+    Raises:
+        BadValue: it is neither.
+    """
+    hint = "for example: +49*, 600, 600-699, 6??, set:premium"
+    if not isinstance(value, str):
+        raise BadValue("expected a number pattern", hint)
+    if not is_set(value):
+        try:
+            parse_number_pattern(value)
+        except ValueError as error:
+            raise BadValue(str(error), hint) from None
+    return value
+
+
+def check_expression(text: str) -> str:
+    """A regular expression that RE2 takes.
+
+    Raises:
+        BadValue: it is none.
+    """
+    try:
+        regular([text])
+    except ValueError as error:
+        raise BadValue(str(error), "RE2 has no look-around and no backreferences") from None
+    return text
+
+
+def check_country(text: str) -> str:
+    """ISO 3166 letters of a country, or ``unknown``.
+
+    Raises:
+        BadValue: it is neither.
+    """
+    if not re.fullmatch(r"[A-Za-z]{2}|unknown", text):
+        raise BadValue(f"{text!r} is no country", "two letters, as DE, or unknown")
+    return text
+
+
+def _many(item: Any) -> Any:
+    return Annotated[tuple[item, ...], Field(min_length=1), OneOrMany()]
+
+
+_Source = Annotated[
+    IpNetwork | str,
+    PlainValidator(parse_prefix_or_set),
+    WithJsonSchema({"type": "string", "examples": ["192.0.2.0/24", "set:bad"]}),
+]
+_Pattern = Annotated[
+    str,
+    PlainValidator(parse_pattern),
+    WithJsonSchema({"type": "string", "examples": ["+49*", "set:premium"]}),
+]
+_TYPES: Final[dict[str, Any]] = {
+    "flag": bool,
+    "trust": Literal["trusted", "untrusted"],
+    "amount": Bounds,
+    "prefixes": _many(_Source),
+    "numbers": _many(_Pattern),
+    "methods": Methods,
+    "countries": _many(Annotated[str, AfterValidator(check_country)]),
+    "regex": _many(Annotated[str, AfterValidator(check_expression)]),
+    "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
+    "number_kinds": _many(NumberKind),
+}
+"""How the values of each kind of fact are written; `Words` unless said."""
+
+
+def _fields(names: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        fact = FACTS[name]
+        written = _TYPES.get(fact.kind, Words)
+        examples = None if fact.example is None else [fact.example]
+        found[name] = (
+            written | None,
+            Field(default=None, description=fact.description, examples=examples),
+        )
+    return found
+
+
+def _conditions(name: str, doc: str, facts: Iterable[str]) -> type[Section]:
+    """A section of conditions on some facts, and of what must not be."""
+    names = tuple(facts)
+    none_of: Any = create_model(
+        f"Not{name}", __base__=Section, __doc__="None of these may hold.", **_fields(names)
     )
-    user_agent: Words | None = Field(
-        default=None,
-        description="Pieces of the User-Agent header, any of which it contains; case is ignored.",
-        examples=["friendly-scanner"],
+    fields = _fields(names)
+    fields["not_"] = (
+        none_of | None,
+        Field(
+            default=None,
+            alias="not",
+            description="Conditions none of which may hold.",
+            examples=[{"source": "192.0.2.0/24"}],
+        ),
     )
+    made: type[Section] = create_model(name, __base__=Section, __doc__=doc, **fields)
+    return made
+
+
+SourceConditions = _conditions(
+    "SourceConditions",
+    "What may be asked before a message is read. All conditions given must hold.",
+    (name for name, fact in FACTS.items() if not fact.parsed),
+)
+RequestConditions = _conditions(
+    "RequestConditions", "What may be asked about a request. All conditions given must hold.", FACTS
+)
 
 
 class RuleSection(Section):
-    """One rule. The first rule whose conditions hold decides."""
+    """One rule. The first rule of a stage whose conditions hold decides."""
 
     name: RuleName = Field(
         description="What logs and explanations call the rule.", examples=["registrations"]
     )
-    when: RequestConditions = Field(
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
         default=RequestConditions(),
         description="Conditions, all of which must hold; without any the rule always matches.",
         examples=[{"trust": "untrusted", "method": "REGISTER"}],
     )
-    then: Annotated[
-        Verb,
-        PlainValidator(parse_verb),
+    then: Action
+
+
+def _rules(stage: Stage) -> Any:
+    """The type of a stage's list of rules."""
+    verbs = stage.verbs
+    words = [_EXAMPLES.get(verb, verb) for verb in verbs]
+    action = Annotated[
+        Action,
+        PlainValidator(partial(parse_action, verbs=verbs)),
         WithJsonSchema(
-            {
-                "type": "string",
-                "pattern": r"^(allow|drop|reject( [456][0-9][0-9]( .+)?)?)$",
-                "examples": ["allow", "drop", "reject 403 Register first"],
-            }
+            {"type": "string", "pattern": rf"^({'|'.join(verbs)})( .+)?$", "examples": words}
         ),
-    ] = Field(
-        description="`allow`, `drop` (say nothing), or `reject` with a status and a text.",
-        examples=["reject 403 Register first"],
+    ]
+    section = create_model(
+        f"{stage.name.capitalize()}Rule",
+        __base__=RuleSection,
+        __doc__=stage.description,
+        then=(
+            action,
+            Field(
+                description=f"What is done: {', '.join(f'`{word}`' for word in words)}.",
+                examples=[words[-1] if "reject" not in verbs else "reject 403 Not from here"],
+            ),
+        ),
     )
+    return tuple[section, ...]  # type: ignore[valid-type]  # made of the table of stages
 
 
 class RateLimitSection(Section):
@@ -166,7 +293,7 @@ class RateLimitSection(Section):
     name: RuleName = Field(
         description="What logs and explanations call the limit.", examples=["strangers"]
     )
-    when: SourceConditions = Field(
+    when: SourceConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
         default=SourceConditions(),
         description="Whose messages count here; the first limit that fits a source is its limit.",
         examples=[{"trust": "untrusted"}],
@@ -180,13 +307,33 @@ class RateLimitSection(Section):
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
 
 
-class PolicyFile(Section):
+class _PolicyFile(Section):
     """A policy file."""
 
     version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(), description="Limits on messages per source or per network."
     )
-    rules: tuple[RuleSection, ...] = Field(
-        default=(), description="Who may do what; the first that matches decides."
+
+
+if TYPE_CHECKING:
+
+    class PolicyFile(_PolicyFile):
+        """A policy file, as far as its keys are fixed."""
+
+else:
+    PolicyFile = create_model(
+        "PolicyFile",
+        __base__=_PolicyFile,
+        __doc__="A policy file.",
+        **{
+            stage.name: (_rules(stage), Field(default=(), description=stage.description))
+            for stage in STAGES
+        },
     )
+
+
+def rules_of(file: PolicyFile, stage: Stage) -> tuple[RuleSection, ...]:
+    """The rules of one stage, as the file has them."""
+    found: tuple[RuleSection, ...] = getattr(file, stage.name)
+    return found

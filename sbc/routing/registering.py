@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from sbc.sip.message import Request
+from sbc.sip.uri import Uri
+
 
 @dataclass(frozen=True, slots=True)
 class Registering:
@@ -26,3 +29,19 @@ class Registering:
             other.registrar,
             other.contact,
         )
+
+
+def called_uri(request: Request, registering: Registering | None) -> Uri:
+    """Whom a request calls: what its Request-URI names, or To where that is only our contact.
+
+    A trunk that we register with may call the contact that we registered, and then only To says
+    which of our numbers was dialled.
+
+    Raises:
+        ParseError: the Request-URI or To is malformed (400).
+    """
+    uri = request.uri
+    if registering is None or uri.user != registering.contact:
+        return uri
+    to = request.to.uri
+    return to if to.user else uri

@@ -22,9 +22,12 @@ CORES = [
     "sbc.policy.access",
     "sbc.policy.admission",
     "sbc.policy.caps",
+    "sbc.policy.conditions",
+    "sbc.policy.facts",
     "sbc.policy.identity",
     "sbc.policy.model",
     "sbc.policy.numbers",
+    "sbc.policy.rules",
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.

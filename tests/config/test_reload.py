@@ -97,7 +97,7 @@ BEFORE = configuration(GOOD)
             "policies: edge.yaml\n",
             "policies: same.yaml\n",
             [Part.POLICIES],
-            "rules[0].outcome: allow -> drop",
+            "rules[0].action: allow -> drop",
         ),
     ],
 )

@@ -14,7 +14,9 @@ from sbc.b2bua.call import Call
 from sbc.b2bua.snapshot import from_data, to_data
 from sbc.driver.in_force import InForce
 from sbc.driver.switchboard import Switchboard
-from sbc.policy.model import Conditions, PolicySet, Rule
+from sbc.policy.conditions import Conditions
+from sbc.policy.model import PolicySet
+from sbc.policy.rules import Action, Rule
 from sbc.routing.model import (
     Listener,
     MediaRules,
@@ -290,7 +292,7 @@ def some_settings(
     return Settings(networks, peers, routes, timers)
 
 
-_ALLOW_ALL = PolicySet((Rule("all", Conditions(), "allow", "pair"),))
+_ALLOW_ALL = PolicySet((Rule("all", Conditions(), Action("allow"), "pair"),))
 
 _SECRETS = (
     re.compile(r"(?im)^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)"),

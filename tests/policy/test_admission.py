@@ -15,9 +15,10 @@ from sbc.policy.admission import (
     Admission,
     Verdict,
 )
-from sbc.policy.model import Conditions, PolicySet, RateLimit
+from sbc.policy.conditions import Conditions, asks
+from sbc.policy.model import PolicySet, RateLimit
 
-UNTRUSTED = Conditions(trusted=False)
+UNTRUSTED = asks(trust="untrusted")
 STRANGERS = RateLimit("strangers", UNTRUSTED, "source", 10.0, 20, "p:1")
 TRUST = {"outside": False, "inside": True}
 
@@ -73,20 +74,20 @@ def test_all_addresses_of_one_ipv6_64_are_one_source_but_a_peer_is_itself() -> N
 
 
 def test_the_first_limit_that_fits_a_source_is_its_limit() -> None:
-    peers = RateLimit("peers", Conditions(known_peer=True), "source", 100.0, 200, "p:0")
+    peers = RateLimit("peers", asks(known_peer=True), "source", 100.0, 200, "p:0")
     gate = admission(peers, STRANGERS)
     assert admitted(gate, "198.51.100.1", 1.0, 300) == 200
     assert admitted(gate, "198.51.100.2", 1.0, 300) == 20
 
 
 def test_a_source_that_no_limit_fits_is_not_limited_nor_remembered() -> None:
-    gate = admission(RateLimit("peers", Conditions(known_peer=True), "source", 1.0, 1, "p:0"))
+    gate = admission(RateLimit("peers", asks(known_peer=True), "source", 1.0, 1, "p:0"))
     assert admitted(gate, "192.0.2.1", 1.0, 100) == 100
     assert gate.remembered == 0
 
 
 def test_a_registration_changes_the_limit_of_a_source_and_its_end_changes_it_back() -> None:
-    registered = RateLimit("phones", Conditions(registered=True), "source", 50.0, 100, "p:0")
+    registered = RateLimit("phones", asks(registered=True), "source", 50.0, 100, "p:0")
     gate = admission(registered, STRANGERS)
     assert admitted(gate, "192.0.2.1", 0.0, 50) == 20
     gate.vouch("outside", "192.0.2.1")
@@ -99,7 +100,7 @@ def test_a_registration_changes_the_limit_of_a_source_and_its_end_changes_it_bac
 
 
 def test_a_registration_may_free_a_source_of_limits() -> None:
-    gate = admission(RateLimit("new", Conditions(registered=False), "source", 1.0, 2, "p:0"))
+    gate = admission(RateLimit("new", asks(registered=False), "source", 1.0, 2, "p:0"))
     assert admitted(gate, "192.0.2.1", 0.0, 10) == 2
     gate.vouch("outside", "192.0.2.1")
     assert admitted(gate, "192.0.2.1", 0.0, 10) == 10
@@ -272,7 +273,7 @@ def test_no_source_is_ever_answered_twice_within_a_second(events: list[tuple[int
 def test_a_reload_that_changes_no_limit_refills_no_bucket() -> None:
     gate = admission()
     assert admitted(gate, "192.0.2.1", 0.0, 30) == 20
-    same = RateLimit("strangers", Conditions(trusted=False), "source", 10.0, 20, "p:1")
+    same = RateLimit("strangers", asks(trust="untrusted"), "source", 10.0, 20, "p:1")
     gate.apply(PolicySet((), (same,)), TRUST, trunk_only)
     assert admitted(gate, "192.0.2.1", 0.0, 30) == 0
     gate.apply(PolicySet((), (same,)), {"outside": True, "inside": True}, trunk_only)
@@ -280,7 +281,7 @@ def test_a_reload_that_changes_no_limit_refills_no_bucket() -> None:
 
 
 PEERS_FIRST = (
-    RateLimit("peers", Conditions(known_peer=True), "source", 100.0, 200, "p:0"),
+    RateLimit("peers", asks(known_peer=True), "source", 100.0, 200, "p:0"),
     STRANGERS,
 )
 
@@ -309,7 +310,7 @@ def test_a_peer_that_moves_takes_its_limit_along_and_leaves_nothing_behind(
 
 
 def test_a_registered_phone_in_an_ipv6_64_keeps_its_limit_when_peers_move() -> None:
-    registered = RateLimit("phones", Conditions(registered=True), "source", 50.0, 100, "p:0")
+    registered = RateLimit("phones", asks(registered=True), "source", 50.0, 100, "p:0")
     gate = admission(registered, STRANGERS)
     gate.vouch("outside", "2001:db8:7:7::1")
     assert admitted(gate, "2001:db8:7:7::1", 0.0, 150) == 100
@@ -321,7 +322,7 @@ def test_other_policies_are_put_in_force_and_proven_sources_stay_proven() -> Non
     gate = admission()
     gate.admit("outside", "192.0.2.1", 0.0)
     gate.vouch("outside", "192.0.2.1")
-    registered = RateLimit("phones", Conditions(registered=True), "source", 1.0, 3, "p:0")
+    registered = RateLimit("phones", asks(registered=True), "source", 1.0, 3, "p:0")
     gate.apply(PolicySet((), (registered, STRANGERS)), TRUST, trunk_only)
     assert admitted(gate, "192.0.2.1", 0.0, 10) == 3
     assert admitted(gate, "192.0.2.2", 0.0, 30) == 20
@@ -331,7 +332,7 @@ def test_other_policies_are_put_in_force_and_proven_sources_stay_proven() -> Non
 
 @pytest.mark.parametrize("network", ["inside", "outside"])
 def test_limits_may_name_networks_and_sources(network: str) -> None:
-    limit = RateLimit("l", Conditions(networks=frozenset({"inside"})), "source", 1.0, 2, "p:0")
+    limit = RateLimit("l", asks(network="inside"), "source", 1.0, 2, "p:0")
     gate = admission(limit)
     passed = sum(gate.admit(network, "192.0.2.1", 0.0).admitted for _ in range(5))
     assert passed == (2 if network == "inside" else 5)

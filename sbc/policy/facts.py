@@ -1,0 +1,362 @@
+"""The facts that conditions of a policy may ask for; schema and reference are made of the table.
+
+Cheap facts are handed in; what takes reading (numbers, a description, a database) is found when a
+condition first asks for it, and once per request.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, Protocol
+from unicodedata import normalize
+
+from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
+from sbc.routing.numbers import AS_WRITTEN, NumberRules
+from sbc.sip.flow import SECURED, Transport
+from sbc.sip.message import Request
+from sbc.sip.uri import Uri
+
+UNKNOWN: Final = ""
+"""The country, kind or text of what nobody knows."""
+
+
+class Places(Protocol):
+    """Where in the world addresses are, as far as the operator's databases know."""
+
+    def country(self, host: str) -> str:
+        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none."""
+
+    def asn(self, host: str) -> int:
+        """The autonomous system that announces a numeric host; 0 if unknown."""
+
+
+class NumberKinds(Protocol):
+    """What the numbering plans say of E.164 numbers."""
+
+    def country(self, e164: str) -> str:
+        """ISO 3166 letters of a number's country, members of +1 told apart; `UNKNOWN` if none."""
+
+    def kind(self, e164: str) -> str:
+        """What a number is: ``fixed``, ``mobile``, ``premium``, ``satellite``, ``invalid``, ..."""
+
+
+class Counters(Protocol):
+    """What has been counted of whoever is asked about."""
+
+    def count(self, what: str, facts: "Facts") -> float:
+        """The present value of one counter for the sender of a request."""
+
+
+class Nowhere:
+    """No database, no plan and no counters: nothing is known, nothing was counted."""
+
+    def country(self, of: str) -> str:
+        """Nothing is anywhere."""
+        del of
+        return UNKNOWN
+
+    def asn(self, host: str) -> int:
+        """Nobody announces it."""
+        del host
+        return 0
+
+    def kind(self, e164: str) -> str:
+        """No number is of any kind."""
+        del e164
+        return UNKNOWN
+
+    def count(self, what: str, facts: "Facts") -> float:
+        """Nothing was counted."""
+        del what, facts
+        return 0.0
+
+
+_NOWHERE: Final = Nowhere()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a decision may look up; all of it is handed in, none of it changes within a decision."""
+
+    places: Places = _NOWHERE
+    numbers: NumberKinds = _NOWHERE
+    plan: NumberPlan = field(default_factory=NoPlan)
+    counters: Counters = _NOWHERE
+
+
+_NO_WORLD: Final = World()
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known about a request when it is decided on."""
+
+    network: str
+    trusted: bool
+    """Whether that network is trusted."""
+    host: str
+    """Numeric source address."""
+    method: str = ""
+    peer: str | None = None
+    """The PBX or trunk that the source address belongs to, if any."""
+    registered: bool = False
+    """Whether the request came on the flow of a live binding."""
+    user_agent: str | None = None
+    """Value of User-Agent (Server in none of them)."""
+    port: int = 0
+    transport: Transport = "udp"
+    proven: tuple[str, ...] = ()
+    """Domains that the client's certificate of the connection proves."""
+    user: str = ""
+    """Who proved to have sent it by credentials, once that is known."""
+    request: Request | None = None
+    """None before anything is parsed."""
+    called: Uri | None = None
+    """Whom it calls."""
+    numbers: NumberRules = AS_WRITTEN
+    """In which form its sender sends numbers."""
+    world: World = _NO_WORLD
+    now: float = 0.0
+    """Seconds since 1970."""
+    found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was found already, by name of the fact."""
+
+    @property
+    def trust(self) -> str:
+        """``trusted`` or ``untrusted``, as a policy says it."""
+        return "trusted" if self.trusted else "untrusted"
+
+    @property
+    def known_peer(self) -> bool:
+        """Whether it comes from a configured PBX or trunk."""
+        return self.peer is not None
+
+    @property
+    def secure(self) -> bool:
+        """Whether nobody on this hop could read or change it."""
+        return self.transport in SECURED
+
+    def once(self, name: str, find: Callable[[], Any]) -> Any:
+        """A costly fact: found when first asked for."""
+        try:
+            return self.found[name]
+        except KeyError:
+            value = self.found[name] = find()
+            return value
+
+    @property
+    def called_number(self) -> str:
+        """Whom it calls in the form that numbers have inside; ``""`` for nobody."""
+        value: str = self.once("called", self._called_number)
+        return value
+
+    @property
+    def caller_number(self) -> str:
+        """Whom From names in the form that numbers have inside; ``""`` for nobody."""
+        value: str = self.once("caller", self._caller_number)
+        return value
+
+    def _called_number(self) -> str:
+        from_request = None if self.request is None else self.request.uri
+        uri = self.called or from_request
+        return "" if uri is None else self._inside(uri, "called")
+
+    def _caller_number(self) -> str:
+        return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
+
+    def _inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+        return received(number_of(uri), self.numbers, role, self.world.plan).number
+
+
+class Fact(NamedTuple):
+    """One fact that conditions may ask for."""
+
+    kind: str
+    """What its values are and how they are asked for: a key of `conditions.KINDS`."""
+    read: Callable[[Facts], Any]
+    description: str
+    example: Any
+    parsed: bool = True
+    """Whether it is known only once a message was parsed."""
+
+
+def _header_names(facts: Facts) -> frozenset[str]:
+    request = facts.request
+    if request is None:
+        return frozenset()
+    return frozenset(name.lower() for name, _ in request.headers.items())
+
+
+def _text(value: str | None) -> str:
+    """A header's text as it is compared: what looks the same is the same."""
+    return "" if value is None else normalize("NFKC", value)
+
+
+def _domain(facts: Facts) -> str:
+    if facts.request is None:
+        return ""
+    return (facts.called or facts.request.uri).host.lower()
+
+
+def _diversions(facts: Facts) -> float:
+    request = facts.request
+    if request is None:
+        return 0.0
+    found = request.headers.values("diversion"), request.headers.values("history-info")
+    # The first entry of History-Info is the call itself (RFC 7044 §7.1).
+    return float(max(len(found[0]), len(found[1]) - 1, 0))
+
+
+FACTS: Final[dict[str, Fact]] = {
+    "network": Fact(
+        "networks", attrgetter("network"), "Names of networks it came on.", "outside", False
+    ),
+    "trust": Fact("trust", attrgetter("trust"), "Trust of the network it came on.", None, False),
+    "source": Fact(
+        "prefixes",
+        attrgetter("host"),
+        "Addresses or prefixes of the source, or `set:NAME` for those of a set.",
+        "192.0.2.0/24",
+        False,
+    ),
+    "transport": Fact(
+        "transports", attrgetter("transport"), "Transports it came by.", ["tls", "wss"], False
+    ),
+    "peer": Fact(
+        "peers",
+        attrgetter("peer"),
+        "Names of peers, known by source address, certificate or credentials.",
+        "pbx",
+        False,
+    ),
+    "known_peer": Fact(
+        "flag",
+        attrgetter("known_peer"),
+        "Whether the source belongs to any PBX or trunk.",
+        None,
+        False,
+    ),
+    "registered": Fact(
+        "flag",
+        attrgetter("registered"),
+        "Whether it came from a phone with a live registration, on that registration's flow.",
+        None,
+        False,
+    ),
+    "secure": Fact("flag", attrgetter("secure"), "Whether it came by TLS or WSS.", None, False),
+    "certificate": Fact(
+        "domains",
+        attrgetter("proven"),
+        "Domains that the client's certificate proves; `*.example.com` for all below it.",
+        "trunk.example.com",
+        False,
+    ),
+    "source_country": Fact(
+        "countries",
+        lambda facts: facts.once("source_country", partial(facts.world.places.country, facts.host)),
+        "Countries (ISO 3166 letters) of the source address; `unknown` for none.",
+        ["DE", "AT"],
+        False,
+    ),
+    "source_asn": Fact(
+        "asns",
+        lambda facts: str(facts.once("source_asn", partial(facts.world.places.asn, facts.host))),
+        "Autonomous systems that announce the source address.",
+        ["64500"],
+        False,
+    ),
+    "method": Fact("methods", attrgetter("method"), "Methods, in capitals.", "REGISTER"),
+    "user_agent": Fact(
+        "pieces",
+        lambda facts: _text(facts.user_agent).lower(),
+        "Pieces of the User-Agent header, any of which it contains; case is ignored.",
+        "friendly-scanner",
+    ),
+    "user_agent_matches": Fact(
+        "regex",
+        lambda facts: _text(facts.user_agent),
+        "Regular expressions (RE2) for the User-Agent header, any of which it matches somewhere.",
+        "^Cisco-CP[0-9]+",
+    ),
+    "header": Fact(
+        "names", _header_names, "Names of headers, any of which it has.", ["P-Asserted-Identity"]
+    ),
+    "domain": Fact(
+        "domains",
+        lambda facts: (_domain(facts),),
+        "Domains that it is for (Request-URI); `*.example.com` for all below it.",
+        "example.com",
+    ),
+    "called": Fact(
+        "numbers",
+        attrgetter("called_number"),
+        "Called numbers, in the form that they have inside: exact, `+49*`, `600-699`, `6??`, or "
+        "`set:NAME`.",
+        ["+49*", "set:premium"],
+    ),
+    "called_country": Fact(
+        "countries",
+        lambda facts: facts.once(
+            "called_country", lambda: facts.world.numbers.country(facts.called_number)
+        ),
+        "Countries of the called number, members of +1 told apart; `unknown` for none.",
+        ["DE", "AT"],
+    ),
+    "called_type": Fact(
+        "number_kinds",
+        lambda facts: facts.once(
+            "called_type", lambda: facts.world.numbers.kind(facts.called_number)
+        ),
+        "What the called number is.",
+        ["premium", "satellite"],
+    ),
+    "caller": Fact(
+        "numbers",
+        attrgetter("caller_number"),
+        "Numbers of From, in the form that they have inside; patterns as in `called`.",
+        "+49301234*",
+    ),
+    "caller_country": Fact(
+        "countries",
+        lambda facts: facts.once(
+            "caller_country", lambda: facts.world.numbers.country(facts.caller_number)
+        ),
+        "Countries of From's number; `unknown` for none.",
+        ["DE"],
+    ),
+    "caller_type": Fact(
+        "number_kinds",
+        lambda facts: facts.once(
+            "caller_type", lambda: facts.world.numbers.kind(facts.caller_number)
+        ),
+        "What From's number is.",
+        ["invalid"],
+    ),
+    "forwards": Fact(
+        "amount",
+        _diversions,
+        "How often the call was forwarded before, by Diversion or History-Info.",
+        {"above": 2},
+    ),
+    "authenticated": Fact(
+        "flag",
+        lambda facts: bool(facts.user),
+        "Whether its sender proved to be a user by credentials. Known from `geo` on.",
+        None,
+    ),
+    "user": Fact(
+        "words",
+        attrgetter("user"),
+        "Users that its sender proved to be by credentials. Known from `geo` on.",
+        "alice",
+    ),
+    "time": Fact(
+        "calendars",
+        attrgetter("now"),
+        "Names of `calendars`, any of which the present moment lies in.",
+        "office hours",
+        False,
+    ),
+}
+"""By the key that a condition has in a file."""
