@@ -107,10 +107,12 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += _differences("limits", old.message_limits, new.message_limits)
     restart += _differences("limits", old.transport_limits, new.transport_limits)
     restart += _differences("media", old.media_engine, new.media_engine)
+    restart += _differences("firewall", old.firewall, new.firewall)
     restart += _differences("state_dir", old.state_dir, new.state_dir)
     restart += _differences("control_socket", old.control_socket, new.control_socket)
     rules = _differences("", old.policies.stages, new.policies.stages)
     rules += _differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
+    rules += _differences("bans", old.policies.bans, new.policies.bans)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],

@@ -19,14 +19,13 @@ Spec: RFC 5853 §3.1.1; RFC 3261 §26.3.2.4 (denial of service).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from sbc.policy.ban_rules import BanRules
 from sbc.policy.bans import OPERATOR, Ban, Bans, FlowKey, Mute, flow_key, source_of
 from sbc.policy.offences import (
     ENUMERATED,
-    WEIGHTS,
     Evidence,
     Known,
     Observation,
@@ -56,25 +55,6 @@ UNMET: Final = 20
 
 _THROTTLED: Final = frozenset({Standing.REGISTERED, Standing.PROTECTED})
 """Whose flows are still heard now and then, if it must be."""
-
-
-@dataclass(frozen=True, slots=True)
-class BanRules:
-    """What a policy says of bans. Times in seconds."""
-
-    threshold: float = 100.0
-    half_life_s: float = 600.0
-    ban_s: float = 600.0
-    """The first ban of a source."""
-    longest_s: float = 86_400.0
-    mute_s: float = 30.0
-    """The first mute of a flow; each further one is twice as long."""
-    shadow: bool = False
-    never: tuple[IpNetwork, ...] = ()
-    weights: Mapping[Offence, float] = field(default_factory=lambda: WEIGHTS)
-    scanners: tuple[str, ...] = ()
-    """Lower-case pieces of User-Agent that name scanners."""
-    where: str = ""
 
 
 class Banned(NamedTuple):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc.policy.ban_data import ban_from_data, ban_to_data
+from sbc.policy.ban_rules import BanRules
 from sbc.policy.bans import MOST_MUTES, OPERATOR, Bans, Mute, canonical, source_of
-from sbc.policy.guard import GUESSES, UNMET, Banned, BanRules, Guard, Lifted, Muted, Refused
+from sbc.policy.guard import GUESSES, UNMET, Banned, Guard, Lifted, Muted, Refused
 from sbc.policy.offences import WEIGHTS, Known, Observation, Offence, Proof, Standing
 from sbc.prefixes import IpNetwork
 from sbc.sip.flow import Flow
