@@ -38,13 +38,14 @@ from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
-from sbc.routing.location import Locations
+from sbc.routing.location import Locations, hosts_of
 from sbc.sip.errors import TOO_LARGE, ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -96,7 +97,9 @@ class Switchboard:
         self.caps = PeerCaps({})
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
-        self.admission = Admission(force.policy, _trust(force), self._known_peer)
+        self.admission = Admission(force.policy, force.trust, self._known_peer)
+        self.watch = Watch(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
+        self.outbox.answered = self.watch.answered
         self.door = Door(
             force,
             layer=self.layer,
@@ -109,6 +112,7 @@ class Switchboard:
             authenticator=Authenticator(ids.key(32)),
             wall=wall,
             tally=self.tally,
+            watch=self.watch,
         )
         self._instance = ids.token()[:8]
         self.logins = Logins()
@@ -134,6 +138,7 @@ class Switchboard:
             ids=ids,
             wall=wall,
             tally=self.tally,
+            watch=self.watch,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
         force.registrations = self.carriers.registrations
@@ -150,6 +155,7 @@ class Switchboard:
 
     def handle_timeout(self, now: float) -> None:
         """Let everything happen whose time has come."""
+        self.watch.now = now
         self._contain(partial(self._wake_layer, now))
         self._contain(partial(self.calls.handle_timeout, now))
         for name in self.agents:
@@ -157,16 +163,8 @@ class Switchboard:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is wanted next."""
-        times = [
-            at
-            for at in (
-                self.layer.next_timeout(),
-                self.calls.next_timeout(),
-                self.agents.next_timeout(),
-            )
-            if at is not None
-        ]
-        return min(times, default=None)
+        times = (self.layer.next_timeout(), self.calls.next_timeout(), self.agents.next_timeout())
+        return min((at for at in times if at is not None), default=None)
 
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
@@ -178,6 +176,7 @@ class Switchboard:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.watch.stream_ended, flow, why))
         self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
@@ -257,15 +256,21 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
+        self.watch.now = now
+        if self.watch.blocks(flow):
+            self.tally.dropped_banned += 1
+            return
         source = callers.counted_as(self.force, flow, self._wire.names(flow))
         if not self.admission.admit(flow.network, source, now).admitted:
             self.tally.dropped_rate += 1
+            self.watch.over_its_rate(flow)
             return
         message: Request | Response | None = None
         caller: Caller | None = None
         try:
             message = parse_message_untrusted(data, self._message_limits)
             if isinstance(message, Request):
+                self.watch.arrived(message, flow)
                 caller = self.door.enter(message, flow, now)
                 if caller is None:
                     return
@@ -280,6 +285,7 @@ class Switchboard:
         self.tally.malformed += 1
         self.tally.oversize += error.status == TOO_LARGE
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
+        self.watch.malformed(error, flow)
         request = error.answerable
         if request is None or request.method == "ACK" or flow.network not in self.force.networks:
             return
@@ -418,7 +424,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self.admission.apply(force.policy, force.trust, self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
@@ -428,23 +434,18 @@ class Switchboard:
         table = force.table.with_locations(locations)
         new = replace(force, table=table, locations=locations, located={}, by_credentials={})
         self._judge_by(new, now)
-        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.admission.peers_moved(
+            self._known_peer, hosts_of(force.locations) ^ hosts_of(locations)
+        )
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
         force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
+        self.watch.configure(force)
         self.reception.configure(force)
         self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         return callers.known_peer(self.force, network, host)
-
-
-def _hosts(locations: Locations) -> set[str]:
-    return {place.host for known in locations.values() for place in known.places}
-
-
-def _trust(force: InForce) -> dict[str, bool]:
-    return {network.name: network.trusted for network in force.settings.networks}

@@ -53,7 +53,7 @@ class Offence(Enum):
 WEIGHTS: Final = {
     Offence.SLOW_STREAM: 10.0,
     Offence.STREAM_RATE: 20.0,
-    Offence.FAILED_HANDSHAKE: 4.0,
+    Offence.FAILED_HANDSHAKE: 0.5,
     Offence.NOT_SIP: 20.0,
     Offence.MALFORMED: 10.0,
     Offence.OVERSIZE: 20.0,
@@ -92,6 +92,13 @@ class Proof(Enum):
     def holds(self) -> bool:
         """Whether the source is who it seems to be."""
         return self is not Proof.NONE
+
+
+def proof_of(reliable: bool, answered_nonce: bool) -> Proof:
+    """What shows where a message came from."""
+    if reliable:
+        return Proof.CONNECTION
+    return Proof.NONCE if answered_nonce else Proof.NONE
 
 
 class Observation(NamedTuple):
