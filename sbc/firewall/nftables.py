@@ -109,6 +109,7 @@ class Nftables:
         self._lines: dict[object, list[str]] = {}
         self._prefixes_changed = False
         self._anew = False
+        self._look_at = 0.0
         self._changed = trio.Event()
 
     # -- what the process decides -----------------------------------------------------------
@@ -138,8 +139,7 @@ class Nftables:
 
     def know(self, host: str, *, known: bool) -> None:
         """Do not count a host, on which a phone is registered; or count it again."""
-        if self._wanted().rate is not None:
-            self._add(("known", host), ruleset.know_lines(self.name, host, known=known))
+        self._add(("known", host), ruleset.know_lines(self.name, host, known=known))
 
     def renew(self) -> None:
         """Make the table anew: the configuration, or everything else, may be another one."""
@@ -163,10 +163,10 @@ class Nftables:
                 raise FirewallUnusable(f"nftables: {self.trouble}")
             task_status.started()
             while True:
-                with trio.move_on_after(LOOK_S) as idle:
+                with trio.move_on_at(self._look_at):
                     await self._changed.wait()
                 self._changed = trio.Event()
-                await self._keep_up(idle.cancelled_caught)
+                await self._keep_up()
                 await trio.sleep(PAUSE_S)
         finally:
             if self.batches:
@@ -192,7 +192,8 @@ class Nftables:
             why: count + self._before.get(why, 0) for why, count in reading.dropped.items()
         }
 
-    async def _keep_up(self, idle: bool) -> None:
+    async def _keep_up(self) -> None:
+        due = trio.current_time() >= self._look_at
         if self._anew or self.trouble:
             await self._make()
             return
@@ -200,8 +201,9 @@ class Nftables:
             lines = self._taken()
             if lines:
                 await self._write("\n".join(lines) + "\n")
-            if idle:
+            if due:
                 await self.look()
+                self._look_at = trio.current_time() + LOOK_S
         except NftFailed:
             # Whatever it was: from what we know it can be made again, or else it says why not.
             await self._make()
@@ -211,6 +213,7 @@ class Nftables:
         self._anew, self._prefixes_changed = False, False
         self._lines.clear()
         self._before = dict(self.dropped)
+        self._look_at = trio.current_time() + LOOK_S
         try:
             await self._write(self._everything())
             await self.look()
