@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
+from sbc.policy.ban_rules import BanRules
+from sbc.policy.bans_schema import ban_rules
 from sbc.policy.conditions import (
     Conditions,
     Named,
@@ -41,6 +43,7 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    bans: BanRules | None = None
 
     @property
     def broken(self) -> bool:
@@ -91,7 +94,8 @@ def load_policy(
         stages[stage.name] = rules
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems))
+    bans = None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where)
+    return LoadedPolicy(stages, limits, tuple(document.problems), bans)
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -104,6 +108,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in (SOURCES, *STAGES)
         },
+        next((policy.bans for policy in files if policy.bans is not None), None),
     )
 
 
