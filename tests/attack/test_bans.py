@@ -1,6 +1,7 @@
 """Bans on a running border: whom they hit, whom they must not, where they are in force."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,18 @@ def besieged(tmp_path: Path) -> Iterator[Make]:
         yield lambda **how: Besieged(lab, tmp_path, **how)
 
 
-def test_datagrams_in_the_name_of_others_shut_nobody_out(besieged: Make) -> None:
+@pytest.fixture
+def stranger() -> Iterator[Callable[..., Stranger]]:
+    """Makes strangers, and hangs up for them."""
+    with ExitStack() as stack:
+        yield lambda host, **how: stack.enter_context(closing(Stranger(host, BORDER, **how)))
+
+
+def test_datagrams_in_the_name_of_others_shut_nobody_out(
+    besieged: Make, stranger: Callable[..., Stranger]
+) -> None:
     siege = besieged()
-    victim, phone = Stranger(siege.victim, BORDER), Stranger(siege.phone, BORDER, port=5070)
+    victim, phone = stranger(siege.victim), stranger(siege.phone, port=5070)
     assert phone.register(USER, PASSWORD) == 200
     scan = bytes_of(victim.write("OPTIONS", "100", headers=SCANNER))
     border = Endpoint(BORDER, 5060)
@@ -63,21 +73,21 @@ def test_datagrams_in_the_name_of_others_shut_nobody_out(besieged: Make) -> None
 
 
 def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
-    besieged: Make,
+    besieged: Make, stranger: Callable[..., Stranger]
 ) -> None:
     siege = besieged()
     siege.border.run("nft", "-f", "-", text=OTHERS)
-    stranger = Stranger(siege.attacker, BORDER)
-    ping = bytes_of(stranger.write("OPTIONS", "100"))
+    attacker = stranger(siege.attacker)
+    ping = bytes_of(attacker.write("OPTIONS", "100"))
     assert knock(siege.attacker, BORDER, ping)
     assert not knock(
-        siege.attacker, BORDER, bytes_of(stranger.write("OPTIONS", "1", headers=SCANNER))
+        siege.attacker, BORDER, bytes_of(attacker.write("OPTIONS", "1", headers=SCANNER))
     )
     assert siege.bans() == [f"{ATTACKER}/32"]
     ours = siege.border.run("nft", "list", "ruleset")
     assert ATTACKER in ours
     assert not knock(siege.attacker, BORDER, ping, 2.0)
-    assert stranger.ask(stranger.write("OPTIONS", "100"), 1.5) is None
+    assert attacker.ask(attacker.write("OPTIONS", "100"), 1.5) is None
     (ban,) = siege.ask("bans")["bans"]
     assert ban["evidence"][-1]["offence"] == "scanner_name"
     assert siege.ask("status")["bans"]["kernel_dropped"]["banned"] >= 0
@@ -99,16 +109,18 @@ def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
     assert left.strip().startswith("table inet others")
 
 
-def test_without_the_kernel_bans_are_in_force_in_the_process(besieged: Make) -> None:
+def test_without_the_kernel_bans_are_in_force_in_the_process(
+    besieged: Make, stranger: Callable[..., Stranger]
+) -> None:
     siege = besieged(nftables="off", challenge=False)
-    stranger = Stranger(siege.attacker, BORDER)
+    attacker = stranger(siege.attacker)
     assert not knock(
-        siege.attacker, BORDER, bytes_of(stranger.write("OPTIONS", "1", headers=SCANNER))
+        siege.attacker, BORDER, bytes_of(attacker.write("OPTIONS", "1", headers=SCANNER))
     )
     assert siege.bans() == [f"{ATTACKER}/32"]
-    assert not knock(siege.attacker, BORDER, bytes_of(stranger.write("OPTIONS", "1")), 2.0)
-    assert stranger.ask(stranger.write("OPTIONS", "100"), 1.5) is None
-    phone = Stranger(siege.phone, BORDER)
+    assert not knock(siege.attacker, BORDER, bytes_of(attacker.write("OPTIONS", "1")), 2.0)
+    assert attacker.ask(attacker.write("OPTIONS", "100"), 1.5) is None
+    phone = stranger(siege.phone)
     assert phone.register(USER, PASSWORD) == 200
     assert siege.ask("status")["bans"]["kernel"] == "it is off"
     siege.stop()

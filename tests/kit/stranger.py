@@ -82,6 +82,7 @@ def bytes_of(request: Request) -> bytes:
     """A request as it is on the wire."""
     lines = [f"{request.method} {request.uri_text} SIP/2.0"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines.append(f"Content-Length: {len(request.body)}")
     return "\r\n".join([*lines, "", ""]).encode() + request.body
 
 
