@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from subprocess import PIPE
 from typing import Final, Literal, NamedTuple
 
 import trio
@@ -298,8 +297,8 @@ class Nft:
         with trio.move_on_after(NFT_S):
             try:
                 done = await trio.run_process(
-                    [program, *arguments], stdin=script.encode(), stdout=PIPE, stderr=PIPE,
-                    check=False,
+                    [program, *arguments], stdin=script.encode(), capture_stdout=True,
+                    capture_stderr=True, check=False,
                 )  # fmt: skip
             except OSError as error:
                 raise NftFailed(f"{program}: {error.strerror or error}") from None

@@ -348,3 +348,11 @@ def test_a_program_that_is_not_there_is_said(
     monkeypatch.setattr("sbc.firewall.nftables._PATH", str(tmp_path))
     with pytest.raises(NftFailed, match="install the package nftables"):
         trio.run(Nft().run, ["list"])
+
+
+async def test_what_the_program_refuses_is_told_in_a_line() -> None:
+    if missing_for_namespaces("nft") is not None:
+        pytest.skip("nft is not there")
+    with pytest.raises(NftFailed, match="syntax error") as failed:
+        await Nft().run(("-c", "-f", "-"), "no such thing\n")
+    assert "\n" not in str(failed.value)
