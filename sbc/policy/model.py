@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from sbc.policy.conditions import Conditions, Evidence
+from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
+from sbc.policy.sets import EntrySet
 
 StageName = Literal["requirements", "rules", "geo", "identity", "fraud"]
 
@@ -140,25 +142,32 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "rate_limits")
+    __slots__ = ("_stages", "emergency", "rate_limits", "sets")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        *,
+        sets: Iterable[EntrySet] = (),
+        emergency: Emergency = NO_EMERGENCY,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            sets: The named sets that conditions ask.
+            emergency: Which calls are emergency calls.
         """
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in STAGES
         }
         self.rate_limits = tuple(rate_limits)
+        self.sets = tuple(sets)
+        self.emergency = emergency
 
     @property
     def rules(self) -> tuple[Rule, ...]:
