@@ -4,13 +4,14 @@ Cheap facts are handed in; what takes reading (numbers, a description, a databas
 condition first asks for it, and once per request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from unicodedata import normalize
 
+from sbc.policy.emergency import is_emergency_service
 from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
@@ -20,15 +21,27 @@ from sbc.sip.uri import Uri
 UNKNOWN: Final = ""
 """The country, kind or text of what nobody knows."""
 
+FAILED_OPEN: Final = "database failed (open)"
+FAILED_CLOSED: Final = "database failed (closed)"
+"""What is known of a place when the database that should know it cannot be used.
+
+``closed``: a condition that asks for it holds in rules that refuse and in no others; ``open``: it
+holds in all others, and in none that refuses.
+"""
+FAILURES: Final = frozenset((FAILED_OPEN, FAILED_CLOSED))
+
 
 class Places(Protocol):
     """Where in the world addresses are, as far as the operator's databases know."""
 
     def country(self, host: str) -> str:
-        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none."""
+        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none.
 
-    def asn(self, host: str) -> int:
-        """The autonomous system that announces a numeric host; 0 if unknown."""
+        One of `FAILURES` if that cannot be told.
+        """
+
+    def asn(self, host: str) -> str:
+        """The autonomous system that announces a numeric host (``"64500"``), likewise."""
 
 
 class NumberKinds(Protocol):
@@ -56,10 +69,10 @@ class Nowhere:
         del of
         return UNKNOWN
 
-    def asn(self, host: str) -> int:
+    def asn(self, host: str) -> str:
         """Nobody announces it."""
         del host
-        return 0
+        return UNKNOWN
 
     def kind(self, e164: str) -> str:
         """No number is of any kind."""
@@ -83,6 +96,8 @@ class World:
     numbers: NumberKinds = _NOWHERE
     plan: NumberPlan = field(default_factory=NoPlan)
     counters: Counters = _NOWHERE
+    emergency: Container[str] = frozenset()
+    """Numbers that are for emergencies, beside those whose kind says so."""
 
 
 _NO_WORLD: Final = World()
@@ -157,10 +172,26 @@ class Facts:
         value: str = self.once("caller", self._caller_number)
         return value
 
-    def _called_number(self) -> str:
+    @property
+    def emergency(self) -> bool:
+        """Whether it is for an emergency service."""
+        value: bool = self.once("emergency", self._emergency)
+        return value
+
+    def _target(self) -> Uri | None:
         from_request = None if self.request is None else self.request.uri
-        uri = self.called or from_request
+        return self.called or from_request
+
+    def _called_number(self) -> str:
+        uri = self._target()
         return "" if uri is None else self._inside(uri, "called")
+
+    def _emergency(self) -> bool:
+        uri = self._target()
+        if uri is not None and is_emergency_service(uri):
+            return True
+        number, world = self.called_number, self.world
+        return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
         return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
@@ -261,8 +292,8 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "source_asn": Fact(
         "asns",
-        lambda facts: str(facts.once("source_asn", partial(facts.world.places.asn, facts.host))),
-        "Autonomous systems that announce the source address.",
+        lambda facts: facts.once("source_asn", partial(facts.world.places.asn, facts.host)),
+        "Autonomous systems that announce the source address; `unknown` for none.",
         ["64500"],
         False,
     ),
@@ -310,6 +341,12 @@ FACTS: Final[dict[str, Fact]] = {
         ),
         "What the called number is.",
         ["premium", "satellite"],
+    ),
+    "emergency": Fact(
+        "flag",
+        attrgetter("emergency"),
+        "Whether it is for an emergency service, by its number or as `urn:service:sos`.",
+        None,
     ),
     "caller": Fact(
         "numbers",

@@ -6,8 +6,10 @@ from typing import Final, Literal, NamedTuple
 
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.conditions import Conditions, Evidence
+from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
+from sbc.policy.sets import EntrySet
 
 StageName = Literal["sources", "requirements", "rules", "geo", "identity", "fraud"]
 
@@ -157,14 +159,17 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "bans", "rate_limits")
+    __slots__ = ("_stages", "bans", "emergency", "rate_limits", "sets")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        *,
         bans: BanRules | None = None,
+        sets: Iterable[EntrySet] = (),
+        emergency: Emergency = NO_EMERGENCY,
     ) -> None:
         """Compile the rules.
 
@@ -172,6 +177,8 @@ class PolicySet:
             rules: Those of access control.
             stages: Those of all other stages.
             bans: What is held against sources; None for only counting it.
+            sets: The named sets that conditions ask.
+            emergency: Which calls are emergency calls.
         """
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
@@ -179,6 +186,8 @@ class PolicySet:
         }
         self.rate_limits = tuple(rate_limits)
         self.bans = bans
+        self.sets = tuple(sets)
+        self.emergency = emergency
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -14,6 +14,7 @@ from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.bans_schema import BansSection
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
+from sbc.policy.library_schema import Definitions
 from sbc.policy.matchers import is_set
 from sbc.policy.model import SOURCES, STAGES, Level, Stage
 from sbc.policy.prefix_text import Prefix, parse_prefix
@@ -139,6 +140,18 @@ def check_expression(text: str) -> str:
     return text
 
 
+def check_asn(text: str) -> str:
+    """The number of an autonomous system, without ``AS`` in front, or ``unknown``.
+
+    Raises:
+        BadValue: it is neither.
+    """
+    number = text.upper().removeprefix("AS")
+    if not re.fullmatch(r"[1-9][0-9]{0,9}|UNKNOWN", number):
+        raise BadValue(f"{text!r} is no autonomous system", "for example: 64500, or unknown")
+    return number.lower()
+
+
 def check_country(text: str) -> str:
     """ISO 3166 letters of a country, or ``unknown``.
 
@@ -175,6 +188,7 @@ _TYPES: Final[dict[str, Any]] = {
     "regex": _many(Annotated[str, AfterValidator(check_expression)]),
     "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
     "number_kinds": _many(NumberKind),
+    "asns": _many(Annotated[str, AfterValidator(check_asn)]),
 }
 """How the values of each kind of fact are written; `Words` unless said."""
 
@@ -302,10 +316,9 @@ class RateLimitSection(Section):
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
 
 
-class _PolicyFile(Section):
+class _PolicyFile(Definitions):
     """A policy file."""
 
-    version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(),
         description="Limits on messages. A message passes the limits of every `per` that fit it.",
