@@ -8,7 +8,7 @@ from media.types import SideName
 from sbc.routing.model import MediaRules
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog
-from sbc.sip.flow import Flow
+from sbc.sip.flow import SECURED, Flow
 from sbc.sip.message import Request, Response
 
 
@@ -56,6 +56,11 @@ class Leg:
     state: LegState = LegState.OPEN
     proofs: tuple[tuple[str, str], ...] = ()
     """Headers with credentials that our last INVITE had: its ACK has them too (RFC 3261 §22.1)."""
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody on the way can read what is said on it."""
+        return self.flow.transport in SECURED
 
     def secrets(self) -> Iterable[str]:
         """Addresses, hosts and identifiers of this leg that the other must not see."""

@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from media.types import SideName
 from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver, Refused
+from sbc.routing.codecs import CodecRulesData, codec_rules_from_data, codec_rules_to_data
 from sbc.routing.model import MediaRules, SrtpMode
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog, DialogData
@@ -29,6 +30,9 @@ class RulesData(TypedDict):
     max_kbps: int | None
     rtcp_mux: bool
     mki: bool
+    srtp_from: SrtpMode | None
+    sdes_in_clear: bool
+    codecs: list[CodecRulesData]
 
 
 class LegData(TypedDict):
@@ -139,13 +143,23 @@ def rules_to_data(rules: MediaRules) -> RulesData:
         "max_kbps": rules.max_kbps,
         "rtcp_mux": rules.rtcp_mux,
         "mki": rules.mki,
+        "srtp_from": rules.srtp_from,
+        "sdes_in_clear": rules.sdes_in_clear,
+        "codecs": [codec_rules_to_data(one) for one in rules.codecs],
     }
 
 
 def rules_from_data(data: RulesData) -> MediaRules:
     """Restore media rules."""
     return MediaRules(
-        data["srtp"], tuple(data["suites"]), data["max_kbps"], data["rtcp_mux"], data["mki"]
+        data["srtp"],
+        tuple(data["suites"]),
+        data["max_kbps"],
+        data["rtcp_mux"],
+        data["mki"],
+        data["srtp_from"],
+        data["sdes_in_clear"],
+        tuple(codec_rules_from_data(one) for one in data["codecs"]),
     )
 
 
