@@ -91,7 +91,7 @@ def identify(
             speaks_for, facts = peer, _as_peer(facts, peer)
     return Caller(
         peer=speaks_for.name if speaks_for is not None else "",
-        rules=speaks_for.media if speaks_for is not None else _ANY_MEDIA,
+        rules=speaks_for.media.of_calls_from if speaks_for is not None else _ANY_MEDIA,
         binding=binding,
         decision=decision,
         known=known,
