@@ -12,8 +12,9 @@ from sbc.state.cdr import CdrRecord, EndedBy
 from sbc.state.database import Database, StoreUnusable
 from sbc.state.rows import COLUMNS, Value, record_of
 
-_SCHEMA_VERSION = 2
-"""Version 1 had not the columns of what calls sounded like."""
+_SCHEMA_VERSION = 3
+"""Version 1 had not the columns of what calls sounded like, version 2 not the number of the
+configuration in force."""
 _DELETE_AT_ONCE = 5000
 
 _NAMES = ", ".join(name for name, _ in COLUMNS)
