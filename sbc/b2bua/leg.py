@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from media.types import SideName
+from sbc.policy.presentation import AS_PRESENTED, Presentation
 from sbc.routing.model import MediaRules
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog
@@ -51,6 +52,8 @@ class Leg:
     """Whether its peer is in our trust domain: identity headers cross only between such."""
     registered: str = ""
     """The user that it registered, where it is a phone that did."""
+    presentation: Presentation = AS_PRESENTED
+    """How policy has its user presented to the other leg."""
     negotiation: Negotiation = field(default_factory=Negotiation)
     dialog: Dialog | None = None
     state: LegState = LegState.OPEN

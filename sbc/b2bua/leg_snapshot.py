@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from media.types import SideName
 from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver, Refused
+from sbc.policy.presentation import Presentation, PresentationData, presentation_to_data
 from sbc.routing.codecs import CodecRulesData, codec_rules_from_data, codec_rules_to_data
 from sbc.routing.model import MediaRules, SrtpMode
 from sbc.sdp.offer_answer import Negotiation
@@ -51,6 +52,7 @@ class LegData(TypedDict):
     call_id: str
     trusted: bool
     registered: str
+    presentation: PresentationData
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
@@ -179,6 +181,7 @@ def leg_to_data(leg: Leg) -> LegData:
         "call_id": leg.call_id,
         "trusted": leg.trusted,
         "registered": leg.registered,
+        "presentation": presentation_to_data(leg.presentation),
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
@@ -203,6 +206,7 @@ def leg_from_data(data: LegData) -> Leg:
         call_id=data["call_id"],
         trusted=data["trusted"],
         registered=data["registered"],
+        presentation=Presentation(**data["presentation"]),
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),

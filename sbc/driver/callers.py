@@ -52,12 +52,14 @@ def identify(
     flow: Flow,
     proven: tuple[str, ...] = (),
     wall: float = 0.0,
+    tls_version: float = 0.0,
 ) -> Caller:
     """Classify the source of a request outside any dialog, and decide on it.
 
     Args:
         proven: what the client's certificate of the connection proves.
         wall: seconds since 1970.
+        tls_version: of the connection, as 1.3; 0 without TLS.
 
     Raises:
         ParseError: a header that says who sends it is malformed (400).
@@ -78,6 +80,8 @@ def identify(
         port=flow.remote[1],
         transport=flow.transport,
         proven=proven,
+        tls_version=tls_version,
+        phone="" if binding is None else binding.user,
         request=request,
         called=None if peer is None else called_uri(request, peer.registering),
         numbers=AS_WRITTEN if speaks_for is None else speaks_for.numbers,

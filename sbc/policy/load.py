@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
+from sbc.policy.call_facts import NOBODY, Owned, Owners
 from sbc.policy.conditions import (
     Conditions,
     Named,
@@ -18,9 +19,19 @@ from sbc.policy.conditions import (
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
 from sbc.policy.matchers import SET, Flag, is_set
+from sbc.policy.media import MediaRule
+from sbc.policy.media_schema import codec_rules
 from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
-from sbc.policy.rules import Rule
-from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.owners import joined
+from sbc.policy.rules import Action, Rule
+from sbc.policy.schema import (
+    MediaRuleSection,
+    OwnersSection,
+    PolicyFile,
+    RateLimitSection,
+    RuleSection,
+    rules_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    media: tuple[MediaRule, ...] = ()
+    owners: Owners = NOBODY
 
     @property
     def broken(self) -> bool:
@@ -86,9 +99,12 @@ def load_policy(
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
+    reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
+    owners = reader.owners(model.owners)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems))
+    return LoadedPolicy(stages, limits, tuple(document.problems), media, owners)
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -101,6 +117,8 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in STAGES
         },
+        (rule for policy in files for rule in policy.media),
+        joined(policy.owners for policy in files),
     )
 
 
@@ -120,6 +138,33 @@ class _Reader:
         return Rule(
             section.name, self._conditions(section.when, (*path, "when")), section.then, where
         )
+
+    def media(self, section: MediaRuleSection, path: Path) -> MediaRule:
+        """A rule for media."""
+        where = self._name(section.name, path)
+        codecs = codec_rules(section.codecs, section.kinds, f"{section.name!r} ({where})")
+        said = str(codecs)
+        if not said:
+            self._document.report(path, "the rule says nothing", "add codecs, or kinds", key=True)
+        when = self._conditions(section.when, (*path, "when"))
+        return MediaRule(Rule(section.name, when, Action("pass", 0, said), where), codecs)
+
+    def owners(self, section: OwnersSection) -> Owners:
+        """Who owns which numbers."""
+        known = self._known.peers
+        for name in section.peers:
+            if known is not None and name not in known:
+                hint = did_you_mean(name, known, "peers")
+                here = ("owners", "peers", name)
+                self._document.report(here, f"there is no peer {name!r}", hint, key=True)
+        return Owners(self._owned(section.peers, "peers"), self._owned(section.users, "users"))
+
+    def _owned(self, lists: Mapping[str, tuple[str, ...]], key: str) -> dict[str, Owned]:
+        return {
+            name: matcher_of("numbers", texts, self._known.sets)
+            for name, texts in lists.items()
+            if not self._unknown("numbers", texts, ("owners", key, name))
+        }
 
     def limit(self, section: RateLimitSection, path: Path) -> RateLimit:
         """A rate limit."""

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from sbc.policy.call_facts import NOBODY, Owners
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
+from sbc.policy.media import MediaPolicy, MediaRule
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
+from sbc.routing.codecs import CodecRules
 
 StageName = Literal["requirements", "rules", "geo", "identity", "fraud"]
 
@@ -104,6 +107,8 @@ class Decision:
     tested: tuple[Evidence, ...] = ()
     trail: tuple[Step, ...] = ()
     """What every stage said whose rules were asked and had something to say, in their order."""
+    codecs: CodecRules | None = None
+    """What the media rules of the policy say of the call; None where none matches."""
 
     @property
     def allowed(self) -> bool:
@@ -140,20 +145,26 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "rate_limits")
+    __slots__ = ("_stages", "media", "owners", "rate_limits")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        media: Iterable[MediaRule] = (),
+        owners: Owners = NOBODY,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            media: Those for the media of calls.
+            owners: Who may present which numbers.
         """
+        self.media = MediaPolicy(media)
+        self.owners = owners
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in STAGES

@@ -15,6 +15,7 @@ from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
 from sbc.policy.matchers import is_set
+from sbc.policy.media_schema import CODECS, KINDS, CodecsSection, Kinds
 from sbc.policy.model import STAGES, Stage
 from sbc.policy.rules import Action, Verb
 from sbc.prefixes import IpNetwork
@@ -200,6 +201,8 @@ _TYPES: Final[dict[str, Any]] = {
     "regex": _many(Annotated[str, AfterValidator(check_expression)]),
     "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
     "number_kinds": _many(NumberKind),
+    "protections": _many(Literal["none", "sdes", "dtls"]),
+    "ownership": _many(Literal["own", "foreign", "unlisted", "nothing"]),
 }
 """How the values of each kind of fact are written; `Words` unless said."""
 
@@ -307,12 +310,49 @@ class RateLimitSection(Section):
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
 
 
+class MediaRuleSection(Section):
+    """A rule for the codecs and kinds of media of calls; the first that matches decides."""
+
+    name: RuleName = Field(
+        description="What logs and explanations call the rule.", examples=["narrow trunks"]
+    )
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=RequestConditions(),
+        description="Conditions, all of which must hold; without any the rule always matches.",
+        examples=[{"peer": "carrier"}],
+    )
+    kinds: Kinds | None = KINDS
+    codecs: CodecsSection = CODECS
+
+
+class OwnersSection(Section):
+    """Who may present which numbers, in the form that they have inside; `presents` asks for it."""
+
+    peers: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+        default={},
+        description="By the name of a peer: the numbers that its calls may present.",
+        examples=[{"carrier": ["+4930123*"]}],
+    )
+    users: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+        default={},
+        description="By the name of a user who logged in or whose phone is registered; counts "
+        "before the list of the peer.",
+        examples=[{"alice": ["+49301234"]}],
+    )
+
+
 class _PolicyFile(Section):
     """A policy file."""
 
     version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(), description="Limits on messages per source or per network."
+    )
+    owners: OwnersSection = Field(
+        default=OwnersSection(), description="Who may present which numbers."
+    )
+    media: tuple[MediaRuleSection, ...] = Field(
+        default=(), description="Which codecs and kinds of media calls have."
     )
 
 

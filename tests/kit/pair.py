@@ -68,6 +68,9 @@ class _Wire:
     def names(self, flow: Flow) -> tuple[str, ...]:
         return ()
 
+    def tls_version(self, flow: Flow) -> float:
+        return 0.0
+
 
 class Border:
     """A switchboard as an endpoint of the terrible network."""
