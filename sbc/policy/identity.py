@@ -187,7 +187,7 @@ def _assert(
 
 def _ask_privacy(source: Message, target: Headers, *, hidden: bool) -> None:
     """Hand on what privacy was asked for; who hides behind From alone gets `id`."""
-    wanted = list(_privacy(source))
+    wanted = [value for value in _privacy(source) if not (hidden and value == "none")]
     if hidden and "id" not in wanted:
         wanted.append("id")
     if wanted:

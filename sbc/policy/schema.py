@@ -66,6 +66,8 @@ def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
         return _reject(rest, hint)
     if verb == "cap" and not (rest.isascii() and rest.isdigit() and 0 < int(rest[:6]) < 10**5):
         raise BadValue(f"{rest!r} is no number of minutes", hint)
+    if verb == "replace" and not re.fullmatch(r"\+?[0-9*#]{1,32}", rest):
+        raise BadValue(f"{rest!r} is no number", hint)
     return Action(verb, 0, rest)
 
 
