@@ -16,7 +16,6 @@ from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
 from sbc.policy.conditions import Conditions
 from sbc.policy.rules import Action
-from sbc.policy.rules import Action
 
 
 class Part(Enum):

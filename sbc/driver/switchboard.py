@@ -38,7 +38,7 @@ from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
-from sbc.policy.admission import Admission
+from sbc.policy.admission import Admission, Welcome
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
@@ -46,7 +46,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -96,7 +96,9 @@ class Switchboard:
         self.caps = PeerCaps({})
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
-        self.admission = Admission(force.policy, _trust(force), self._known_peer)
+        self.admission = Admission(
+            force.policy, _trust(force), self._known_peer, world=force.world, wall=wall
+        )
         self.door = Door(
             force,
             layer=self.layer,
@@ -143,9 +145,39 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """How a datagram is received, of which nothing was looked at; it does not raise."""
+        self.tally.received += 1
+        welcome: Welcome = "away"
+
+        def ask() -> None:
+            nonlocal welcome
+            welcome = self.admission.admits_datagram(network, remote, now)
+
+        self._contain(ask, source=remote)
+        self.tally.dropped_rate += welcome == "away"
+        return welcome
+
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
+        """Whether a connection may be accepted; it does not raise."""
+        admitted = False
+
+        def ask() -> None:
+            nonlocal admitted
+            admitted = self.admission.admits_connection(network, remote, transport, now)
+
+        self._contain(ask, source=remote)
+        return admitted
+
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
         self.tally.received += 1
+        self._contain(partial(self._receive, flow, data, now), source=flow.remote)
+
+    def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
+        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
@@ -256,11 +288,15 @@ class Switchboard:
 
     # -- on the way in ----------------------------------------------------------------------
 
-    def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = callers.counted_as(self.force, flow, self._wire.names(flow))
-        if not self.admission.admit(flow.network, source, now).admitted:
+    def _receive(self, flow: Flow, data: bytes, now: float) -> None:
+        proven = self._wire.names(flow)
+        counted = callers.counted_as(self.force, flow, proven)
+        if self.admission.admit(flow, counted, now, proven).admitted:
+            self._take(flow, data, now)
+        else:
             self.tally.dropped_rate += 1
-            return
+
+    def _take(self, flow: Flow, data: bytes, now: float) -> None:
         message: Request | Response | None = None
         caller: Caller | None = None
         try:
@@ -418,7 +454,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self.admission.apply(force.policy, _trust(force), self._known_peer, force.world)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)

@@ -101,6 +101,10 @@ class Registrar:
         there = [b for b in reversed(found) if b.flow.network == network and b.reachable]
         return sorted(there, key=lambda one: -one.q)
 
+    def has_flow(self, flow: Flow) -> bool:
+        """Whether anything is registered on exactly this flow."""
+        return bool(self._bindings.on_flow(flow))
+
     def has_source(self, flow: Flow) -> bool:
         """Whether anything is registered from the source of a flow."""
         return self._bindings.has_source(flow)
