@@ -185,6 +185,7 @@ _BY_WORDS: Final[dict[str, Callable[[tuple[str, ...]], Matcher]]] = {
     "asns": _or_unknown,
     "pieces": lambda words: Pieces(tuple(word.lower() for word in words)),
     "names": lambda words: AnyOf(frozenset(word.lower() for word in words)),
+    "protections": lambda words: AnyOf(frozenset(words)),
     "domains": lambda words: Domains(tuple(word.lower() for word in words)),
 }
 

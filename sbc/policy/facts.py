@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from unicodedata import normalize
 
+from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
 from sbc.policy.emergency import is_emergency_service
 from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
@@ -123,6 +124,12 @@ class Facts:
     transport: Transport = "udp"
     proven: tuple[str, ...] = ()
     """Domains that the client's certificate of the connection proves."""
+    tls_version: float = 0.0
+    """Of the connection, as 1.3; 0 without TLS."""
+    phone: str = ""
+    """The user of the live binding whose flow it came on."""
+    owners: Owners = NOBODY
+    """Who may present which numbers, by the policy that decides."""
     user: str = ""
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
@@ -184,7 +191,7 @@ class Facts:
 
     def _called_number(self) -> str:
         uri = self._target()
-        return "" if uri is None else self._inside(uri, "called")
+        return "" if uri is None else self.inside(uri, "called")
 
     def _emergency(self) -> bool:
         uri = self._target()
@@ -194,9 +201,10 @@ class Facts:
         return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
 
-    def _inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+        """The number of a URI of its sender in the form that numbers have inside."""
         return received(number_of(uri), self.numbers, role, self.world.plan).number
 
 
@@ -395,5 +403,6 @@ FACTS: Final[dict[str, Fact]] = {
         "office hours",
         False,
     ),
+    **{name: Fact(*told) for name, told in CALL_FACTS.items()},
 }
 """By the key that a condition has in a file."""

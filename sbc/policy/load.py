@@ -11,6 +11,7 @@ from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.bans_schema import ban_rules
+from sbc.policy.call_facts import NOBODY, Owned, Owners
 from sbc.policy.conditions import (
     Conditions,
     Test,
@@ -24,9 +25,19 @@ from sbc.policy.facts import FACTS
 from sbc.policy.gate import PARSED_LEVELS
 from sbc.policy.library import Library, emergency_of
 from sbc.policy.matchers import SET, Flag, is_set
+from sbc.policy.media import MediaRule
+from sbc.policy.media_schema import codec_rules
 from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
-from sbc.policy.rules import STOPS, Rule
-from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.owners import joined
+from sbc.policy.rules import STOPS, Action, Rule
+from sbc.policy.schema import (
+    MediaRuleSection,
+    OwnersSection,
+    PolicyFile,
+    RateLimitSection,
+    RuleSection,
+    rules_of,
+)
 from sbc.policy.sets import EntrySet
 from sbc.policy.shadows import shadowed
 
@@ -51,6 +62,8 @@ class LoadedPolicy:
     bans: BanRules | None = None
     sets: Mapping[str, EntrySet] = field(default_factory=dict)
     emergency: Emergency = NO_EMERGENCY
+    media: tuple[MediaRule, ...] = ()
+    owners: Owners = NOBODY
     included: tuple["LoadedPolicy", ...] = ()
     """The files that it includes, whose problems are its problems."""
 
@@ -123,6 +136,9 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
+    reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
+    owners = reader.owners(model.owners)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
     return LoadedPolicy(
@@ -132,6 +148,8 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         bans=None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where),
         sets=sets,
         emergency=emergency_of(model.emergency),
+        media=media,
+        owners=owners,
     )
 
 
@@ -148,6 +166,8 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         bans=next((policy.bans for policy in files if policy.bans is not None), None),
         sets=[one for policy in files for one in policy.sets.values()],
         emergency=reduce(or_, (policy.emergency for policy in files), NO_EMERGENCY),
+        media=(rule for policy in files for rule in policy.media),
+        owners=joined(policy.owners for policy in files),
     )
 
 
@@ -174,6 +194,33 @@ class _Reader:
         stops = section.then.verb in STOPS
         when = self._conditions(section.when, (*path, "when"), stops)
         return Rule(section.name, when, section.then, where)
+
+    def media(self, section: MediaRuleSection, path: Path) -> MediaRule:
+        """A rule for media."""
+        where = self._name(section.name, path)
+        codecs = codec_rules(section.codecs, section.kinds, f"{section.name!r} ({where})")
+        said = str(codecs)
+        if not said:
+            self._document.report(path, "the rule says nothing", "add codecs, or kinds", key=True)
+        when = self._conditions(section.when, (*path, "when"))
+        return MediaRule(Rule(section.name, when, Action("pass", 0, said), where), codecs)
+
+    def owners(self, section: OwnersSection) -> Owners:
+        """Who owns which numbers."""
+        known = self._known.peers
+        for name in section.peers:
+            if known is not None and name not in known:
+                hint = did_you_mean(name, known, "peers")
+                here = ("owners", "peers", name)
+                self._document.report(here, f"there is no peer {name!r}", hint, key=True)
+        return Owners(self._owned(section.peers, "peers"), self._owned(section.users, "users"))
+
+    def _owned(self, lists: Mapping[str, tuple[str, ...]], key: str) -> dict[str, Owned]:
+        return {
+            name: matcher_of("numbers", texts, self._known.library.sets)
+            for name, texts in lists.items()
+            if not self._unknown("numbers", texts, ("owners", key, name))
+        }
 
     def limit(self, section: RateLimitSection, path: Path) -> RateLimit:
         """A rate limit."""

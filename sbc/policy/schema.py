@@ -16,6 +16,7 @@ from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
 from sbc.policy.library_schema import Definitions
 from sbc.policy.matchers import is_set
+from sbc.policy.media_schema import CODECS, KINDS, CodecsSection, Kinds
 from sbc.policy.model import SOURCES, STAGES, Level, Stage
 from sbc.policy.prefix_text import Prefix, parse_prefix
 from sbc.policy.rules import Action, Verb
@@ -46,6 +47,8 @@ def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
         return _reject(rest, hint)
     if verb == "cap" and not (rest.isascii() and rest.isdigit() and 0 < int(rest[:6]) < 10**5):
         raise BadValue(f"{rest!r} is no number of minutes", hint)
+    if verb == "replace" and not re.fullmatch(r"\+?[0-9*#]{1,32}", rest):
+        raise BadValue(f"{rest!r} is no number", hint)
     return Action(verb, 0, rest)
 
 
@@ -189,6 +192,8 @@ _TYPES: Final[dict[str, Any]] = {
     "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
     "number_kinds": _many(NumberKind),
     "asns": _many(Annotated[str, AfterValidator(check_asn)]),
+    "protections": _many(Literal["none", "sdes", "dtls"]),
+    "ownership": _many(Literal["own", "foreign", "unlisted", "nothing"]),
 }
 """How the values of each kind of fact are written; `Words` unless said."""
 
@@ -316,6 +321,37 @@ class RateLimitSection(Section):
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
 
 
+class MediaRuleSection(Section):
+    """A rule for the codecs and kinds of media of calls; the first that matches decides."""
+
+    name: RuleName = Field(
+        description="What logs and explanations call the rule.", examples=["narrow trunks"]
+    )
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=RequestConditions(),
+        description="Conditions, all of which must hold; without any the rule always matches.",
+        examples=[{"peer": "carrier"}],
+    )
+    kinds: Kinds | None = KINDS
+    codecs: CodecsSection = CODECS
+
+
+class OwnersSection(Section):
+    """Who may present which numbers, in the form that they have inside; `presents` asks for it."""
+
+    peers: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+        default={},
+        description="By the name of a peer: the numbers that its calls may present.",
+        examples=[{"carrier": ["+4930123*"]}],
+    )
+    users: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+        default={},
+        description="By the name of a user who logged in or whose phone is registered; counts "
+        "before the list of the peer.",
+        examples=[{"alice": ["+49301234"]}],
+    )
+
+
 class _PolicyFile(Definitions):
     """A policy file."""
 
@@ -328,6 +364,12 @@ class _PolicyFile(Definitions):
         description="Bans of sources that scan, guess and flood; at most one of all policy files "
         "says something of them.",
         examples=[{"threshold": 100}],
+    )
+    owners: OwnersSection = Field(
+        default=OwnersSection(), description="Who may present which numbers."
+    )
+    media: tuple[MediaRuleSection, ...] = Field(
+        default=(), description="Which codecs and kinds of media calls have."
     )
 
 
