@@ -4,14 +4,16 @@ Cheap facts are handed in; what takes reading (numbers, a description, a databas
 condition first asks for it, and once per request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from unicodedata import normalize
 
-from sbc.policy.counts import COUNTS
+from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
+from sbc.policy.emergency import is_emergency_service
+from sbc.policy.money_facts import MONEY_FACTS
 from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
 from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
@@ -22,15 +24,27 @@ from sbc.sip.uri import Uri
 UNKNOWN: Final = ""
 """The country, kind or text of what nobody knows."""
 
+FAILED_OPEN: Final = "database failed (open)"
+FAILED_CLOSED: Final = "database failed (closed)"
+"""What is known of a place when the database that should know it cannot be used.
+
+``closed``: a condition that asks for it holds in rules that refuse and in no others; ``open``: it
+holds in all others, and in none that refuses.
+"""
+FAILURES: Final = frozenset((FAILED_OPEN, FAILED_CLOSED))
+
 
 class Places(Protocol):
     """Where in the world addresses are, as far as the operator's databases know."""
 
     def country(self, host: str) -> str:
-        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none."""
+        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none.
 
-    def asn(self, host: str) -> int:
-        """The autonomous system that announces a numeric host; 0 if unknown."""
+        One of `FAILURES` if that cannot be told.
+        """
+
+    def asn(self, host: str) -> str:
+        """The autonomous system that announces a numeric host (``"64500"``), likewise."""
 
 
 class NumberKinds(Protocol):
@@ -58,10 +72,10 @@ class Nowhere:
         del of
         return UNKNOWN
 
-    def asn(self, host: str) -> int:
+    def asn(self, host: str) -> str:
         """Nobody announces it."""
         del host
-        return 0
+        return UNKNOWN
 
     def kind(self, e164: str) -> str:
         """No number is of any kind."""
@@ -86,6 +100,8 @@ class World:
     plan: NumberPlan = field(default_factory=NoPlan)
     counters: Counters = _NOWHERE
     tariffs: Tariffs = NO_TARIFFS
+    emergency: Container[str] = frozenset()
+    """Numbers that are for emergencies, beside those whose kind says so."""
 
 
 _NO_WORLD: Final = World()
@@ -113,6 +129,12 @@ class Facts:
     transport: Transport = "udp"
     proven: tuple[str, ...] = ()
     """Domains that the client's certificate of the connection proves."""
+    tls_version: float = 0.0
+    """Of the connection, as 1.3; 0 without TLS."""
+    phone: str = ""
+    """The user of the live binding whose flow it came on."""
+    owners: Owners = NOBODY
+    """Who may present which numbers, by the policy that decides."""
     user: str = ""
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
@@ -162,15 +184,32 @@ class Facts:
         value: str = self.once("caller", self._caller_number)
         return value
 
-    def _called_number(self) -> str:
+    @property
+    def emergency(self) -> bool:
+        """Whether it is for an emergency service."""
+        value: bool = self.once("emergency", self._emergency)
+        return value
+
+    def _target(self) -> Uri | None:
         from_request = None if self.request is None else self.request.uri
-        uri = self.called or from_request
-        return "" if uri is None else self._inside(uri, "called")
+        return self.called or from_request
+
+    def _called_number(self) -> str:
+        uri = self._target()
+        return "" if uri is None else self.inside(uri, "called")
+
+    def _emergency(self) -> bool:
+        uri = self._target()
+        if uri is not None and is_emergency_service(uri):
+            return True
+        number, world = self.called_number, self.world
+        return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
 
-    def _inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+        """The number of a URI of its sender in the form that numbers have inside."""
         return received(number_of(uri), self.numbers, role, self.world.plan).number
 
 
@@ -212,19 +251,6 @@ def _diversions(facts: Facts) -> float:
     # The first entry of History-Info is the call itself (RFC 7044 §7.1).
     return float(max(len(found[0]), len(found[1]) - 1, 0))
 
-
-def _risk(facts: Facts) -> str:
-    number, world = facts.called_number, facts.world
-    risk = world.tariffs.risk(number)
-    kind = "" if risk else world.numbers.kind(number)
-    return kind if kind in _RISKY_KINDS else risk
-
-
-def _counted(name: str) -> Callable[[Facts], float]:
-    return lambda facts: facts.world.counters.count(name, facts)
-
-
-_RISKY_KINDS: Final = frozenset({"premium", "satellite"})
 
 FACTS: Final[dict[str, Fact]] = {
     "network": Fact(
@@ -279,8 +305,8 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "source_asn": Fact(
         "asns",
-        lambda facts: str(facts.once("source_asn", partial(facts.world.places.asn, facts.host))),
-        "Autonomous systems that announce the source address.",
+        lambda facts: facts.once("source_asn", partial(facts.world.places.asn, facts.host)),
+        "Autonomous systems that announce the source address; `unknown` for none.",
         ["64500"],
         False,
     ),
@@ -329,6 +355,12 @@ FACTS: Final[dict[str, Fact]] = {
         "What the called number is.",
         ["premium", "satellite"],
     ),
+    "emergency": Fact(
+        "flag",
+        attrgetter("emergency"),
+        "Whether it is for an emergency service, by its number or as `urn:service:sos`.",
+        None,
+    ),
     "caller": Fact(
         "numbers",
         attrgetter("caller_number"),
@@ -357,32 +389,6 @@ FACTS: Final[dict[str, Fact]] = {
         "How often the call was forwarded before, by Diversion or History-Info.",
         {"above": 2},
     ),
-    "price": Fact(
-        "amount",
-        lambda facts: facts.world.tariffs.price(facts.called_number).per_minute,
-        "What a minute of the call costs, by `tariffs`.",
-        {"above": 0.5},
-    ),
-    "risk": Fact(
-        "words",
-        lambda facts: facts.once("risk", partial(_risk, facts)),
-        "Classes of risk of the called number by `tariffs`, or else `premium` and `satellite` by "
-        "the numbering plan.",
-        ["irsf", "premium", "satellite"],
-    ),
-    "new_country": Fact(
-        "flag",
-        lambda facts: bool(facts.world.counters.count("new_country", facts)),
-        "Whether the sender never called the country of the called number before yesterday, as far "
-        "as call records of the last 30 days tell.",
-        None,
-    ),
-    "calls_back": Fact(
-        "flag",
-        lambda facts: bool(facts.world.counters.count("calls_back", facts)),
-        "Whether the called number called in within the last 24 hours and nobody answered it.",
-        None,
-    ),
     "authenticated": Fact(
         "flag",
         lambda facts: bool(facts.user),
@@ -402,9 +408,7 @@ FACTS: Final[dict[str, Fact]] = {
         "office hours",
         False,
     ),
-    **{
-        name: Fact("amount", _counted(name), count.description, {"above": count.example})
-        for name, count in COUNTS.items()
-    },
+    **{name: Fact(*told) for name, told in CALL_FACTS.items()},
+    **{name: Fact(*told) for name, told in MONEY_FACTS.items()},
 }
 """By the key that a condition has in a file."""

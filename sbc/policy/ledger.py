@@ -228,7 +228,7 @@ class Ledger:
     # -- what decisions ask -----------------------------------------------------------------
 
     def count(self, what: str, facts: Facts) -> float:
-        """The value of a counter for whoever sends a request; see `sbc.policy.counts`."""
+        """The value of a counter for whoever sends a request; see `sbc.policy.money_facts`."""
         now = facts.now
         if what == "calls_back":
             missed = self._missed.get(facts.called_number)

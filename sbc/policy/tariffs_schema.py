@@ -145,7 +145,7 @@ NO_TABLE: Final = TariffTable()
 
 
 def build_tariffs(
-    document: Document, section: TariffsSection | None, read: ReadText | None
+    document: Document, section: TariffsSection | None, read: ReadText
 ) -> TariffTable:
     """The table of a policy file; what is wrong with its files is reported in the document."""
     if section is None:
@@ -155,9 +155,6 @@ def build_tariffs(
         path = ("tariffs", "files", number)
         here = path if path in document.values else path[:2]
         file = Path(document.file).parent / name
-        if read is None:
-            document.report(here, "files are not read here", "write the rows under prices")
-            continue
         try:
             text = read(file)
         except (OSError, ValueError) as error:

@@ -35,7 +35,7 @@ class Window:
     def spread(self, begin: float, end: float, amount: float) -> None:
         """Count an amount evenly over a time."""
         length = end - begin
-        if length <= 0.0:
+        if length < 1.0:
             self.add(end, amount)
             return
         at = max(begin, end - self._span_s - self._step_s)

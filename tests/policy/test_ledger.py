@@ -16,9 +16,9 @@ from sbc.policy.charges import (
     charge_of,
     charge_to_data,
 )
-from sbc.policy.counts import COUNTS
 from sbc.policy.facts import FACTS, Facts, World
 from sbc.policy.ledger import MOST_MISSED, MOST_RISKY_NUMBERS, Ledger
+from sbc.policy.money_facts import COUNTS
 from sbc.policy.tariffs import Price, Row, Tariffs
 from sbc.policy.windows import DAY_S, HOUR_S, STEPS, Window
 from sbc.sip.message import Request

@@ -6,6 +6,7 @@ import pytest
 
 from sbc.policy.facts import FACTS, World
 from sbc.policy.ledger import Ledger
+from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.policy.past import Past, backtest, remember
@@ -18,7 +19,7 @@ WORLD = World(numbers=Numbering())
 def shipped(*more: str) -> PolicySet:
     file = POLICIES / "toll-fraud.yaml"
     loaded = [load_policy(text, "mine.yaml") for text in more]
-    loaded.append(load_policy(file.read_text(), str(file), read=Path.read_text))
+    loaded.append(load_policy(file.read_text(), str(file), library=Library(read=Path.read_text)))
     assert [str(problem) for policy in loaded for problem in policy.problems] == []
     return combine(loaded)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sbc.policy.library import Library
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.tariffs import Price, Row, Tariffs, digits_of
 
@@ -65,7 +66,7 @@ def load(text: str, **files: str) -> LoadedPolicy:
             raise FileNotFoundError(2, "No such file")
         return files[path.name]
 
-    return load_policy(text, "dir/p.yaml", read=read)
+    return load_policy(text, "dir/p.yaml", library=Library(read=read))
 
 
 def test_files_and_written_rows_make_one_table() -> None:
