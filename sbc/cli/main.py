@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sbc.cli import bans, files, names, operate, peers, route, serve, versions
 from sbc.cli.alarms import alarms
+from sbc.cli.backtest import add_backtest
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     _add_files(commands)
     _add_operating(commands)
     _add_versions(commands)
+    _add_policy(commands)
     return top
 
 
@@ -166,6 +168,12 @@ def _add_versions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     listed = _add(commands, "versions", versions.versions, "list what was in force, when and why")
     for command in (plan, apply, back, listed):
         _add_whom(command)
+
+
+def _add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    policy = commands.add_parser("policy", help="try policies", description="Try policies.")
+    kinds = policy.add_subparsers(title="what to do", metavar="WHAT", required=True)
+    add_backtest(kinds)
 
 
 def _add_reason(command: argparse.ArgumentParser) -> None:

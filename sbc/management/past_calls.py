@@ -48,12 +48,14 @@ def past_of(record: CdrRecord, trusted: Collection[str] = ()) -> Past | None:
     )
 
 
-def record_from_data(data: Mapping[str, object]) -> CdrRecord:
+def record_from_data(data: object) -> CdrRecord:
     """What `past_of` needs of a record as `sbc cdr --json` writes it.
 
     Raises:
         ValueError: it is no call record; the text says what is missing or wrong.
     """
+    if not isinstance(data, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - it is read from a file
     leg = data.get("a")
     a = leg if isinstance(leg, dict) else {}
     began = _time(data, "started_at")
