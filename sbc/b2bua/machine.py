@@ -218,7 +218,9 @@ def _fire(call: Call, timer: Timer, at: float) -> None:
         passing.give_up(call)
         if not ending.is_settled(call):
             return
-    _happen(call, happening, GaveUp(Ending(status, cause, EndedBy.TIMEOUT, text)))
+    # What policy gave this call is nobody's business but the operator's.
+    said = timer.value if timer is Timer.MAX_DURATION else ""
+    _happen(call, happening, GaveUp(Ending(status, cause, EndedBy.TIMEOUT, text, said)))
 
 
 def _told(call: Call, timer: Timer) -> str:
