@@ -144,7 +144,11 @@ class Regular:
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        return self.compiled.search(value[:LONGEST_TEXT]) is not None
+        text = value[:LONGEST_TEXT]
+        if not text.isascii():
+            # RE2 takes UTF-8 only; a stranger's bytes need not be that.
+            text = text.encode("utf-8", "replace").decode()
+        return self.compiled.search(text) is not None
 
     def wanted(self, value: str) -> str:
         """See `Matcher`."""
