@@ -17,6 +17,7 @@ from sbc.policy.matchers import (
     Matcher,
     OneOf,
     Pieces,
+    Statuses,
     addresses,
     is_set,
     numbers,
@@ -114,7 +115,7 @@ class Conditions:
 
 def conditions(tests: Iterable[Test]) -> Conditions:
     """Conditions, the cheap ones first."""
-    return Conditions(tuple(sorted(tests, key=lambda test: _COST[test.name])))
+    return Conditions(tuple(sorted(tests, key=lambda test: _COST.get(test.name, len(_COST)))))
 
 
 def asks(not_: Mapping[str, object] | None = None, **wanted: object) -> Conditions:
@@ -170,6 +171,7 @@ _BY_WORDS: Final[dict[str, Callable[[tuple[str, ...]], Matcher]]] = {
     ),
     "pieces": lambda words: Pieces(tuple(word.lower() for word in words)),
     "names": lambda words: AnyOf(frozenset(word.lower() for word in words)),
+    "statuses": Statuses,
     "domains": lambda words: Domains(tuple(word.lower() for word in words)),
 }
 

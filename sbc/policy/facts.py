@@ -14,11 +14,19 @@ from unicodedata import normalize
 from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
-from sbc.sip.message import Request
+from sbc.sip.headers import Headers, key_of
+from sbc.sip.message import Message, Request, Response
 from sbc.sip.uri import Uri
 
 UNKNOWN: Final = ""
 """The country, kind or text of what nobody knows."""
+
+
+SECRET: Final = frozenset(
+    {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
+     "authentication-info", "proxy-authentication-info"}
+)  # fmt: skip
+"""Headers that prove who sends a message: no rule reads them, so that no explanation shows them."""
 
 
 class Places(Protocol):
@@ -112,6 +120,8 @@ class Facts:
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
     """None before anything is parsed."""
+    message: Message | None = None
+    """Whose headers are asked about, where that is not the request."""
     called: Uri | None = None
     """Whom it calls."""
     numbers: NumberRules = AS_WRITTEN
@@ -179,13 +189,32 @@ class Fact(NamedTuple):
     example: Any
     parsed: bool = True
     """Whether it is known only once a message was parsed."""
+    answers: bool = False
+    """Whether it is something of responses, which only rules for messages see."""
+
+
+def _headers(facts: Facts) -> Headers:
+    message = facts.message or facts.request
+    return Headers() if message is None else message.headers
 
 
 def _header_names(facts: Facts) -> frozenset[str]:
-    request = facts.request
-    if request is None:
-        return frozenset()
-    return frozenset(name.lower() for name, _ in request.headers.items())
+    return frozenset(name.lower() for name, _ in _headers(facts).items())
+
+
+def header_fact(name: str) -> Fact:
+    """The fact of what one header says: all its values, as one list (RFC 3261 §7.3.1)."""
+    key = key_of(name)
+    return Fact(
+        "regex",
+        lambda facts: _text(", ".join(_headers(facts).all(key))),
+        f"What {name} says.",
+        None,
+    )
+
+
+def _status(facts: Facts) -> str:
+    return str(facts.message.status) if isinstance(facts.message, Response) else ""
 
 
 def _text(value: str | None) -> str:
@@ -281,6 +310,20 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "header": Fact(
         "names", _header_names, "Names of headers, any of which it has.", ["P-Asserted-Identity"]
+    ),
+    "header_matches": Fact(
+        "headers",
+        _headers,
+        "By the name of a header, regular expressions (RE2), any of which what it says matches "
+        "somewhere; several values are one text with commas. All headers named must match.",
+        {"X-Department": "^(sales|support)$"},
+    ),
+    "status": Fact(
+        "statuses",
+        _status,
+        "Statuses of a response: `486`, or `4xx` for a class.",
+        ["486", "6xx"],
+        answers=True,
     ),
     "domain": Fact(
         "domains",

@@ -16,11 +16,13 @@ from sbc.policy.conditions import (
     matcher_of,
 )
 from sbc.policy.expressions import regular
-from sbc.policy.facts import FACTS
+from sbc.policy.facts import FACTS, header_fact
+from sbc.policy.manipulation_load import HeaderRuleReader
+from sbc.policy.manipulation_rules import HeaderRule
 from sbc.policy.matchers import SET, Flag, is_set
 from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
-from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.schema import HeaderRuleSection, PolicyFile, RateLimitSection, RuleSection, rules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    headers: tuple[HeaderRule, ...] = ()
 
     @property
     def broken(self) -> bool:
@@ -86,9 +89,10 @@ def load_policy(
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    headers = reader.headers(model.headers)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems))
+    return LoadedPolicy(stages, limits, tuple(document.problems), headers)
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -101,6 +105,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in STAGES
         },
+        (rule for policy in files for rule in policy.headers),
     )
 
 
@@ -126,6 +131,17 @@ class _Reader:
         where = self._name(section.name, path)
         when = self._conditions(section.when, (*path, "when"))
         return RateLimit(section.name, when, section.per, section.rate, section.burst, where)
+
+    def headers(self, sections: tuple[HeaderRuleSection, ...]) -> tuple[HeaderRule, ...]:
+        """The rules for headers."""
+        reader = HeaderRuleReader(self._document, self._known.networks, self._known.peers)
+        rules = []
+        for number, section in enumerate(sections):
+            path: Path = ("headers", number)
+            where = self._name(section.name, path)
+            when = self._conditions(section.when, (*path, "when"))
+            rules.append(reader.rule(section, where, when, path))
+        return tuple(rules)
 
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
@@ -167,7 +183,10 @@ class _Reader:
             elif self._unknown(fact.kind, value, here):
                 continue
             known = self._known
-            if fact.kind == "regex":
+            if fact.kind == "headers":
+                for header, texts in value.items():
+                    yield Test(f"{name} {header.lower()}", header_fact(header), regular(texts))
+            elif fact.kind == "regex":
                 yield Test(name, fact, regular(value))
             else:
                 yield Test(name, fact, matcher_of(fact.kind, value, known.sets, known.calendars))

@@ -156,6 +156,22 @@ class Regular:
         return "|".join(f"/{text}/" for text in self.texts)
 
 
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """A status of a response, or one of a class."""
+
+    patterns: tuple[str, ...]
+
+    def matches(self, value: str) -> bool:
+        """See `Matcher`."""
+        return any(value.startswith(one.rstrip("x")) for one in self.patterns) and bool(value)
+
+    def wanted(self, value: str) -> str:
+        """See `Matcher`."""
+        del value
+        return any_of(self.patterns)
+
+
 class AddressSet(Protocol):
     """A named set of prefixes, whose entries may change while it is in use."""
 

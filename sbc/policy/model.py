@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
+from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
 
 StageName = Literal["requirements", "rules", "geo", "identity", "fraud"]
@@ -140,25 +141,28 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "rate_limits")
+    __slots__ = ("_stages", "headers", "rate_limits")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        headers: Iterable[HeaderRule] = (),
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            headers: What is changed of messages that pass.
         """
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in STAGES
         }
         self.rate_limits = tuple(rate_limits)
+        self.headers = HeaderRules(headers)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

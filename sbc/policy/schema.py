@@ -9,16 +9,26 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    create_model,
+)
 
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.expressions import regular
-from sbc.policy.facts import FACTS
+from sbc.policy.facts import FACTS, SECRET
+from sbc.policy.manipulation_schema import HeaderRuleKeys
 from sbc.policy.matchers import is_set
 from sbc.policy.model import STAGES, Stage
 from sbc.policy.rules import Action, Verb
 from sbc.prefixes import IpNetwork
 from sbc.routing.patterns import parse_number_pattern
+from sbc.sip.grammar import is_token
+from sbc.sip.headers import key_of
 
 MAX_TEXT_LENGTH = 128
 METHOD_PATTERN = r"^[A-Z]+$"
@@ -175,6 +185,35 @@ def check_country(text: str) -> str:
     return text
 
 
+def check_header(name: str) -> str:
+    """The name of a header that conditions may look into.
+
+    Raises:
+        BadValue: it is none, or the header proves who sends.
+    """
+    if not is_token(name):
+        raise BadValue(f"{name!r} is no name of a header", "for example: X-Department")
+    if key_of(name) in SECRET:
+        raise BadValue(f"{name} proves who sends, and is shown to nobody", "ask for `user`")
+    return name
+
+
+def parse_status(value: object) -> str:
+    """A status, or a class of them.
+
+    Raises:
+        BadValue: it is neither.
+    """
+    text = str(value)
+    if not re.fullmatch(r"[1-6](?:[0-9]{2}|[0-9]x|xx)", text):
+        raise BadValue(f"{text!r} is no status of a response", "for example: 486, 18x, 4xx")
+    return text
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
 def _many(item: Any) -> Any:
     return Annotated[tuple[item, ...], Field(min_length=1), OneOrMany()]
 
@@ -189,6 +228,22 @@ _Pattern = Annotated[
     PlainValidator(parse_pattern),
     WithJsonSchema({"type": "string", "examples": ["+49*", "set:premium"]}),
 ]
+
+
+def _by_header(item: Any) -> Any:
+    many = _many(item)
+    return Annotated[
+        dict[Annotated[str, AfterValidator(check_header)], many],  # type: ignore[valid-type]  # made by kind
+        Field(min_length=1),
+    ]
+
+
+_Expression = Annotated[str, AfterValidator(check_expression)]
+_Status = Annotated[
+    str,
+    PlainValidator(parse_status),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["4xx", 486]}),
+]
 _TYPES: Final[dict[str, Any]] = {
     "flag": bool,
     "trust": Literal["trusted", "untrusted"],
@@ -197,7 +252,11 @@ _TYPES: Final[dict[str, Any]] = {
     "numbers": _many(_Pattern),
     "methods": Methods,
     "countries": _many(Annotated[str, AfterValidator(check_country)]),
-    "regex": _many(Annotated[str, AfterValidator(check_expression)]),
+    "regex": _many(_Expression),
+    "headers": _by_header(_Expression),
+    "statuses": Annotated[
+        tuple[_Status, ...], Field(min_length=1), BeforeValidator(_listed), OneOrMany()
+    ],
     "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
     "number_kinds": _many(NumberKind),
 }
@@ -243,7 +302,12 @@ SourceConditions = _conditions(
     (name for name, fact in FACTS.items() if not fact.parsed),
 )
 RequestConditions = _conditions(
-    "RequestConditions", "What may be asked about a request. All conditions given must hold.", FACTS
+    "RequestConditions",
+    "What may be asked about a request. All conditions given must hold.",
+    (name for name, fact in FACTS.items() if not fact.answers),
+)
+MessageConditions = _conditions(
+    "MessageConditions", "What may be asked about a message. All conditions given must hold.", FACTS
 )
 
 
@@ -307,12 +371,29 @@ class RateLimitSection(Section):
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
 
 
+class HeaderRuleSection(HeaderRuleKeys):
+    """Changes of headers in messages of calls. Every rule that fits is applied, in order."""
+
+    name: RuleName = Field(
+        description="What logs and explanations call the rule.", examples=["name of the trunk"]
+    )
+    when: MessageConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=MessageConditions(),
+        description="Conditions, all of which must hold. Source, peer and network are those of "
+        "whom the message comes from, `called` and `caller` those of the call.",
+        examples=[{"method": "INVITE"}],
+    )
+
+
 class _PolicyFile(Section):
     """A policy file."""
 
     version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(), description="Limits on messages per source or per network."
+    )
+    headers: tuple[HeaderRuleSection, ...] = Field(
+        default=(), description="Changes of headers in messages of calls."
     )
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sbc.policy.access import decide
 from sbc.policy.conditions import Conditions, Evidence, asks
-from sbc.policy.facts import Facts
 from sbc.policy.expressions import regular
+from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.policy.rules import Action, Rule, Verb
