@@ -41,8 +41,8 @@ from sbc.config.values import (
     parse_port_range,
 )
 from sbc.document.schema import OneOrMany, Section
+from sbc.policy.conditions_schema import Method
 from sbc.policy.prefix_text import Prefix
-from sbc.policy.schema import Method
 from sbc.routing.model import KeepaliveMethod, PeerKind
 
 

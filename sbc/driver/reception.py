@@ -19,6 +19,7 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.manipulating import as_asked
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
@@ -129,6 +130,8 @@ class Reception:
             instance=self._instance,
             logins=self._logins,
             plan=force.plan,
+            headers=force.policy.headers,
+            world=force.world,
             version=force.version,
         )
 
@@ -279,7 +282,8 @@ class Reception:
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark, now)
+        asked = as_asked(self._force, caller, request, flow)
+        placed = self._placed(asked.request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, self._as_told(placed, caller), now)
             return
@@ -287,7 +291,9 @@ class Reception:
         codecs = caller.decision.codecs
         if codecs is not None:
             candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
-        call = self._new_call(key, request, flow, caller, candidates)
+        call = self._new_call(key, asked.request, flow, caller, candidates)
+        if asked.request is not request:
+            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
@@ -300,6 +306,8 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        for kind, text in asked.notes:
+            call.journal.note(now, kind, text, "a")
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         if codecs is not None:
