@@ -17,6 +17,7 @@ from sbc.management.listing import (
     registrations_listing,
     trunks_listing,
 )
+from sbc.management.lists import ListWatch
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
@@ -40,6 +41,7 @@ class Views:
         bindings: BindingStore,
         locator: Locator,
         certificates: CertificateWatch,
+        lists: ListWatch,
         questions: ResolverStatistics,
         log: Log,
         wall: Callable[[], float],
@@ -51,6 +53,7 @@ class Views:
         self._bindings = bindings
         self._locator = locator
         self._certificates = certificates
+        self._lists = lists
         self._questions = questions
         self._log = log
         self._wall = wall
@@ -133,6 +136,7 @@ class Views:
                 "in_force": self._certificates.listing(),
                 "trouble": list(self._certificates.trouble),
             },
+            **self._lists.listing(),
         }
 
     def _media(self, call: Call) -> list[Row]:

@@ -7,6 +7,7 @@ from typing import cast
 from media.relay import Relay
 from sbc.driver.switchboard import Switchboard
 from sbc.management.certificates import CertificateWatch
+from sbc.management.lists import ListWatch
 from sbc.management.log import Log
 from sbc.management.views import Views
 from sbc.resolver.cache import ResolverStatistics
@@ -30,6 +31,7 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("BindingStore", nothing),
         cast("Locator", nothing),
         cast("CertificateWatch", nothing),
+        cast("ListWatch", nothing),
         ResolverStatistics(),
         cast("Log", nothing),
         wall=lambda: 0.0,
