@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sbc.policy.access import decide
 from sbc.policy.conditions import Conditions, Evidence, asks
+from sbc.policy.expressions import regular
 from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
@@ -168,6 +169,7 @@ PARTS = st.fixed_dictionaries(
         "method": st.lists(st.sampled_from(METHODS[:2]), min_size=1),
         "registered": st.booleans(),
         "user_agent": st.just("scan"),
+        "called": st.sampled_from(["+49*", "+4930*", ["+4930", "600"], "4?", "*", "600-699"]),
         "source": st.sampled_from(
             [[ip_network("203.0.113.0/24")], [ip_network("203.0.113.7")], [ip_network("::/0")]]
         ),
@@ -183,6 +185,9 @@ FACTS = st.builds(
     st.sampled_from([None, "trunk"]),
     st.booleans(),
     st.sampled_from([None, "a SCANNER"]),
+    found=st.builds(
+        lambda number: {"called": number}, st.sampled_from(["+4930", "+491", "600", ""])
+    ),
 )
 
 
@@ -197,3 +202,9 @@ def test_the_first_rule_whose_conditions_hold_decides_and_every_decision_is_expl
     assert decision.where
     assert decision.rule in decision.explanation
     assert decision.trail[-1].tested == decision.tested
+
+
+def test_an_expression_looks_at_whatever_bytes_a_stranger_sends() -> None:
+    matcher = regular(["^S.*x$"])
+    assert matcher.matches("S\udcff\udcfex")
+    assert not matcher.matches("\udcff")
