@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sbc.policy.facts import World
 from sbc.policy.manipulation_rules import NO_RULES, HeaderRules
 from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.policy.world import World
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Listener, Network, Peer, Settings

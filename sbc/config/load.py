@@ -9,17 +9,20 @@ from typing import Literal
 from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
+from sbc.config.firewall import build_firewall
+from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
-from sbc.config.strangers import warn_of_strangers
 from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
+from sbc.firewall.nftables import FirewallSettings
 from sbc.policy.caps import CallLimits
+from sbc.policy.library import Library, reason
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.resolver.dns import DnsSettings
@@ -60,6 +63,7 @@ class Configuration:
     transport_limits: TransportLimits
     media_engine: MediaEngine
     dns: DnsSettings
+    firewall: FirewallSettings
     state_dir: Path
     control_socket: Path
     version: int = field(default=0, compare=False)
@@ -119,7 +123,7 @@ def load_file(
     try:
         text = files.read(Path(path))
     except (OSError, ValueError) as error:
-        problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {_reason(error)}")
+        problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {reason(error)}")
         return LoadResult(None, (problem,))
     return load_text(
         text,
@@ -155,8 +159,8 @@ def load_text(
     base = Path(file).parent
     state_dir = base / model.state_dir
     control_socket = _control_socket(document, model, base)
-    policies = _policies(document, model, read)
-    warn_of_strangers(document, networks, peers, routes, combine(policies))
+    policies = _policies(document, model, read, environment)
+    lint(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)
@@ -209,6 +213,7 @@ def load_text(
         ),
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
+        firewall=build_firewall(model.firewall),
         state_dir=state_dir,
         control_socket=control_socket,
     )
@@ -233,7 +238,9 @@ def _control_socket(document: Document, model: SbcFile, base: Path) -> Path:
     return path
 
 
-def _policies(document: Document, model: SbcFile, read: ReadText) -> list[LoadedPolicy]:
+def _policies(
+    document: Document, model: SbcFile, read: ReadText, environment: Mapping[str, str]
+) -> list[LoadedPolicy]:
     if not model.policies:
         document.report(
             ("policies",),
@@ -242,32 +249,35 @@ def _policies(document: Document, model: SbcFile, read: ReadText) -> list[Loaded
             severity=Severity.WARNING,
         )
     loaded: list[LoadedPolicy] = []
+    library = Library(read, environment)
     names: dict[str, str] = {}
     for number, name in enumerate(model.policies):
         path = Path(document.file).parent / name
         entry = ("policies", number)
         where = entry if entry in document.values else ("policies",)
+        if library.has_read(path):
+            continue
         try:
             text = read(path)
         except (OSError, ValueError) as error:
-            document.report(where, f"{name}: cannot be read: {_reason(error)}", f"looked at {path}")
+            document.report(where, f"{name}: cannot be read: {reason(error)}", f"looked at {path}")
             continue
-        policy = load_policy(text, str(path), model.networks, model.peers)
-        for rule in policy.rules:
-            first = names.setdefault(rule.name, str(path))
-            if first != str(path):
+        policy = load_policy(text, str(path), model.networks, model.peers, library)
+        for rule in (rule for file in policy.files for rule in file.rules):
+            file = rule.where.rpartition(":")[0]
+            first = names.setdefault(rule.name, file)
+            if first != file:
                 document.report(
                     where,
                     f"its rule {rule.name!r} ({rule.where}) has the name of one in {first}",
                     "explanations need names that differ",
                 )
         loaded.append(policy)
+        found = [file.bans for one in loaded for file in one.files if file.bans is not None]
+        if len(found) > 1:
+            document.report(
+                where,
+                f"its bans ({found[-1].where}) are not the only ones",
+                f"keep them, or those of {found[0].where}",
+            )
     return loaded
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 at byte {error.start}"
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)

@@ -8,92 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple
 from unicodedata import normalize
 
-from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
+from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
+from sbc.policy.emergency import is_emergency_service
+from sbc.policy.numbers import number_of, received
+from sbc.policy.world import NO_WORLD, World
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
 from sbc.sip.headers import Headers, key_of
 from sbc.sip.message import Message, Request, Response
 from sbc.sip.uri import Uri
 
-UNKNOWN: Final = ""
-"""The country, kind or text of what nobody knows."""
-
-
 SECRET: Final = frozenset(
     {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
      "authentication-info", "proxy-authentication-info"}
 )  # fmt: skip
 """Headers that prove who sends a message: no rule reads them, so that no explanation shows them."""
-
-
-class Places(Protocol):
-    """Where in the world addresses are, as far as the operator's databases know."""
-
-    def country(self, host: str) -> str:
-        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none."""
-
-    def asn(self, host: str) -> int:
-        """The autonomous system that announces a numeric host; 0 if unknown."""
-
-
-class NumberKinds(Protocol):
-    """What the numbering plans say of E.164 numbers."""
-
-    def country(self, e164: str) -> str:
-        """ISO 3166 letters of a number's country, members of +1 told apart; `UNKNOWN` if none."""
-
-    def kind(self, e164: str) -> str:
-        """What a number is: ``fixed``, ``mobile``, ``premium``, ``satellite``, ``invalid``, ..."""
-
-
-class Counters(Protocol):
-    """What has been counted of whoever is asked about."""
-
-    def count(self, what: str, facts: "Facts") -> float:
-        """The present value of one counter for the sender of a request."""
-
-
-class Nowhere:
-    """No database, no plan and no counters: nothing is known, nothing was counted."""
-
-    def country(self, of: str) -> str:
-        """Nothing is anywhere."""
-        del of
-        return UNKNOWN
-
-    def asn(self, host: str) -> int:
-        """Nobody announces it."""
-        del host
-        return 0
-
-    def kind(self, e164: str) -> str:
-        """No number is of any kind."""
-        del e164
-        return UNKNOWN
-
-    def count(self, what: str, facts: "Facts") -> float:
-        """Nothing was counted."""
-        del what, facts
-        return 0.0
-
-
-_NOWHERE: Final = Nowhere()
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a decision may look up; all of it is handed in, none of it changes within a decision."""
-
-    places: Places = _NOWHERE
-    numbers: NumberKinds = _NOWHERE
-    plan: NumberPlan = field(default_factory=NoPlan)
-    counters: Counters = _NOWHERE
-
-
-_NO_WORLD: Final = World()
 
 
 @dataclass(slots=True)
@@ -116,6 +48,12 @@ class Facts:
     transport: Transport = "udp"
     proven: tuple[str, ...] = ()
     """Domains that the client's certificate of the connection proves."""
+    tls_version: float = 0.0
+    """Of the connection, as 1.3; 0 without TLS."""
+    phone: str = ""
+    """The user of the live binding whose flow it came on."""
+    owners: Owners = NOBODY
+    """Who may present which numbers, by the policy that decides."""
     user: str = ""
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
@@ -126,7 +64,7 @@ class Facts:
     """Whom it calls."""
     numbers: NumberRules = AS_WRITTEN
     """In which form its sender sends numbers."""
-    world: World = _NO_WORLD
+    world: World = NO_WORLD
     now: float = 0.0
     """Seconds since 1970."""
     found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -167,15 +105,32 @@ class Facts:
         value: str = self.once("caller", self._caller_number)
         return value
 
-    def _called_number(self) -> str:
+    @property
+    def emergency(self) -> bool:
+        """Whether it is for an emergency service."""
+        value: bool = self.once("emergency", self._emergency)
+        return value
+
+    def _target(self) -> Uri | None:
         from_request = None if self.request is None else self.request.uri
-        uri = self.called or from_request
-        return "" if uri is None else self._inside(uri, "called")
+        return self.called or from_request
+
+    def _called_number(self) -> str:
+        uri = self._target()
+        return "" if uri is None else self.inside(uri, "called")
+
+    def _emergency(self) -> bool:
+        uri = self._target()
+        if uri is not None and is_emergency_service(uri):
+            return True
+        number, world = self.called_number, self.world
+        return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
 
-    def _inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+        """The number of a URI of its sender in the form that numbers have inside."""
         return received(number_of(uri), self.numbers, role, self.world.plan).number
 
 
@@ -290,8 +245,8 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "source_asn": Fact(
         "asns",
-        lambda facts: str(facts.once("source_asn", partial(facts.world.places.asn, facts.host))),
-        "Autonomous systems that announce the source address.",
+        lambda facts: facts.once("source_asn", partial(facts.world.places.asn, facts.host)),
+        "Autonomous systems that announce the source address; `unknown` for none.",
         ["64500"],
         False,
     ),
@@ -354,6 +309,12 @@ FACTS: Final[dict[str, Fact]] = {
         "What the called number is.",
         ["premium", "satellite"],
     ),
+    "emergency": Fact(
+        "flag",
+        attrgetter("emergency"),
+        "Whether it is for an emergency service, by its number or as `urn:service:sos`.",
+        None,
+    ),
     "caller": Fact(
         "numbers",
         attrgetter("caller_number"),
@@ -401,5 +362,6 @@ FACTS: Final[dict[str, Fact]] = {
         "office hours",
         False,
     ),
+    **{name: Fact(*told) for name, told in CALL_FACTS.items()},
 }
 """By the key that a condition has in a file."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Final, Protocol
 
-from sbc.policy.facts import UNKNOWN
+from sbc.policy.world import FAILURES, UNKNOWN
 from sbc.prefixes import IpNetwork, PrefixMap
 from sbc.routing.patterns import (
     Exact,
@@ -63,7 +63,7 @@ class OneOf:
     def wanted(self, value: str | None) -> str:
         """See `Matcher`."""
         del value
-        return any_of(self.words)
+        return any_of(self.words - FAILURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,15 @@ class AddressSet(Protocol):
     def name(self) -> str:
         """As conditions write it."""
 
+    @property
+    def kind(self) -> str:
+        """``networks`` or ``numbers``."""
+
     def find(self, item: str) -> str | None:
         """The entry that holds an address or a number; None for none."""
+
+    def hit(self, item: str) -> bool:
+        """Whether an entry holds an address or a number; the set counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +201,11 @@ class Addresses:
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        return self._found(value) is not None
+        return self.prefixes.find(value) is not None or any(one.hit(value) for one in self.sets)
 
     def wanted(self, value: str) -> str:
         """See `Matcher`."""
-        return self._found(value) or "|".join(self.texts)
-
-    def _found(self, value: str) -> str | None:
-        return self.prefixes.find(value) or _in_sets(self.sets, value)
+        return self.prefixes.find(value) or _in_sets(self.sets, value) or "|".join(self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +221,11 @@ class Numbers:
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        return self._found(value) is not None
+        return self._found(value) is not None or any(one.hit(value) for one in self.sets)
 
     def wanted(self, value: str) -> str:
         """See `Matcher`."""
-        return self._found(value) or "|".join(self.texts)
+        return self._found(value) or _in_sets(self.sets, value) or "|".join(self.texts)
 
     def _found(self, value: str) -> str | None:
         if value in self.exact:
@@ -232,7 +236,7 @@ class Numbers:
         for pattern in self.others:
             if not isinstance(pattern, Exact | Prefix) and pattern.holds(value):
                 return "|".join(self.texts)
-        return _in_sets(self.sets, value)
+        return None
 
 
 class Calendar(Protocol):
@@ -292,8 +296,9 @@ def numbers(patterns: Iterable[str], sets: Iterable[AddressSet] = ()) -> Numbers
 
 def _in_sets(sets: tuple[AddressSet, ...], value: str) -> str | None:
     for one in sets:
-        if one.find(value) is not None:
-            return SET + one.name
+        entry = one.find(value)
+        if entry is not None:
+            return f"{SET}{one.name} {entry}"
     return None
 
 
@@ -320,7 +325,7 @@ def within(narrow: Matcher, wide: Matcher) -> bool:
     if narrow == wide:
         return True
     if isinstance(narrow, OneOf) and isinstance(wide, OneOf):
-        return narrow.words <= wide.words
+        return narrow.words - FAILURES <= wide.words
     if isinstance(narrow, AnyOf) and isinstance(wide, AnyOf):
         return narrow.names <= wide.names
     if isinstance(narrow, Pieces) and isinstance(wide, Pieces):

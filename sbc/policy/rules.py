@@ -21,7 +21,7 @@ Outcome = Literal["allow", "reject", "drop"]
 
 Verb = Literal[
     "allow", "reject", "drop", "pass", "warn", "replace", "tag", "anonymize", "challenge", "cap",
-    "change",
+    "block", "change",
 ]  # fmt: skip
 """What a rule says is done; every stage has some of them."""
 
