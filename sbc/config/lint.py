@@ -46,7 +46,7 @@ def _warn_of_keys_in_the_clear(
     """SDES writes the keys of the media into SDP (RFC 4568 §7): who reads that can listen."""
     listening = {one.name: {listener.transport for listener in one.listeners} for one in networks}
     for peer in peers:
-        if peer.media.srtp not in {"prefer", "require"}:
+        if peer.media.srtp not in {"prefer", "require"} or not peer.media.sdes_in_clear:
             continue
         if peer.kind == "endpoints":
             clear = not listening[peer.network] & SECURED
@@ -60,7 +60,7 @@ def _warn_of_keys_in_the_clear(
                 document,
                 ("peers", peer.name, "media", "srtp"),
                 f"the keys of {peer.name!r} are sent in the clear, for {where}",
-                "reach it by transport=tls, or write srtp: allow and count on nothing",
+                "reach it by transport=tls, and remove sdes_in_clear",
             )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
+from sbc.policy.ban_rules import BanRules
+from sbc.policy.bans_schema import ban_rules
 from sbc.policy.call_facts import NOBODY, Owned, Owners
 from sbc.policy.conditions import (
     Conditions,
@@ -54,6 +56,7 @@ class LoadedPolicy:
     problems: tuple[Problem, ...]
     media: tuple[MediaRule, ...] = ()
     owners: Owners = NOBODY
+    bans: BanRules | None = None
 
     @property
     def broken(self) -> bool:
@@ -107,7 +110,10 @@ def load_policy(
     owners = reader.owners(model.owners)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems), media, owners)
+    bans = None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where)
+    return LoadedPolicy(
+        stages, limits, tuple(document.problems), media=media, owners=owners, bans=bans
+    )
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -120,8 +126,9 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in (SOURCES, *STAGES)
         },
-        (rule for policy in files for rule in policy.media),
-        joined(policy.owners for policy in files),
+        media=(rule for policy in files for rule in policy.media),
+        owners=joined(policy.owners for policy in files),
+        bans=next((policy.bans for policy in files if policy.bans is not None), None),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from sbc.policy.ban_rules import BanRules
 from sbc.policy.call_facts import NOBODY, Owners
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
@@ -161,7 +162,7 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "media", "owners", "rate_limits")
+    __slots__ = ("_stages", "bans", "media", "owners", "rate_limits")
 
     def __init__(
         self,
@@ -170,6 +171,7 @@ class PolicySet:
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
         media: Iterable[MediaRule] = (),
         owners: Owners = NOBODY,
+        bans: BanRules | None = None,
     ) -> None:
         """Compile the rules.
 
@@ -178,6 +180,7 @@ class PolicySet:
             stages: Those of all other stages.
             media: Those for the media of calls.
             owners: Who may present which numbers.
+            bans: What is held against sources; None for only counting it.
         """
         self.media = MediaPolicy(media)
         self.owners = owners
@@ -186,6 +189,7 @@ class PolicySet:
             stage.name: Rules(given.get(stage.name, ())) for stage in (SOURCES, *STAGES)
         }
         self.rate_limits = tuple(rate_limits)
+        self.bans = bans
 
     @property
     def rules(self) -> tuple[Rule, ...]:
