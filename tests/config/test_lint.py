@@ -155,7 +155,10 @@ def test_what_is_bounded_already_is_not_told(trunk: str, route: str, policy: str
     [
         (
             "    address: 192.168.1.5\n",
-            "    address: 192.168.1.5;transport=tcp\n    media: {srtp: require, sdes_in_clear: true}\n",
+            (
+                "    address: 192.168.1.5;transport=tcp\n"
+                "    media: {srtp: require, sdes_in_clear: true}\n"
+            ),
             (
                 "sbc.yaml:14:19: warning: peers.pbx.media.srtp: the keys of 'pbx' are sent in the "
                 "clear, for its signalling goes by tcp (reach it by transport=tls, and remove "
