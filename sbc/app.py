@@ -24,6 +24,7 @@ from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
 from sbc.firewall.nftables import FirewallUnusable
+from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.advice import advice
 from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
@@ -111,6 +112,8 @@ class App:
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
+            on_datagrams=self.loop.datagrams,
+            doorkeeper=self.loop,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
@@ -119,6 +122,8 @@ class App:
             message_limits=configuration.message_limits,
         )
         wire.transports = self.transports
+        self._socket_filter = SocketFilter(self.transports.udp_sockets)
+        self.switchboard.admission.mutes.kernel = self._socket_filter
         self._dns = Dns(configuration.dns)
         answers = Answers(self._dns.ask)
         self._locator = Locator(
@@ -227,6 +232,7 @@ class App:
             with trio.move_on_after(_FIRST_ANSWERS_S):
                 await self._locator.settled()
             nursery.start_soon(self.loop.run)
+            nursery.start_soon(self._socket_filter.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))

@@ -10,13 +10,13 @@ from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
 from sbc.config.firewall import build_firewall
+from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
-from sbc.config.strangers import warn_of_strangers
 from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
@@ -159,7 +159,7 @@ def load_text(
     state_dir = base / model.state_dir
     control_socket = _control_socket(document, model, base)
     policies = _policies(document, model, read)
-    warn_of_strangers(document, networks, peers, routes, combine(policies))
+    lint(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)

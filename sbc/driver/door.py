@@ -37,6 +37,9 @@ STRANGERS_SHARE = 0.5
 """Of all server transactions, how many strangers may have: the rest is for peers and registered
 phones, whatever flood of registrations comes along."""
 
+_RETRY_S: Final = 10
+"""How long whoever asks too often is told to wait."""
+
 _NO_TRANSACTION: Final = Refusal(481, "no such transaction")
 _NO_DIALOG: Final = Refusal(481, "no such dialog")
 _NO_ROOM: Final = Refusal(503, "too many transactions under way")
@@ -173,6 +176,8 @@ class Door:
         if known is None or known.facts is None:
             return known
         known.facts.user = known.user
+        if not self._within_limits(request, flow, known, now):
+            return None
         decision = screen(self._force.policy, known.facts, known.decision)
         for step in decision.effects("warn"):
             self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
@@ -182,6 +187,19 @@ class Door:
             return PARTICIPANT
         self._turn_away(request, flow, decision, now)
         return None
+
+    def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
+        """Count a request by its user and method; one that is too many was refused, if new."""
+        assert caller.facts is not None, "it was decided on"
+        if self._is_known(request, flow, request.method):
+            return True
+        verdict = self._admission.admit_request(caller.facts, flow, caller.proven_user, now)
+        if verdict.admitted:
+            return True
+        self._tally.refused_rate += 1
+        said = f"the rate limit {verdict.rule!r} ({verdict.where}) per {verdict.level} is used up"
+        self.refuse(request, flow, Refusal(503, "", said, retry_after_s=_RETRY_S), now)
+        return False
 
     def _turn_away(self, request: Request, flow: Flow, decision: Decision, now: float) -> None:
         """Refuse what policy refuses, or say nothing."""

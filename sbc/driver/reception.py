@@ -191,13 +191,13 @@ class Reception:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         self._bindings.binding_changed(change)
-        network, host = binding.flow.network, binding.flow.remote[0]
+        network = binding.flow.network
         if change.what in ("registered", "refreshed", "moved", "restored"):
-            self._admission.vouch(network, host)
+            self._admission.vouch(binding.flow)
         elif change.what in GONE:
             previous = binding.flow
-        if previous is not None and not self._registrar.has_source(previous):
-            self._admission.withdraw(previous.network, previous.remote[0])
+        if previous is not None and not self._registrar.has_flow(previous):
+            self._admission.withdraw(previous)
         self._log(
             "debug" if change.what in ("refreshed", "restored") else "info",
             f"phone {change.what}",

@@ -39,7 +39,7 @@ from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
-from sbc.policy.admission import Admission
+from sbc.policy.admission import Admission, Welcome
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
@@ -47,7 +47,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations, hosts_of
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -97,8 +97,14 @@ class Switchboard:
         self.caps = PeerCaps({})
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
-        self.admission = Admission(force.policy, force.trust, self._known_peer)
-        self.watch = Watch(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
+        self.admission = Admission(
+            force.policy, force.trust, self._known_peer, world=force.world, wall=wall
+        )
+        exempts = self.admission.exempts
+        self.watch = Watch(
+            force, registrar=self.registrar, wire=wire, log=log, wall=wall, exempts=exempts
+        )
+        self.admission.blocklist = self.watch.guard.bans
         self.outbox.answered = self.watch.answered
         self.door = Door(
             force,
@@ -148,9 +154,39 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """How a datagram is received, of which nothing was looked at; it does not raise."""
+        self.tally.received += 1
+        welcome: Welcome = "away"
+
+        def ask() -> None:
+            nonlocal welcome
+            welcome = self.admission.admits_datagram(network, remote, now)
+
+        self._contain(ask, source=remote)
+        self.tally.dropped_rate += welcome == "away"
+        return welcome
+
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
+        """Whether a connection may be accepted; it does not raise."""
+        admitted = False
+
+        def ask() -> None:
+            nonlocal admitted
+            admitted = self.admission.admits_connection(network, remote, transport, now)
+
+        self._contain(ask, source=remote)
+        return admitted
+
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
         self.tally.received += 1
+        self._contain(partial(self._receive, flow, data, now), source=flow.remote)
+
+    def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
+        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
@@ -255,16 +291,20 @@ class Switchboard:
 
     # -- on the way in ----------------------------------------------------------------------
 
+    def _receive(self, flow: Flow, data: bytes, now: float) -> None:
+        self.watch.now = now
+        proven = self._wire.names(flow)
+        counted = callers.counted_as(self.force, flow, proven)
+        verdict = self.admission.admit(flow, counted, now, proven)
+        if verdict.admitted:
+            self._take(flow, data, now)
+            return
+        self.tally.dropped_rate += 1
+        if verdict.level:
+            self.watch.over_its_rate(flow)
+
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
         self.watch.now = now
-        if self.watch.blocks(flow):
-            self.tally.dropped_banned += 1
-            return
-        source = callers.counted_as(self.force, flow, self._wire.names(flow))
-        if not self.admission.admit(flow.network, source, now).admitted:
-            self.tally.dropped_rate += 1
-            self.watch.over_its_rate(flow)
-            return
         message: Request | Response | None = None
         caller: Caller | None = None
         try:
@@ -424,7 +464,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, force.trust, self._known_peer)
+        self.admission.apply(force.policy, force.trust, self._known_peer, force.world)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)

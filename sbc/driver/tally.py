@@ -10,8 +10,8 @@ class Tally:
     received: int = 0
     dropped_rate: int = 0
     """By a rate limit, before parsing."""
-    dropped_banned: int = 0
-    """Of sources that are banned, and flows that are muted or throttled, before parsing."""
+    refused_rate: int = 0
+    """By a rate limit per user or method, after parsing."""
     malformed: int = 0
     oversize: int = 0
     """Of the malformed, those that were longer than the limits allow."""

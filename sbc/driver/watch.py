@@ -59,7 +59,15 @@ class Watch:
         wire: Wire,
         log: Log,
         wall: Callable[[], float],
+        exempts: Callable[[str, str, float], bool],
     ) -> None:
+        """Watch from now on.
+
+        Args:
+            wall: seconds since 1970.
+            exempts: whether the policy lets a host of a network be, whatever it does.
+        """
+        self._exempts = exempts
         self._registrar = registrar
         self._wire = wire
         self._log = log
@@ -96,11 +104,6 @@ class Watch:
     def protected(self) -> Protected:
         """Who is never banned, whatever is registered from there."""
         return self._protected
-
-    def blocks(self, flow: Flow) -> bool:
-        """Whether nothing of a message on a flow is to be read."""
-        network, host, port = flow_key(flow)
-        return self.guard.bans.blocked(network, host, port, self.now) is not None
 
     # -- what comes -------------------------------------------------------------------------
 
@@ -230,6 +233,8 @@ class Watch:
         flow = seen.flow
         peer = self._force.table.sender(flow, self._wire.names(flow))
         if peer is not None or flow.peer or not self._is_open(flow.network):
+            return Known(Standing.SPARED)
+        if self._exempts(flow.network, flow.remote[0], self.now):
             return Known(Standing.SPARED)
         if self._registrar.has_flow(flow):
             return Known(Standing.REGISTERED)

@@ -14,15 +14,16 @@ from sbc.policy.conditions import (
     NamedCalendars,
     Test,
     conditions,
-    covers,
     matcher_of,
 )
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
+from sbc.policy.gate import PARSED_LEVELS
 from sbc.policy.matchers import SET, Flag, is_set
-from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
+from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
 from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.shadows import shadowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,11 @@ def load_policy(
         reader.limit(section, ("rate_limits", number))
         for number, section in enumerate(model.rate_limits)
     )
-    reader.find_shadowed("rate_limits", [(one.name, one.when, one.per) for one in limits])
+    reader.find_shadowed(
+        "rate_limits", [(one.name, one.when, f"{one.per} {one.shadow}") for one in limits]
+    )
     stages: dict[StageName, tuple[Rule, ...]] = {}
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         sections = enumerate(rules_of(model, stage))
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
@@ -103,7 +106,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         (limit for policy in files for limit in policy.rate_limits),
         {
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
-            for stage in STAGES
+            for stage in (SOURCES, *STAGES)
         },
         next((policy.bans for policy in files if policy.bans is not None), None),
     )
@@ -130,7 +133,17 @@ class _Reader:
         """A rate limit."""
         where = self._name(section.name, path)
         when = self._conditions(section.when, (*path, "when"))
-        return RateLimit(section.name, when, section.per, section.rate, section.burst, where)
+        if section.per not in PARSED_LEVELS:
+            for test in when.tests:
+                if test.fact.parsed:
+                    self._document.report(
+                        (*path, "when", *(("not",) if test.negated else ()), test.name),
+                        f"{test.name!r} is not known yet where messages per {section.per} count",
+                        "only limits per user or method may ask for it",
+                    )
+        return RateLimit(
+            section.name, when, section.per, section.rate, section.burst, where, section.shadow
+        )
 
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
@@ -199,15 +212,16 @@ class _Reader:
         return found
 
     def find_shadowed(self, key: str, entries: list[tuple[str, Conditions, str]]) -> None:
-        """Warn about entries that an earlier one leaves nothing."""
-        for number, (name, when, kind) in enumerate(entries):
-            for earlier, (above, other, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(other, when):
-                    line = self._document.place((key, earlier)).line
-                    self._document.report(
-                        (key, number),
-                        f"{name!r} can never match: {above!r} in line {line} takes all of it",
-                        "put the narrower one first",
-                        severity=Severity.WARNING,
-                    )
-                    break
+        """Warn about entries that an earlier one of their kind leaves nothing."""
+        for kind in dict.fromkeys(kind for _, _, kind in entries):
+            alike = [number for number, entry in enumerate(entries) if entry[2] == kind]
+            for below, above in shadowed([entries[number][1] for number in alike]):
+                number, earlier = alike[below], alike[above]
+                line = self._document.place((key, earlier)).line
+                self._document.report(
+                    (key, number),
+                    f"{entries[number][0]!r} can never match: {entries[earlier][0]!r} in line "
+                    f"{line} takes all of it",
+                    "put the narrower one first",
+                    severity=Severity.WARNING,
+                )

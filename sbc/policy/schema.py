@@ -15,7 +15,7 @@ from sbc.policy.bans_schema import BansSection
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
 from sbc.policy.matchers import is_set
-from sbc.policy.model import STAGES, Stage
+from sbc.policy.model import SOURCES, STAGES, Level, Stage
 from sbc.policy.prefix_text import Prefix, parse_prefix
 from sbc.policy.rules import Action, Verb
 from sbc.prefixes import IpNetwork
@@ -236,9 +236,20 @@ class RuleSection(Section):
     then: Action
 
 
+class SourceRuleSection(RuleSection):
+    """A rule that is asked before anything of a message is read."""
+
+    when: SourceConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=SourceConditions(),
+        description="Conditions on the source, all of which must hold.",
+        examples=[{"source": "set:bad"}],
+    )
+
+
 def _rules(stage: Stage) -> Any:
     """The type of a stage's list of rules."""
     verbs = stage.verbs
+    parsed = stage is not SOURCES
     words = [_EXAMPLES.get(verb, verb) for verb in verbs]
     action = Annotated[
         Action,
@@ -249,7 +260,7 @@ def _rules(stage: Stage) -> Any:
     ]
     section = create_model(
         f"{stage.name.capitalize()}Rule",
-        __base__=RuleSection,
+        __base__=RuleSection if parsed else SourceRuleSection,
         __doc__=stage.description,
         then=(
             action,
@@ -263,20 +274,29 @@ def _rules(stage: Stage) -> Any:
 
 
 class RateLimitSection(Section):
-    """A limit on messages, counted before they are read."""
+    """A limit on messages, counted before they are read unless it is per user or method."""
 
     name: RuleName = Field(
         description="What logs and explanations call the limit.", examples=["strangers"]
     )
-    when: SourceConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
-        default=SourceConditions(),
-        description="Whose messages count here; the first limit that fits a source is its limit.",
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=RequestConditions(),
+        description="Whose messages count here; of each `per` the first limit that fits a source "
+        "is its limit. Only limits per user or method may ask for more than the source.",
         examples=[{"trust": "untrusted"}],
     )
-    per: Literal["source", "network"] = Field(
+    per: Level = Field(
         default="source",
-        description="`source`: a budget for each source address (IPv6: each /64). `network`: one "
-        "budget for all strangers on a network together, on top of their own.",
+        description="Who has a budget of his own. `source`: each source address (IPv6: each /64), "
+        "each registered phone, each peer's address. `flow`: each address and port. `prefix`: each "
+        "/24 (IPv6: /48). `asn`: each autonomous system. `peer`: each peer. `network`: all on a "
+        "network together. `prefix`, `asn` and `network` count strangers only, unless `when` asks "
+        "for `registered`, `known_peer` or `peer`. `user` and `method` count requests outside "
+        "calls after they are read: each user who proved who he is, each method of each source.",
+    )
+    shadow: bool = Field(
+        default=False,
+        description="Count and report what it would drop (`sbc limits`), but drop nothing.",
     )
     rate: float = Field(gt=0, le=1e9, description="Messages per second.", examples=[20])
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
@@ -287,7 +307,8 @@ class _PolicyFile(Section):
 
     version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
-        default=(), description="Limits on messages per source or per network."
+        default=(),
+        description="Limits on messages. A message passes the limits of every `per` that fit it.",
     )
     bans: BansSection | None = Field(
         default=None,
@@ -309,7 +330,7 @@ else:
         __doc__="A policy file.",
         **{
             stage.name: (_rules(stage), Field(default=(), description=stage.description))
-            for stage in STAGES
+            for stage in (SOURCES, *STAGES)
         },
     )
 
