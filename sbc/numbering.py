@@ -117,10 +117,12 @@ def _country(e164: str) -> str:
         found = phonenumbers.parse(e164, None)
     except phonenumbers.NumberParseException:
         return ""
+    if found.country_code is None:
+        return ""
     if found.country_code == _NORTH_AMERICA and _kind(e164) not in _SOMEWHERE:
         return ""
     region = phonenumbers.region_code_for_number(found)
-    region = region or phonenumbers.region_code_for_country_code(found.country_code)
+    region = region or phonenumbers.region_code_for_country_code(found.country_code or 0)
     return region if region in phonenumbers.SUPPORTED_REGIONS else ""
 
 

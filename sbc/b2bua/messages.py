@@ -181,8 +181,11 @@ def _reason(origin: Leg, source: Response) -> str | None:
 def _party(call: Call, leg: Leg) -> Party:
     peer = call.context.peers.get(leg.peer)
     if peer is None:
-        return Party(leg.trusted, leg.our_host, registered=leg.registered)
-    return Party(leg.trusted, leg.our_host, peer.identity, peer.numbers, leg.registered)
+        shown = leg.presentation
+        return Party(leg.trusted, leg.our_host, registered=leg.registered, presentation=shown)
+    return Party(
+        leg.trusted, leg.our_host, peer.identity, peer.numbers, leg.registered, leg.presentation
+    )
 
 
 def _carry(call: Call, source: Message, headers: Headers, origin: Leg, receiver: Leg) -> None:

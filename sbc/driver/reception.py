@@ -28,6 +28,7 @@ from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
+from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
@@ -283,6 +284,9 @@ class Reception:
             self.refuse(key, request, flow, self._as_told(placed, caller), now)
             return
         route, candidates = placed
+        codecs = caller.decision.codecs
+        if codecs is not None:
+            candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
         call = self._new_call(key, request, flow, caller, candidates)
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
@@ -298,6 +302,9 @@ class Reception:
         call.journal.note(now, "decision", caller.decision.explanation, "a")
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
+        if codecs is not None:
+            text = f"media have {codecs} by rule {codecs.where}"
+            call.journal.note(now, "decision", text, "a")
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
@@ -376,6 +383,7 @@ class Reception:
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
         peer = self._force.table.peer(caller.peer)
+        codecs = caller.decision.codecs
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -384,12 +392,13 @@ class Reception:
             their_host=flow.remote[0],
             contact=contact_of(listener, scheme=_scheme_of(request.uri)),
             sent_by=sent_by(listener),
-            rules=caller.rules,
+            rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
             trusted=network.trusted if peer is None else peer.is_trusted(network),
             registered="" if caller.binding is None else caller.binding.user,
+            presentation=presentation_of(caller.decision),
         )
         return Call(
             name=self._ids.token(),

@@ -14,12 +14,9 @@ from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeo
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
-    AckReceived,
-    CancelReceived,
     GaveUp,
     MediaNoted,
     MediaSilent,
-    RequestReceived,
 )
 from sbc.b2bua.table import State
 from sbc.driver import callers
@@ -35,6 +32,7 @@ from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
+from sbc.driver.participants import Participants
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
@@ -51,7 +49,6 @@ from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
-from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
 from sbc.state.cdr import EndedBy
 from sbc.trunks.trunks import Trunks
@@ -146,6 +143,7 @@ class Switchboard:
             tally=self.tally,
             watch=self.watch,
         )
+        self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
         force.registrations = self.carriers.registrations
         self.answers = Answers(self.outbox, self.calls, self.agents)
@@ -292,9 +290,9 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
-        self.watch.now = now
         proven = self._wire.names(flow)
         counted = callers.counted_as(self.force, flow, proven)
+        self.watch.now = now
         verdict = self.admission.admit(flow, counted, now, proven)
         if verdict.admitted:
             self._take(flow, data, now)
@@ -349,7 +347,7 @@ class Switchboard:
             assert caller is not None, "the door lets nobody in unseen"
             self._request(output, caller, now)
         elif isinstance(output, tx.AckArrived):
-            self._ack(output, now)
+            self._participants.ack(output, now)
         elif isinstance(output, tx.RequestFailed):
             self.answers.failed(output, now)
         elif isinstance(output, tx.RequestRefused):
@@ -365,12 +363,12 @@ class Switchboard:
         key, request, flow = output.key, output.request, output.flow
         try:
             if request.method == "CANCEL":
-                well = self._cancel(output, now)
+                well = self._participants.cancel(output, now)
             elif request.to_tag is not None:
-                well = self._in_dialog(output, now)
+                well = self._participants.within(output, now)
             else:
                 self.reception.receive(key, request, flow, caller, now)
-                self._prove(key, flow)
+                self._participants.prove(key, flow)
                 return
         except ParseError as error:
             refusal = Refusal(error.status, error.reason)
@@ -379,56 +377,6 @@ class Switchboard:
         if not well:
             # The call broke over it and is gone; what it may have said stands.
             self._answer_for_fault(output, now)
-
-    def _prove(self, key: TransactionKey, flow: Flow) -> None:
-        """Let the stream of a call live on, though nothing but 100 may leave by it for long."""
-        if flow.reliable and self.calls.by_invite(key) is not None:
-            self._wire.prove(flow)
-
-    def _in_dialog(self, output: tx.RequestArrived, now: float) -> bool:
-        key, request, flow = output.key, output.request, output.flow
-        found = self.calls.by_dialog(request)
-        if found is None:
-            self.reception.refuse(key, request, flow, Refusal(481, "no such dialog"), now)
-            return True
-        call, side = found
-        if flow.reliable:
-            self._wire.prove(flow)
-        call.journal.note(now, "sip", "", side.value, "in", request.raw)
-        return self.calls.tell(call, RequestReceived(side, key, request, flow), now)
-
-    def _cancel(self, output: tx.RequestArrived, now: float) -> bool:
-        invite = output.cancels or ""
-        call = self.calls.by_invite(invite)
-        side = None
-        if call is not None:
-            side = call.a.side
-        elif invite:
-            found = self.calls.by_dialog(output.request) if output.request.to_tag else None
-            if found is not None:
-                call, side = found
-        if call is None or side is None:
-            key, request, flow = output.key, output.request, output.flow
-            if invite:
-                self.reception.accept(key, request, now)
-            else:
-                refusal = Refusal(481, "no such transaction")
-                self.reception.refuse(key, request, flow, refusal, now)
-            return True
-        call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
-        return self.calls.tell(call, CancelReceived(side, output.key, output.request, invite), now)
-
-    def _ack(self, output: tx.AckArrived, now: float) -> None:
-        try:
-            found = self.calls.by_dialog(output.request)
-        except ParseError:
-            found = None
-        if found is None:
-            self.tally.stray += 1
-            return
-        call, side = found
-        call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
-        self.calls.tell(call, AckReceived(side, output.request, output.flow), now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 

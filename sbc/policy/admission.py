@@ -46,7 +46,11 @@ class Blocklist(Protocol):
     """Who is banned."""
 
     def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
-        """What has a source dropped; None for nothing."""
+        """What has a source dropped; None for nothing.
+
+        Args:
+            port: its UDP port, a stream's connection number below zero, or 0 for any.
+        """
 
 
 class Admission:
@@ -214,8 +218,7 @@ class Admission:
         if standing is not None and standing.ruling is not None:
             return (None, True) if standing.ruling.admitted else (standing.ruling, standing.known)
         if self.blocklist is not None:
-            # A connection is told by its number, so that no datagram is in its name.
-            port = -flow[2] if len(flow) == 3 else flow[1]
+            port = flow[1] if len(flow) == 2 else -flow[2]
             blocked = self.blocklist.blocked(gate.network, flow[0], port, now)
             if blocked is not None:
                 return blocked, False

@@ -4,13 +4,15 @@ Cheap facts are handed in; what takes reading (numbers, a description, a databas
 condition first asks for it, and once per request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from unicodedata import normalize
 
+from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
+from sbc.policy.emergency import is_emergency_service
 from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
@@ -20,15 +22,27 @@ from sbc.sip.uri import Uri
 UNKNOWN: Final = ""
 """The country, kind or text of what nobody knows."""
 
+FAILED_OPEN: Final = "database failed (open)"
+FAILED_CLOSED: Final = "database failed (closed)"
+"""What is known of a place when the database that should know it cannot be used.
+
+``closed``: a condition that asks for it holds in rules that refuse and in no others; ``open``: it
+holds in all others, and in none that refuses.
+"""
+FAILURES: Final = frozenset((FAILED_OPEN, FAILED_CLOSED))
+
 
 class Places(Protocol):
     """Where in the world addresses are, as far as the operator's databases know."""
 
     def country(self, host: str) -> str:
-        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none."""
+        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none.
 
-    def asn(self, host: str) -> int:
-        """The autonomous system that announces a numeric host; 0 if unknown."""
+        One of `FAILURES` if that cannot be told.
+        """
+
+    def asn(self, host: str) -> str:
+        """The autonomous system that announces a numeric host (``"64500"``), likewise."""
 
 
 class NumberKinds(Protocol):
@@ -56,10 +70,10 @@ class Nowhere:
         del of
         return UNKNOWN
 
-    def asn(self, host: str) -> int:
+    def asn(self, host: str) -> str:
         """Nobody announces it."""
         del host
-        return 0
+        return UNKNOWN
 
     def kind(self, e164: str) -> str:
         """No number is of any kind."""
@@ -83,6 +97,8 @@ class World:
     numbers: NumberKinds = _NOWHERE
     plan: NumberPlan = field(default_factory=NoPlan)
     counters: Counters = _NOWHERE
+    emergency: Container[str] = frozenset()
+    """Numbers that are for emergencies, beside those whose kind says so."""
 
 
 _NO_WORLD: Final = World()
@@ -108,6 +124,12 @@ class Facts:
     transport: Transport = "udp"
     proven: tuple[str, ...] = ()
     """Domains that the client's certificate of the connection proves."""
+    tls_version: float = 0.0
+    """Of the connection, as 1.3; 0 without TLS."""
+    phone: str = ""
+    """The user of the live binding whose flow it came on."""
+    owners: Owners = NOBODY
+    """Who may present which numbers, by the policy that decides."""
     user: str = ""
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
@@ -157,15 +179,32 @@ class Facts:
         value: str = self.once("caller", self._caller_number)
         return value
 
-    def _called_number(self) -> str:
+    @property
+    def emergency(self) -> bool:
+        """Whether it is for an emergency service."""
+        value: bool = self.once("emergency", self._emergency)
+        return value
+
+    def _target(self) -> Uri | None:
         from_request = None if self.request is None else self.request.uri
-        uri = self.called or from_request
-        return "" if uri is None else self._inside(uri, "called")
+        return self.called or from_request
+
+    def _called_number(self) -> str:
+        uri = self._target()
+        return "" if uri is None else self.inside(uri, "called")
+
+    def _emergency(self) -> bool:
+        uri = self._target()
+        if uri is not None and is_emergency_service(uri):
+            return True
+        number, world = self.called_number, self.world
+        return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
 
-    def _inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+        """The number of a URI of its sender in the form that numbers have inside."""
         return received(number_of(uri), self.numbers, role, self.world.plan).number
 
 
@@ -261,8 +300,8 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "source_asn": Fact(
         "asns",
-        lambda facts: str(facts.once("source_asn", partial(facts.world.places.asn, facts.host))),
-        "Autonomous systems that announce the source address.",
+        lambda facts: facts.once("source_asn", partial(facts.world.places.asn, facts.host)),
+        "Autonomous systems that announce the source address; `unknown` for none.",
         ["64500"],
         False,
     ),
@@ -311,6 +350,12 @@ FACTS: Final[dict[str, Fact]] = {
         "What the called number is.",
         ["premium", "satellite"],
     ),
+    "emergency": Fact(
+        "flag",
+        attrgetter("emergency"),
+        "Whether it is for an emergency service, by its number or as `urn:service:sos`.",
+        None,
+    ),
     "caller": Fact(
         "numbers",
         attrgetter("caller_number"),
@@ -358,5 +403,6 @@ FACTS: Final[dict[str, Fact]] = {
         "office hours",
         False,
     ),
+    **{name: Fact(*told) for name, told in CALL_FACTS.items()},
 }
 """By the key that a condition has in a file."""

@@ -139,11 +139,11 @@ class Gate:
         """The flows of registered phones, the one proven last at the end."""
         self.proven_hosts: Counter[str] = Counter() if before is None else before.proven_hosts
         """How many of them each source has."""
-        self.dropped = 0 if before is None else before.dropped
+        self.dropped: int = 0 if before is None else before.dropped
         """Datagrams that were turned away."""
         here = {"network": network, "trust": "trusted" if trusted else "untrusted"}
         kept = {} if before is None else {_budget(one.limit): one for one in before.buckets}
-        self.buckets = [
+        self.buckets: list[Buckets] = [
             self._buckets(limit, kept.get(_budget(limit)))
             for limit in policy.rate_limits
             if limit.when.possible(**here)

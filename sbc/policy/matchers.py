@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Final, Protocol
 
-from sbc.policy.facts import UNKNOWN
+from sbc.policy.facts import FAILURES, UNKNOWN
 from sbc.prefixes import IpNetwork, PrefixMap
 from sbc.routing.patterns import (
     Exact,
@@ -63,7 +63,7 @@ class OneOf:
     def wanted(self, value: str | None) -> str:
         """See `Matcher`."""
         del value
-        return any_of(self.words)
+        return any_of(self.words - FAILURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +305,7 @@ def within(narrow: Matcher, wide: Matcher) -> bool:
     if narrow == wide:
         return True
     if isinstance(narrow, OneOf) and isinstance(wide, OneOf):
-        return narrow.words <= wide.words
+        return narrow.words - FAILURES <= wide.words
     if isinstance(narrow, AnyOf) and isinstance(wide, AnyOf):
         return narrow.names <= wide.names
     if isinstance(narrow, Pieces) and isinstance(wide, Pieces):

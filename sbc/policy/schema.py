@@ -14,7 +14,9 @@ from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.bans_schema import BansSection
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
+from sbc.policy.library_schema import Definitions
 from sbc.policy.matchers import is_set
+from sbc.policy.media_schema import CODECS, KINDS, CodecsSection, Kinds
 from sbc.policy.model import SOURCES, STAGES, Level, Stage
 from sbc.policy.prefix_text import Prefix, parse_prefix
 from sbc.policy.rules import Action, Verb
@@ -45,6 +47,8 @@ def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
         return _reject(rest, hint)
     if verb == "cap" and not (rest.isascii() and rest.isdigit() and 0 < int(rest[:6]) < 10**5):
         raise BadValue(f"{rest!r} is no number of minutes", hint)
+    if verb == "replace" and not re.fullmatch(r"\+?[0-9*#]{1,32}", rest):
+        raise BadValue(f"{rest!r} is no number", hint)
     return Action(verb, 0, rest)
 
 
@@ -139,6 +143,18 @@ def check_expression(text: str) -> str:
     return text
 
 
+def check_asn(text: str) -> str:
+    """The number of an autonomous system, without ``AS`` in front, or ``unknown``.
+
+    Raises:
+        BadValue: it is neither.
+    """
+    number = text.upper().removeprefix("AS")
+    if not re.fullmatch(r"[1-9][0-9]{0,9}|UNKNOWN", number):
+        raise BadValue(f"{text!r} is no autonomous system", "for example: 64500, or unknown")
+    return number.lower()
+
+
 def check_country(text: str) -> str:
     """ISO 3166 letters of a country, or ``unknown``.
 
@@ -175,6 +191,9 @@ _TYPES: Final[dict[str, Any]] = {
     "regex": _many(Annotated[str, AfterValidator(check_expression)]),
     "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
     "number_kinds": _many(NumberKind),
+    "asns": _many(Annotated[str, AfterValidator(check_asn)]),
+    "protections": _many(Literal["none", "sdes", "dtls"]),
+    "ownership": _many(Literal["own", "foreign", "unlisted", "nothing"]),
 }
 """How the values of each kind of fact are written; `Words` unless said."""
 
@@ -302,10 +321,40 @@ class RateLimitSection(Section):
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
 
 
-class _PolicyFile(Section):
+class MediaRuleSection(Section):
+    """A rule for the codecs and kinds of media of calls; the first that matches decides."""
+
+    name: RuleName = Field(
+        description="What logs and explanations call the rule.", examples=["narrow trunks"]
+    )
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=RequestConditions(),
+        description="Conditions, all of which must hold; without any the rule always matches.",
+        examples=[{"peer": "carrier"}],
+    )
+    kinds: Kinds | None = KINDS
+    codecs: CodecsSection = CODECS
+
+
+class OwnersSection(Section):
+    """Who may present which numbers, in the form that they have inside; `presents` asks for it."""
+
+    peers: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+        default={},
+        description="By the name of a peer: the numbers that its calls may present.",
+        examples=[{"carrier": ["+4930123*"]}],
+    )
+    users: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+        default={},
+        description="By the name of a user who logged in or whose phone is registered; counts "
+        "before the list of the peer.",
+        examples=[{"alice": ["+49301234"]}],
+    )
+
+
+class _PolicyFile(Definitions):
     """A policy file."""
 
-    version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(),
         description="Limits on messages. A message passes the limits of every `per` that fit it.",
@@ -315,6 +364,12 @@ class _PolicyFile(Section):
         description="Bans of sources that scan, guess and flood; at most one of all policy files "
         "says something of them.",
         examples=[{"threshold": 100}],
+    )
+    owners: OwnersSection = Field(
+        default=OwnersSection(), description="Who may present which numbers."
+    )
+    media: tuple[MediaRuleSection, ...] = Field(
+        default=(), description="Which codecs and kinds of media calls have."
     )
 
 

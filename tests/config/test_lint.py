@@ -66,8 +66,8 @@ def test_a_rule_that_an_earlier_file_leaves_nothing_is_named_with_both_places() 
     found = told(GOOD, rules("{method: INVITE}"), rules("{method: INVITE}").replace("r0", "s0"))
     assert found == [
         (
-            "second.yaml:3:1: warning: 's0' can never match: 'r0' (edge.yaml:3) takes all of it (name "
-            "this file before that one, or narrow that rule)"
+            "second.yaml:3:1: warning: 's0' can never match: 'r0' (edge.yaml:3) takes all of it "
+            "(name this file before that one, or narrow that rule)"
         )
     ]
 
@@ -122,8 +122,8 @@ def test_phones_that_call_through_a_trunk_are_bounded() -> None:
         ),
         (
             "sbc.yaml:15:3: warning: peers.trunk: phones may call through it by route 'routes[1]' "
-            "(sbc.yaml:22), and no rule keeps them from expensive numbers (add a fraud rule: {name: "
-            "premium, when: {called_type: [premium, satellite]}, then: reject 403})"
+            "(sbc.yaml:22), and no rule keeps them from expensive numbers (add a fraud rule: "
+            "{name: premium, when: {called_type: [premium, satellite]}, then: reject 403})"
         ),
     ]
 
@@ -166,8 +166,8 @@ def test_what_is_bounded_already_is_not_told(trunk: str, route: str, policy: str
             "network: outside}\n",
             "network: outside, media: {srtp: prefer}}\n",
             (
-                "sbc.yaml:19:61: warning: peers.phones.media.srtp: the keys of 'phones' are sent in "
-                "the clear, for network 'outside' has no tls or wss listener (reach it by "
+                "sbc.yaml:19:61: warning: peers.phones.media.srtp: the keys of 'phones' are sent "
+                "in the clear, for network 'outside' has no tls or wss listener (reach it by "
                 "transport=tls, or write srtp: allow and count on nothing)"
             ),
         ),

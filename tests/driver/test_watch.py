@@ -43,9 +43,9 @@ def bans(board: Board) -> list[str]:
 
 def is_heard(board: Board, flow: Flow) -> bool:
     """Whether an OPTIONS of a flow is looked at."""
-    turned_away = board.switchboard.watch.guard.bans.turned_away
+    before = board.switchboard.watch.guard.bans.turned_away
     board.give(flow, a_message("OPTIONS", branch=f"z9hG4bK-o{board.now}{flow.remote}"))
-    return board.switchboard.watch.guard.bans.turned_away == turned_away
+    return board.switchboard.watch.guard.bans.turned_away == before
 
 
 def an_invite(number: int, flow: Flow = PHONE_FLOW, called: str = "") -> bytes:
