@@ -114,12 +114,12 @@ class Watch:
         if request.headers.first("to") is None or request.to_tag is not None:
             return
         attempt = attempt_of(request, flow, self._nonces)
-        self._attempts.put(server_key(request, flow, request.method), attempt)
         rules = self.guard.rules
         name = traits.name_of(request, rules.scanners) if rules is not None else ""
         if name:
             self._observe(Offence.SCANNER_NAME, attempt, f"its User-Agent says {name!r}")
             return
+        self._attempts.put(server_key(request, flow, request.method), attempt)
         trait = traits.trait_of(request)
         if trait:
             self._observe(Offence.SCANNER_TRAITS, attempt, trait)
@@ -164,10 +164,10 @@ class Watch:
         self._judge(attempt, refusal.status, headers, refusal)
 
     def dropped(self, request: Request, flow: Flow, why: str) -> None:
-        """A request is dropped by a rule."""
-        if self._is_open(flow.network):
-            self._attempts.take(server_key(request, flow, request.method))
-            self._observe(Offence.POLICY, attempt_of(request, flow, self._nonces), why)
+        """A request is dropped by a rule; one of a known scanner counted already."""
+        attempt = self._attempts.take(server_key(request, flow, request.method))
+        if attempt is not None:
+            self._observe(Offence.POLICY, attempt, why)
 
     def answered(self, key: TransactionKey, response: Response) -> None:
         """A final response leaves, whoever made it."""
