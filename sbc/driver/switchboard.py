@@ -97,7 +97,10 @@ class Switchboard:
         self.admission = Admission(
             force.policy, force.trust, self._known_peer, world=force.world, wall=wall
         )
-        self.watch = Watch(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
+        exempts = self.admission.exempts
+        self.watch = Watch(
+            force, registrar=self.registrar, wire=wire, log=log, wall=wall, exempts=exempts
+        )
         self.admission.blocklist = self.watch.guard.bans
         self.outbox.answered = self.watch.answered
         self.door = Door(
@@ -289,12 +292,14 @@ class Switchboard:
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
         proven = self._wire.names(flow)
         counted = callers.counted_as(self.force, flow, proven)
-        if self.admission.admit(flow, counted, now, proven).admitted:
+        self.watch.now = now
+        verdict = self.admission.admit(flow, counted, now, proven)
+        if verdict.admitted:
             self._take(flow, data, now)
             return
         self.tally.dropped_rate += 1
-        self.watch.now = now
-        self.watch.over_its_rate(flow)
+        if verdict.level:
+            self.watch.over_its_rate(flow)
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
         self.watch.now = now

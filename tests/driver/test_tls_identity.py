@@ -125,6 +125,7 @@ def test_the_messages_of_a_peer_are_counted_as_its_own_wherever_they_come_from(
     stranger = ANYWHERE._replace(connection=8)
     for number in range(messages):
         invite(board, stranger, "unknown.example", call=messages + number)
+    # At least: whoever goes on calling over a connection, unregistered, is banned in the end.
     assert board.switchboard.tally.dropped_rate >= messages - 60
 
 
