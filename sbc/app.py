@@ -106,7 +106,7 @@ class App:
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_datagrams=self.loop.datagrams,
-            doorkeeper=self.loop,
+            doorkeeper=self.switchboard.doorkeeper,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
@@ -166,6 +166,7 @@ class App:
             self._locator,
             self._watch,
             answers.statistics,
+            self._socket_filter,
             log,
             time.time,
         )

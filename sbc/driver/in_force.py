@@ -56,3 +56,13 @@ class InForce:
         """What requests of a peer are challenged for; None where nothing is asked."""
         found = self.table.peer(peer)
         return None if found is None else found.realm
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """Whether each network is trusted."""
+        return {network.name: network.trusted for network in self.settings.networks}
+
+
+def hosts(locations: Locations) -> set[str]:
+    """Every address that names of targets stand for."""
+    return {place.host for known in locations.values() for place in known.places}

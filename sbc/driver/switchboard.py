@@ -30,15 +30,16 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
+from sbc.driver.doorkeeper import Doorkeeper
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
-from sbc.driver.in_force import InForce
+from sbc.driver.in_force import InForce, hosts
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
-from sbc.policy.admission import Admission, Welcome
+from sbc.policy.admission import Admission
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
@@ -46,7 +47,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Address, Flow, Transport
+from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -97,8 +98,9 @@ class Switchboard:
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
         self.admission = Admission(
-            force.policy, _trust(force), self._known_peer, world=force.world, wall=wall
+            force.policy, force.trust, self._known_peer, world=force.world, wall=wall
         )
+        self.doorkeeper = Doorkeeper(self.admission, self.tally, self._contain)
         self.door = Door(
             force,
             layer=self.layer,
@@ -145,39 +147,12 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
-    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
-        """How a datagram is received, of which nothing was looked at; it does not raise."""
-        self.tally.received += 1
-        welcome: Welcome = "away"
-
-        def ask() -> None:
-            nonlocal welcome
-            welcome = self.admission.admits_datagram(network, remote, now)
-
-        self._contain(ask, source=remote)
-        self.tally.dropped_rate += welcome == "away"
-        return welcome
-
-    def admits_connection(
-        self, network: str, remote: Address, transport: Transport, now: float
-    ) -> bool:
-        """Whether a connection may be accepted; it does not raise."""
-        admitted = False
-
-        def ask() -> None:
-            nonlocal admitted
-            admitted = self.admission.admits_connection(network, remote, transport, now)
-
-        self._contain(ask, source=remote)
-        return admitted
-
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
-        self.tally.received += 1
         self._contain(partial(self._receive, flow, data, now), source=flow.remote)
 
     def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
-        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
+        """Take one datagram that the doorkeeper let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
@@ -289,12 +264,8 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
-        proven = self._wire.names(flow)
-        counted = callers.counted_as(self.force, flow, proven)
-        if self.admission.admit(flow, counted, now, proven).admitted:
+        if self.doorkeeper.admits(self.force, flow, self._wire.names(flow), now):
             self._take(flow, data, now)
-        else:
-            self.tally.dropped_rate += 1
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
         message: Request | Response | None = None
@@ -454,7 +425,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, _trust(force), self._known_peer, force.world)
+        self.admission.apply(force.policy, force.trust, self._known_peer, force.world)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
@@ -464,7 +435,7 @@ class Switchboard:
         table = force.table.with_locations(locations)
         new = replace(force, table=table, locations=locations, located={}, by_credentials={})
         self._judge_by(new, now)
-        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.admission.peers_moved(self._known_peer, hosts(force.locations) ^ hosts(locations))
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
@@ -476,11 +447,3 @@ class Switchboard:
 
     def _known_peer(self, network: str, host: str) -> str | None:
         return callers.known_peer(self.force, network, host)
-
-
-def _hosts(locations: Locations) -> set[str]:
-    return {place.host for known in locations.values() for place in known.places}
-
-
-def _trust(force: InForce) -> dict[str, bool]:
-    return {network.name: network.trusted for network in force.settings.networks}

@@ -50,6 +50,7 @@ def commands_of(
         "trunks": lambda _: views.trunks(),
         "register": registering(switchboard, rearm),
         "peers": lambda _: views.peers(),
+        "limits": lambda _: views.limits(),
         "status": lambda _: {**views.status(), "configuration": versions.standing()},
         "reload": lambda _: versions.reload(who_commands()),
         "apply": lambda arguments: versions.apply(

@@ -79,7 +79,7 @@ class Gauge(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What a source is, and the buckets that its messages pass, the narrowest first."""
+    """What a source is, and the buckets that its messages pass: shadows, then the narrowest."""
 
     gauges: tuple[Gauge, ...]
     known: bool
@@ -97,7 +97,7 @@ class Standing(NamedTuple):
 
 
 _Fitting = list[tuple[Buckets, Level, Verdict | None]]
-"""The buckets of the limits that fit a source, the widest first."""
+"""The buckets of the limits that fit a source: shadows, and then the widest first."""
 
 Kept = str | Source
 """What a source is remembered by: a datagram's by its address alone."""
@@ -139,11 +139,11 @@ class Gate:
         """The flows of registered phones, the one proven last at the end."""
         self.proven_hosts: Counter[str] = Counter() if before is None else before.proven_hosts
         """How many of them each source has."""
-        self.dropped = 0 if before is None else before.dropped
+        self.dropped: int = 0 if before is None else before.dropped
         """Datagrams that were turned away."""
         here = {"network": network, "trust": "trusted" if trusted else "untrusted"}
         kept = {} if before is None else {_budget(one.limit): one for one in before.buckets}
-        self.buckets = [
+        self.buckets: list[Buckets] = [
             self._buckets(limit, kept.get(_budget(limit)))
             for limit in policy.rate_limits
             if limit.when.possible(**here)
@@ -197,7 +197,8 @@ class Gate:
         counted = kept if isinstance(kept, str) else kept.counted
         peer, registered = self._known_peer(self.network, counted), flow in self.proven
         known = peer is not None or registered
-        gauges = []
+        gauges: list[Gauge] = []
+        shadows: list[Gauge] = []
         for buckets, level, denied in self._fitting_for(kept, peer, registered):
             key = self._key(level, counted, peer, registered)
             if key == _NO_LEVEL:
@@ -205,8 +206,8 @@ class Gate:
             taken = buckets.take(flow if key is None else key, now, known)
             if not taken and denied is not None:
                 return denied, known
-            gauges.append(Gauge(buckets, key, denied))
-        self._remember(kept, Standing(tuple(reversed(gauges)), known), registered)
+            (shadows if denied is None else gauges).append(Gauge(buckets, key, denied))
+        self._remember(kept, Standing((*shadows, *reversed(gauges)), known), registered)
         return None, known
 
     def take_parsed(self, facts: Facts, own: Hashable, user: str, now: float) -> Verdict | None:
@@ -296,7 +297,8 @@ class Gate:
                 continue
             if not known or limit.per not in SHARED or _asks_for_known(limit.when, facts):
                 chosen[place] = (buckets, limit.per, denied)
-        return sorted(chosen.values(), key=lambda one: LEVELS.index(one[1]))
+        # Shadows first, so that they count what other limits deny, too.
+        return sorted(chosen.values(), key=lambda one: (one[2] is not None, LEVELS.index(one[1])))
 
     def _key(self, level: Level, counted: str, peer: str | None, registered: bool) -> Hashable:
         """What a source is counted by at a level; None for its flow."""
