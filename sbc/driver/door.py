@@ -17,6 +17,7 @@ from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.policy.access import screen
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
@@ -49,7 +50,7 @@ class Door:
 
     __slots__ = (
         "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
-        "_registrar", "_tally", "_wall", "_wire",
+        "_registrar", "_tally", "_wall", "_watch", "_wire",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Door:
         authenticator: Authenticator,
         wall: Callable[[], float],
         tally: Tally,
+        watch: Watch,
     ) -> None:
         self._force = force
         self._layer = layer
@@ -78,6 +80,7 @@ class Door:
         self._authenticator = authenticator
         self._wall = wall
         self._tally = tally
+        self._watch = watch
 
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
@@ -121,6 +124,7 @@ class Door:
 
     def refuse(self, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
         """Refuse a request without keeping anything, and log it; a stranger's perhaps silently."""
+        self._watch.refused(request, flow, refusal)
         known = self._knows(flow)
         if not known and not self._admission.may_answer(flow.remote[0], now):
             self._tally.unanswered += 1
@@ -202,6 +206,7 @@ class Door:
         if decision.outcome == "drop":
             self._tally.dropped_policy += 1
             self._log("info", "request dropped", **told_of(request, flow), why=decision.explanation)
+            self._watch.dropped(request, flow, decision.explanation)
             return
         # All that is said are the words of whoever wrote the rule.
         status, reason = decision.status or 403, decision.text or None
@@ -231,6 +236,7 @@ class Door:
             self.refuse(request, flow, judged, now)
         else:
             self._tally.challenged += 1
+            self._watch.refused(request, flow, judged)
             self.answer(request, flow, judged)
         return None
 

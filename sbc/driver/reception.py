@@ -23,6 +23,7 @@ from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
@@ -91,6 +92,7 @@ class Reception:
         ids: IdSource,
         wall: Callable[[], float],
         tally: Tally,
+        watch: Watch,
     ) -> None:
         self._layer = layer
         self._outbox = outbox
@@ -108,6 +110,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self._watch = watch
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -146,6 +149,7 @@ class Reception:
     def refuse(self, key: str, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
         """Refuse a request that has a transaction, and log it."""
         self._note_refusal(request, flow, refusal)
+        self._watch.refused(request, flow, refusal)
         agent = sent_by(listener_of(self._force.networks[flow.network], flow))
         server = self._force.settings.server_header
         self._respond(key, refused(request, refusal, self._ids.token(), agent, server), now)

@@ -46,7 +46,11 @@ class Blocklist(Protocol):
     """Who is banned."""
 
     def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
-        """What has a source dropped; None for nothing."""
+        """What has a source dropped; None for nothing.
+
+        Args:
+            port: its UDP port, a stream's connection number below zero, or 0 for any.
+        """
 
 
 class Admission:
@@ -158,7 +162,7 @@ class Admission:
         standing = gate.standing(kept, stranger, now) or gate.ruled(kept, stranger)
         if standing is not None and standing.ruling is not None:
             return standing.ruling.admitted
-        return self.blocklist is None or self.blocklist.blocked(network, *remote, now) is None
+        return self.blocklist is None or self.blocklist.blocked(network, remote[0], 0, now) is None
 
     def exempts(self, network: str, host: str, now: float) -> bool:
         """Whether a rule of `sources` exempts an address from limits and bans."""
@@ -214,7 +218,8 @@ class Admission:
         if standing is not None and standing.ruling is not None:
             return (None, True) if standing.ruling.admitted else (standing.ruling, standing.known)
         if self.blocklist is not None:
-            blocked = self.blocklist.blocked(gate.network, flow[0], flow[1], now)
+            port = flow[1] if len(flow) == 2 else -flow[2]
+            blocked = self.blocklist.blocked(gate.network, flow[0], port, now)
             if blocked is not None:
                 return blocked, False
         if standing is None:

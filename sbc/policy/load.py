@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
+from sbc.policy.ban_rules import BanRules
+from sbc.policy.bans_schema import ban_rules
 from sbc.policy.conditions import (
     Conditions,
     Named,
     NamedCalendars,
     Test,
     conditions,
-    covers,
     matcher_of,
 )
 from sbc.policy.expressions import regular
@@ -22,6 +23,7 @@ from sbc.policy.matchers import SET, Flag, is_set
 from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
 from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.shadows import shadowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    bans: BanRules | None = None
 
     @property
     def broken(self) -> bool:
@@ -91,7 +94,8 @@ def load_policy(
         stages[stage.name] = rules
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems))
+    bans = None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where)
+    return LoadedPolicy(stages, limits, tuple(document.problems), bans)
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -104,6 +108,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in (SOURCES, *STAGES)
         },
+        next((policy.bans for policy in files if policy.bans is not None), None),
     )
 
 
@@ -207,15 +212,16 @@ class _Reader:
         return found
 
     def find_shadowed(self, key: str, entries: list[tuple[str, Conditions, str]]) -> None:
-        """Warn about entries that an earlier one leaves nothing."""
-        for number, (name, when, kind) in enumerate(entries):
-            for earlier, (above, other, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(other, when):
-                    line = self._document.place((key, earlier)).line
-                    self._document.report(
-                        (key, number),
-                        f"{name!r} can never match: {above!r} in line {line} takes all of it",
-                        "put the narrower one first",
-                        severity=Severity.WARNING,
-                    )
-                    break
+        """Warn about entries that an earlier one of their kind leaves nothing."""
+        for kind in dict.fromkeys(kind for _, _, kind in entries):
+            alike = [number for number, entry in enumerate(entries) if entry[2] == kind]
+            for below, above in shadowed([entries[number][1] for number in alike]):
+                number, earlier = alike[below], alike[above]
+                line = self._document.place((key, earlier)).line
+                self._document.report(
+                    (key, number),
+                    f"{entries[number][0]!r} can never match: {entries[earlier][0]!r} in line "
+                    f"{line} takes all of it",
+                    "put the narrower one first",
+                    severity=Severity.WARNING,
+                )

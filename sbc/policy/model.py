@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from sbc.policy.ban_rules import BanRules
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
@@ -156,25 +157,28 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "rate_limits")
+    __slots__ = ("_stages", "bans", "rate_limits")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        bans: BanRules | None = None,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            bans: What is held against sources; None for only counting it.
         """
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in (SOURCES, *STAGES)
         }
         self.rate_limits = tuple(rate_limits)
+        self.bans = bans
 
     @property
     def rules(self) -> tuple[Rule, ...]:

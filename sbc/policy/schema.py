@@ -6,43 +6,23 @@ The pydantic side of `sbc.policy.load`; the decisions themselves know nothing of
 import re
 from collections.abc import Iterable
 from functools import partial
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, create_model
 
 from sbc.document.schema import BadValue, OneOrMany, Section
+from sbc.policy.bans_schema import BansSection
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
 from sbc.policy.matchers import is_set
 from sbc.policy.model import SOURCES, STAGES, Level, Stage
+from sbc.policy.prefix_text import Prefix, parse_prefix
 from sbc.policy.rules import Action, Verb
 from sbc.prefixes import IpNetwork
 from sbc.routing.patterns import parse_number_pattern
 
 MAX_TEXT_LENGTH = 128
 METHOD_PATTERN = r"^[A-Z]+$"
-
-
-def parse_prefix(value: object) -> IpNetwork:
-    """``192.0.2.0/24``, or a single address.
-
-    Raises:
-        BadValue: it is neither, or has bits behind the prefix.
-    """
-    if not isinstance(value, str):
-        raise BadValue("expected an address or a prefix", "for example: 192.0.2.0/24")
-    try:
-        return ip_network(value)
-    except ValueError:
-        pass
-    try:
-        wide = ip_network(value, strict=False)
-    except ValueError:
-        raise BadValue(
-            f"{value!r} is neither an address nor a prefix", "for example: 192.0.2.0/24"
-        ) from None
-    raise BadValue(f"{value} has bits set behind its prefix length", f"did you mean {wide}?")
 
 
 def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
@@ -92,11 +72,6 @@ def check_method(text: str) -> str:
     return text
 
 
-Prefix = Annotated[
-    IpNetwork,
-    PlainValidator(parse_prefix),
-    WithJsonSchema({"type": "string", "examples": ["192.0.2.0/24"]}),
-]
 Prefixes = Annotated[tuple[Prefix, ...], Field(min_length=1), OneOrMany()]
 Method = Annotated[
     str,
@@ -334,6 +309,12 @@ class _PolicyFile(Section):
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(),
         description="Limits on messages. A message passes the limits of every `per` that fit it.",
+    )
+    bans: BansSection | None = Field(
+        default=None,
+        description="Bans of sources that scan, guess and flood; at most one of all policy files "
+        "says something of them.",
+        examples=[{"threshold": 100}],
     )
 
 

@@ -22,6 +22,7 @@ from sbc.sip.parser import DEFAULT, Limits
 from sbc.sip.transaction.response_path import stamp_via
 from sbc.transport.accepting import TcpListener
 from sbc.transport.doorkeeper import Doorkeeper, OpenDoor
+from sbc.transport.endings import End
 from sbc.transport.failures import Failures
 from sbc.transport.handshakes import Handshakes
 from sbc.transport.limits import TransportLimits, TransportStatistics
@@ -194,6 +195,12 @@ class Transports:
         """
         connection = self._pool.find(flow)
         return connection.names if connection is not None else ()
+
+    def cut(self, meant: Callable[[Flow], bool], why: str) -> None:
+        """End the connections that others opened and that are meant."""
+        for connection in self._pool:
+            if not connection.opened_by_us and meant(connection.flow):
+                connection.close(End.CUT, why)
 
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""
