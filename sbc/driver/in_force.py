@@ -50,6 +50,11 @@ class InForce:
                 named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
                 named[1].append(peer)
 
+    @property
+    def trust(self) -> dict[str, bool]:
+        """Whether each network is trusted."""
+        return {name: network.trusted for name, network in self.networks.items()}
+
     def realm_of(self, peer: str) -> Realm | None:
         """What requests of a peer are challenged for; None where nothing is asked."""
         found = self.table.peer(peer)

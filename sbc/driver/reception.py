@@ -15,17 +15,19 @@ from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing, sips
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
-from sbc.driver.callers import Caller
+from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
+from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.tally import Tally
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
+from sbc.policy.explain import Decided
 from sbc.policy.model import Decision
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
@@ -91,6 +93,7 @@ class Reception:
         ids: IdSource,
         wall: Callable[[], float],
         tally: Tally,
+        witness: Witness,
     ) -> None:
         self._layer = layer
         self._outbox = outbox
@@ -108,6 +111,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self._witness = witness
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -133,7 +137,7 @@ class Reception:
         Raises:
             ParseError: a header that must be understood is malformed (400).
         """
-        if self._objects(key, request, flow, now):
+        if self._objects(key, request, flow, caller, now):
             return
         if request.method == "INVITE":
             self._invite(key, request, flow, caller, now)
@@ -142,12 +146,30 @@ class Reception:
         else:
             self._options(key, request, flow, now)
 
-    def refuse(self, key: str, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
+    def refuse(
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        refusal: Refusal,
+        now: float,
+        caller: Caller = PARTICIPANT,
+    ) -> None:
         """Refuse a request that has a transaction, and log it."""
+        tag = self._ids.token()
         self._note_refusal(request, flow, refusal)
+        known = caller is not PARTICIPANT and (caller.known or bool(caller.user))
+        why, decided = refusal.explanation, self._decided(caller)
+        turned = TurnedAway(request, flow, tag, refusal.status, why, decided, caller, known)
+        self._witness.turned_away(turned, now)
         agent = sent_by(listener_of(self._force.networks[flow.network], flow))
         server = self._force.settings.server_header
-        self._respond(key, refused(request, refusal, self._ids.token(), agent, server), now)
+        self._respond(key, refused(request, refusal, tag, agent, server), now)
+
+    def _decided(self, caller: Caller) -> Decided | None:
+        """What policy said of whoever came in, which may be why and may not."""
+        facts = caller.facts
+        return None if facts is None else Decided(self._force.policy, facts, caller.decision)
 
     def accept(self, key: str, request: Request, now: float, *headers: tuple[str, str]) -> None:
         """Answer a request that is served here, by nobody behind us, with 200."""
@@ -202,7 +224,7 @@ class Reception:
             nat=str(binding.nat),
         )
 
-    def _objects(self, key: str, request: Request, flow: Flow, now: float) -> bool:
+    def _objects(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
         """Inspect method, Request-URI and headers (RFC 3261 §8.2.1, §8.2.2); whether that ended it.
 
         Raises:
@@ -217,19 +239,19 @@ class Reception:
                 status = 405 if method in METHODS else 501
                 said = f"{method} is not served outside a call"
                 refusal = Refusal(status, said, headers=(("Allow", ALLOW_OUTSIDE),))
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return True
         if request.uri.scheme not in schemes:
             refusal = Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return True
         objection = sips.objection(request, flow)
         if objection is not None:
-            self.refuse(key, request, flow, objection, now)
+            self.refuse(key, request, flow, objection, now, caller)
             return True
         # OPTIONS ends here, so it needs no further hop.
         if request.max_forwards == 0 and method != "OPTIONS":
-            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
+            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now, caller)
             return True
         unmet = [] if method == "INVITE" else unsupported_requirements(request)
         if method == "REGISTER":
@@ -238,7 +260,7 @@ class Reception:
             options = ", ".join(unmet)
             said = f"{options} is required, but not supported here"
             refusal = Refusal(420, said, headers=(("Unsupported", options),))
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return True
         return False
 
@@ -256,7 +278,7 @@ class Reception:
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         if placing.is_loop(request, self._instance, "-"):
             refusal = Refusal(482, "this REGISTER passed here before")
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return
         upstreams: list[Upstream] | Refusal = []
         if not self._registrar.decides(caller.peer):
@@ -264,7 +286,7 @@ class Reception:
         if not isinstance(upstreams, Refusal):
             upstreams = sips.leading_safely(request, upstreams)
         if isinstance(upstreams, Refusal):
-            self.refuse(key, request, flow, upstreams, now)
+            self.refuse(key, request, flow, upstreams, now, caller)
             return
         commands = self._registrar.register(
             key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
@@ -275,7 +297,7 @@ class Reception:
         mark = placing.loop_mark(request, flow)
         placed = self._placed(request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
-            self.refuse(key, request, flow, self._as_told(placed, caller), now)
+            self.refuse(key, request, flow, self._as_told(placed, caller), now, caller)
             return
         route, candidates = placed
         call = self._new_call(key, request, flow, caller, candidates)
@@ -283,13 +305,14 @@ class Reception:
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
-            self.refuse(key, request, flow, self._as_told(refusal, caller), now)
+            self.refuse(key, request, flow, self._as_told(refusal, caller), now, caller)
             return
         if len(allowed) < len(candidates):
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
+        call.decided = self._decided(caller)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")

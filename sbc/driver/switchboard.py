@@ -37,6 +37,7 @@ from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
+from sbc.driver.refused import RefusedRequests, Witness
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import Authenticator
@@ -44,7 +45,7 @@ from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
-from sbc.routing.location import Locations
+from sbc.routing.location import Locations, hosts_of
 from sbc.sip.errors import TOO_LARGE, ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
@@ -75,6 +76,8 @@ class Switchboard:
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
         now: float = 0.0,
+        witness: Witness | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         """Start without calls.
 
@@ -82,8 +85,13 @@ class Switchboard:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
             now: Monotonic seconds of the start, from which on hops are watched.
+            witness: Who is told what becomes of requests; `refused` by default.
+            authenticator: Who judges credentials.
         """
         self.force = force
+        self.refused = RefusedRequests(wall, records.call_refused)
+        """What was turned away lately."""
+        self._witness = self.refused if witness is None else witness
         self.tally = Tally()
         self._message_limits = message_limits
         self._log = log
@@ -96,7 +104,7 @@ class Switchboard:
         self.caps = PeerCaps({})
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
-        self.admission = Admission(force.policy, _trust(force), self._known_peer)
+        self.admission = Admission(force.policy, force.trust, self._known_peer)
         self.door = Door(
             force,
             layer=self.layer,
@@ -106,9 +114,10 @@ class Switchboard:
             wire=wire,
             log=log,
             secret=ids.key(32),
-            authenticator=Authenticator(ids.key(32)),
+            authenticator=authenticator or Authenticator(ids.key(32)),
             wall=wall,
             tally=self.tally,
+            witness=self._witness,
         )
         self._instance = ids.token()[:8]
         self.logins = Logins()
@@ -134,6 +143,7 @@ class Switchboard:
             ids=ids,
             wall=wall,
             tally=self.tally,
+            witness=self._witness,
         )
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
         force.registrations = self.carriers.registrations
@@ -258,8 +268,10 @@ class Switchboard:
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
         source = callers.counted_as(self.force, flow, self._wire.names(flow))
-        if not self.admission.admit(flow.network, source, now).admitted:
+        verdict = self.admission.admit(flow.network, source, now)
+        if not verdict.admitted:
             self.tally.dropped_rate += 1
+            self._witness.limited(flow, verdict)
             return
         message: Request | Response | None = None
         caller: Caller | None = None
@@ -279,6 +291,7 @@ class Switchboard:
     def _malformed(self, error: ParseError, flow: Flow, now: float) -> None:
         self.tally.malformed += 1
         self.tally.oversize += error.status == TOO_LARGE
+        self._witness.malformed(flow, error)
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
         request = error.answerable
         if request is None or request.method == "ACK" or flow.network not in self.force.networks:
@@ -418,7 +431,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self.admission.apply(force.policy, force.trust, self._known_peer)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
@@ -428,7 +441,9 @@ class Switchboard:
         table = force.table.with_locations(locations)
         new = replace(force, table=table, locations=locations, located={}, by_credentials={})
         self._judge_by(new, now)
-        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.admission.peers_moved(
+            self._known_peer, hosts_of(force.locations) ^ hosts_of(locations)
+        )
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
@@ -440,11 +455,3 @@ class Switchboard:
 
     def _known_peer(self, network: str, host: str) -> str | None:
         return callers.known_peer(self.force, network, host)
-
-
-def _hosts(locations: Locations) -> set[str]:
-    return {place.host for known in locations.values() for place in known.places}
-
-
-def _trust(force: InForce) -> dict[str, bool]:
-    return {network.name: network.trusted for network in force.settings.networks}

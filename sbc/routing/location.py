@@ -94,3 +94,8 @@ def destinations(networks: Iterable[Network], peers: Iterable[Peer]) -> dict[Des
         for target in peer.targets
         if not is_numeric(target.host)
     }
+
+
+def hosts_of(locations: Locations) -> set[str]:
+    """Every address that anything stands for."""
+    return {place.host for known in locations.values() for place in known.places}

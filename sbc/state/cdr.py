@@ -129,6 +129,9 @@ class CdrRecord:
     ladder: str = ""
     """What happened, in the lines that `sbc.management.ladder` makes of its journal; empty
     until the call has ended."""
+    explanation: str = ""
+    """Why policy let it in or refused it, as JSON: every stage's rule, where that stands, and the
+    values that it tested; empty until the call has ended."""
 
     @property
     def origin(self) -> Origin | None:

@@ -54,6 +54,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("ladder", "TEXT NOT NULL"),
     *((f"from_a_{name}", kind) for name, kind in _QUALITY),
     *((f"from_b_{name}", kind) for name, kind in _QUALITY),
+    ("explanation", "TEXT"),
 )
 """Names and SQL types, in the order of a row. What a later version adds stands at the end and may
 be null, so that it can be added to the files of earlier ones."""
@@ -92,6 +93,7 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         record.ladder,
         *_quality_values(record.from_a),
         *_quality_values(record.from_b),
+        record.explanation,
     )
 
 
@@ -116,6 +118,7 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         from_b=RtpTotals(*row[25:29], *row[40:49]),
         role=row[29],
         ladder=row[30],
+        explanation=row[49] or "",
     )
 
 

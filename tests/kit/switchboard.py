@@ -22,6 +22,7 @@ from media.types import (
 from sbc.b2bua.call import Call
 from sbc.config.load import Configuration, load_text, read_text
 from sbc.driver.in_force import InForce
+from sbc.driver.refused import RefusedRequest
 from sbc.driver.switchboard import Switchboard
 from sbc.registrar.commands import BindingChanged
 from sbc.routing.location import Located, Locations, default_transport, destinations
@@ -144,12 +145,16 @@ class FakeRecords:
     def __init__(self) -> None:
         self.answered: list[Call] = []
         self.ended: list[Call] = []
+        self.refused: list[RefusedRequest] = []
 
     def call_answered(self, call: Call) -> None:
         self.answered.append(call)
 
     def call_ended(self, call: Call) -> None:
         self.ended.append(call)
+
+    def call_refused(self, refused: RefusedRequest) -> None:
+        self.refused.append(refused)
 
 
 class FakeBindings:
