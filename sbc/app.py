@@ -32,6 +32,7 @@ from sbc.management.control import (
     ControlUnusable,
     text_argument,
 )
+from sbc.management.explaining import explained
 from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
 from sbc.management.reloading import ReadAgain, Reloading
@@ -147,6 +148,7 @@ class App:
             {
                 "calls": lambda _: self._views.calls(),
                 "call": self._call,
+                "explain": lambda given: explained(self.switchboard, text_argument(given, "id")),
                 "registrations": lambda _: self._views.registrations(),
                 "trunks": lambda _: self._views.trunks(),
                 "register": registering(self.switchboard, self.loop.changed),

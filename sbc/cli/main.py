@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sbc.cli import files, names, operate, peers, route, serve
+from sbc.cli.explain import explain
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -122,6 +123,9 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or ended"
     )
     _add_whom(calls)
+    explained = _add(commands, "explain", explain, "say why a call or request went as it did")
+    explained.add_argument("name", metavar="CALL-ID", help="of either leg, or an id of ours")
+    _add_whom(explained)
     _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
     listed = _add(commands, "trunks", trunks, "list our registrations with trunks")
     listed.add_argument(

@@ -1,4 +1,4 @@
-"""Requests that were turned away: who is told, and what is kept of them for the operator's questions.
+"""Requests that were turned away: who is told, and what is kept for the operator's questions.
 
 What strangers send is kept only as far as a ration allows, so that no flood of theirs costs much or
 makes anybody else's refusals be forgotten. What peers, trusted networks, registered phones and
@@ -69,7 +69,7 @@ class Witness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """What is kept of a request that was turned away: nothing of any length that a stranger sets."""
+    """What is kept of a request that was turned away, and of a stranger's nothing at length."""
 
     id: str
     at: float
@@ -148,7 +148,7 @@ class RefusedRequests:
             self._recorded(refused)
 
     def _stranger_may(self, flow: Flow, now: float) -> bool:
-        """Whether there is room for one more of a stranger: one per second and source, few of all."""
+        """Whether there is room for one more of a stranger: one a second and source, few of all."""
         source = source_key(flow.remote[0])
         last = self._sources.get(source)
         if last is not None and now - last < _SOURCE_EVERY_S:
