@@ -1,12 +1,10 @@
 """The composition root: a configuration in, one nursery up, an orderly stop."""
 
-import gc
-import math
 import os
-import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,9 +12,12 @@ import trio
 
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
-from sbc.config.load import Configuration, load_file
+from sbc.config.files import Files
+from sbc.config.load import Configuration
+from sbc.config.plan import entries
 from sbc.config.reload import Reload, reload_certificates, reload_file
 from sbc.config.renewal import certificates_of, files_of
+from sbc.config.start import begin, read_of
 from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
@@ -24,20 +25,20 @@ from sbc.driver.switchboard import Switchboard
 from sbc.management.advice import advice
 from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
+from sbc.management.commands import commands_of
 from sbc.management.control import (
     AlreadyRunning,
-    Arguments,
-    CommandRefused,
     ControlServer,
     ControlUnusable,
-    text_argument,
+    user_name,
 )
-from sbc.management.explaining import explained
 from sbc.management.log import Level, Log
+from sbc.management.planning import Sources
 from sbc.management.records import CallRecords
-from sbc.management.reloading import ReadAgain, Reloading
+from sbc.management.reloading import NOTHING_READ, ReadAgain, Reloading
+from sbc.management.resources import raise_descriptor_limit, settle_garbage_collector
 from sbc.management.stopping import Stopping
-from sbc.management.trunks import registering
+from sbc.management.versions import Versions
 from sbc.management.views import Views
 from sbc.resolver.cache import Answers
 from sbc.resolver.dns import Dns
@@ -46,14 +47,19 @@ from sbc.routing.location import Destination, Locations, Reach, destinations, pl
 from sbc.sip.flow import Flow
 from sbc.state.bindings import BindingStore
 from sbc.state.database import StoreInUse, StoreUnusable
+from sbc.state.file import read_records
 from sbc.state.places import BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
+from sbc.state.versions.history import History
 from sbc.transport.sockets import ListenFailed
 from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
 
 _FIRST_ANSWERS_S = 1.0
 """How long a start waits for names to be located; then they are unknown until they are."""
+
+SIGNAL = "SIGHUP"
+"""Who reloads when nobody gave a command."""
 
 FAILED = 1
 """The exit status of a process that could not start, or could not go on."""
@@ -62,7 +68,7 @@ FAILED = 1
 class App:
     """All parts of one running SBC."""
 
-    def __init__(self, configuration: Configuration, log: Log) -> None:
+    def __init__(self, configuration: Configuration, history: History, log: Log) -> None:
         self.log = log
         engine = configuration.media_engine
         relay = Relay(self._media_event, workers=engine.workers, native=engine.native)
@@ -119,10 +125,25 @@ class App:
         self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration,
-            read=lambda current: _read_again(reload_file(current)),
-            renew=lambda current: _read_again(reload_certificates(current, time.time())),
+            renew=lambda current: _read_again(reload_certificates(current, time.time()), Files()),
             put_in_force=self._put_in_force,
             log=log,
+        )
+        self.versions = Versions(
+            history,
+            self.reloading,
+            read=_read_from,
+            numbered=lambda new, number: replace(new, version=number),
+            log=log,
+            wall=time.time,
+        )
+        plan_sources = Sources(
+            current=lambda: self.reloading.configuration,
+            read=_read_from,
+            main=lambda one: str(Path(one.file).absolute()),
+            force=lambda one: in_force(one, self._locator.known),
+            entries=lambda old, new: [asdict(one) for one in entries(old, new)],
+            records=lambda last: read_records(configuration.state_dir / CDR_FILE, last=last),
         )
         self._watch = CertificateWatch(
             files=lambda: files_of(self.reloading.configuration.settings),
@@ -145,19 +166,15 @@ class App:
         )
         self._control = ControlServer(
             configuration.control_socket,
-            {
-                "calls": lambda _: self._views.calls(),
-                "call": self._call,
-                "explain": lambda given: explained(self.switchboard, text_argument(given, "id")),
-                "registrations": lambda _: self._views.registrations(),
-                "trunks": lambda _: self._views.trunks(),
-                "register": registering(self.switchboard, self.loop.changed),
-                "peers": lambda _: self._views.peers(),
-                "status": lambda _: self._views.status(),
-                "reload": lambda _: self.reloading.reload(),
-                "stop": self._stop,
-                "flush": lambda _: self._flush(),
-            },
+            commands_of(
+                self._views,
+                self.switchboard,
+                self.versions,
+                self.stopping,
+                plan_sources,
+                rearm=self.loop.changed,
+                flush=self._flush,
+            ),
             log=log,
         )
 
@@ -185,6 +202,7 @@ class App:
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
             nursery.start_soon(self._watch.run)
+            nursery.start_soon(self.versions.run)
             nursery.start_soon(self._locator.run)
             # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
             with trio.move_on_after(_FIRST_ANSWERS_S):
@@ -215,29 +233,11 @@ class App:
                     if number != signal.SIGHUP:
                         self.stopping.stop()
                     elif not self.reloading.is_awaited:
-                        nursery.start_soon(self.reloading.reload)
-
-    def _call(self, arguments: Arguments) -> object:
-        name = text_argument(arguments, "call")
-        found = self._views.call(name)
-        if found is None:
-            raise CommandRefused(
-                f"no call {name!r} is live or among the recent ones; "
-                "`sbc calls` lists those that are live, `sbc cdr` those that were"
-            )
-        return found
+                        nursery.start_soon(self.versions.reload, SIGNAL)
 
     async def _flush(self) -> None:
         await self.store.flush()
         await self.bindings.flush()
-
-    def _stop(self, arguments: Arguments) -> object:
-        drain, timeout = arguments.get("drain", False), arguments.get("timeout_s")
-        drain_s = 0.0
-        if drain:
-            drain_s = math.inf if timeout is None else _seconds(timeout)
-        self.stopping.stop(drain_s)
-        return {"calls": len(self.switchboard.calls)}
 
     def _tell_ready(self) -> None:
         listeners = [
@@ -317,24 +317,26 @@ class _Wire:
 def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:
     """Load a configuration and serve until stopped; the exit status of `sbc run`."""
     log = Log(json_lines=json_lines, level=level)
-    result = load_file(path)
-    for problem in result.problems:
-        note = log.error if problem.is_error else log.warning
-        note("configuration", problem=str(problem))
-    if result.configuration is None:
-        log.error("not started", why="the configuration has errors")
-        return FAILED
-    configuration = result.configuration
-    _settle_garbage_collector()
-    _raise_descriptor_limit(log)
     refused: list[BaseException] = []
     failure = ""
     try:
-        failure = trio.run(_serve, configuration, log)
+        start = begin(path, time.time(), user_name(os.geteuid()))
+        for text in start.told:
+            log.warning("configuration", made_whole=text)
+        for problem in start.result.problems:
+            note = log.error if problem.is_error else log.warning
+            note("configuration", problem=str(problem))
+        configuration, history = start.result.configuration, start.history
+        if configuration is None or history is None:
+            log.error("not started", why="the configuration has errors")
+            return FAILED
+        settle_garbage_collector()
+        raise_descriptor_limit(log)
+        failure = trio.run(_serve, configuration, history, log)
     except* (AlreadyRunning, ControlUnusable, ListenFailed, StoreInUse, StoreUnusable) as group:
         refused = list(_leaves(group))
     for error in refused:
-        log.error("not started", why=error, advice=advice(error, configuration.file))
+        log.error("not started", why=error, advice=advice(error, str(path)))
     if failure:
         log.error("ended by a failure", why=failure)
     return FAILED if refused or failure else 0
@@ -348,9 +350,9 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
             yield error
 
 
-async def _serve(configuration: Configuration, log: Log) -> str:
+async def _serve(configuration: Configuration, history: History, log: Log) -> str:
     """Serve until stopped; why the process could not go on, empty if it could."""
-    app = App(configuration, log)
+    app = App(configuration, history, log)
     async with trio.open_nursery() as nursery:
         await nursery.start(lambda task_status: app.obey_signals(task_status=task_status))
         await app.run()
@@ -358,23 +360,34 @@ async def _serve(configuration: Configuration, log: Log) -> str:
     return app.stopping.failure
 
 
-def _read_again(reload: Reload) -> ReadAgain[Configuration]:
-    plan = reload.plan
+def _read_from(
+    current: Configuration, given: Mapping[str, bytes], *, only: bool
+) -> ReadAgain[Configuration]:
+    files = Files(given, only=only)
+    return _read_again(reload_file(current, files=files), files)
+
+
+def _read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
+    plan, new = reload.plan, reload.configuration
     restart = () if plan is None else plan.restart
     changes = () if plan is None else plan.changes
     texts = [str(one) for change in changes for one in change.differences]
     return ReadAgain(
-        reload.configuration,
+        new,
         reload.result.problems,
         [str(one) for one in restart],
         list(dict.fromkeys(texts)),
+        NOTHING_READ if new is None else read_of(new, files),
+        reload.result.configuration,
     )
 
 
 def in_force(configuration: Configuration, locations: Locations) -> InForce:
     """What the switchboard judges by under a configuration."""
     table = configuration.routing_table().with_locations(locations)
-    return InForce(configuration.settings, table, configuration.policies, locations)
+    return InForce(
+        configuration.settings, table, configuration.policies, locations, configuration.version
+    )
 
 
 def wanted(configuration: Configuration) -> dict[Destination, Reach]:
@@ -384,31 +397,3 @@ def wanted(configuration: Configuration) -> dict[Destination, Reach]:
 
 def _time_of_day() -> str:
     return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _raise_descriptor_limit(log: Log) -> None:
-    """Take as many descriptors as we may: a call needs six, and 1024 is the usual soft limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:
-            log.warning("descriptors", limit=soft, why=str(error))
-
-
-def _settle_garbage_collector() -> None:
-    """Collect young objects rarely and old ones hardly ever.
-
-    A call is a few hundred objects that live as long as it does, and leaves no cycles; to walk
-    through all calls for nothing stops everything for longer than a retransmission takes. What is
-    alive at the start is never garbage at all.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 1000)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise CommandRefused("'timeout_s' is a number of seconds")
-    return float(value)

@@ -50,6 +50,8 @@ class Context:
     logins: Logins = field(default_factory=Logins)
     """Our accounts at peers: one object for all configurations, so that a new password holds."""
     plan: NumberPlan = _NO_PLAN
+    version: int = 0
+    """The number that the configuration is kept under; 0 for none."""
     peers: dict[str, Peer] = field(init=False)
 
     def __post_init__(self) -> None:

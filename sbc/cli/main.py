@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import files, names, operate, peers, route, serve
+from sbc.cli import files, names, operate, peers, route, serve, versions
 from sbc.cli.explain import explain
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
 Command = Callable[[argparse.Namespace], int]
+
+_CANDIDATE = "what is to stand for sbc.yaml; without it sbc.yaml as it is on disk"
 
 _EPILOG = """\
 exit codes: 0 done, 1 refused or something is wrong, 2 misused, 3 no SBC answers
@@ -58,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     _add_serving(commands)
     _add_files(commands)
     _add_operating(commands)
+    _add_versions(commands)
     return top
 
 
@@ -133,13 +136,41 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     _add_whom(listed)
     _add_whom(_add(commands, "peers", peers.peers, "list peers, their targets and their health"))
-    _add_whom(_add(commands, "reload", operate.reload, "read the configuration again"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")
     stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")
     stop.add_argument(
         "--timeout", type=_positive, metavar="S", help="with --drain: hang up what is left then"
     )
     _add_whom(stop)
+
+
+def _add_versions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _add_whom(_add(commands, "reload", versions.reload, "read the configuration again"))
+    plan = _add(commands, "plan", versions.plan, "say what the configuration would change")
+    plan.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)
+    plan.add_argument(
+        "--calls", type=int, default=1000, metavar="N", help="recent calls to route anew (1000)"
+    )
+    apply = _add(commands, "apply", versions.apply, "put the configuration in force")
+    apply.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)
+    _add_reason(apply)
+    _add_whom(_add(commands, "confirm", versions.confirm, "let what was applied stay"))
+    back = _add(commands, "rollback", versions.rollback, "put an earlier version in force again")
+    back.add_argument("version", type=_positive, metavar="N", help="as `sbc versions` lists it")
+    _add_reason(back)
+    listed = _add(commands, "versions", versions.versions, "list what was in force, when and why")
+    for command in (plan, apply, back, listed):
+        _add_whom(command)
+
+
+def _add_reason(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--why", metavar="TEXT", help="kept with the version")
+    command.add_argument(
+        "--confirm",
+        type=versions.duration,
+        metavar="TIME",
+        help="go back after this (90s, 5m, 1h) unless `sbc confirm` comes",
+    )
 
 
 def _add(

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -11,11 +10,12 @@ from pathlib import Path
 
 from sbc.cli.answers import mapping, rows
 from sbc.cli.ladder import ascii_only
-from sbc.cli.places import Places, find_configuration, find_places
+from sbc.cli.places import find_configuration
 from sbc.cli.story import draw_story, kept_story, leg_name
 from sbc.cli.table import cell, draw_table, span
+from sbc.config.places import Places, find_places
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
-from sbc.state.places import CDR_FILE
+from sbc.state.places import CDR_FILE, VERSIONS_DIR
 
 OK, PROBLEM, USAGE, NOT_RUNNING = 0, 1, 2, 3
 """Exit codes: done; refused or something is wrong; misused; nobody answers."""
@@ -27,7 +27,8 @@ _POLL_S = 0.5
 def places(arguments: Namespace) -> Places:
     """Where the process meant by ``--socket`` or ``--config`` keeps its things."""
     if arguments.socket is not None:
-        return Places(arguments.socket, arguments.socket.parent / CDR_FILE)
+        state = arguments.socket.parent
+        return Places(arguments.socket, state / CDR_FILE, state / VERSIONS_DIR)
     return find_places(arguments.config or find_configuration())
 
 
@@ -92,25 +93,6 @@ def registrations(arguments: Namespace) -> int:
         for row in found
     ]
     print(draw_table(columns, cells), end="")
-    return OK
-
-
-def reload(arguments: Namespace) -> int:
-    """``sbc reload``: 1 when nothing was changed because something is wrong."""
-    answer = mapping(ask(control_socket(arguments), "reload"))
-    applied = answer.get("applied") is True
-    if arguments.json:
-        show_json(answer)
-        return OK if applied else PROBLEM
-    for problem in _texts(answer.get("problems")):
-        print(problem, file=sys.stderr)
-    for change in _texts(answer.get("restart")):
-        print(f"needs a restart: {change}", file=sys.stderr)
-    if not applied:
-        print("nothing was changed", file=sys.stderr)
-        return PROBLEM
-    changes = _texts(answer.get("changes"))
-    print("\n".join(["reloaded", *changes]) if changes else "reloaded; nothing differs")
     return OK
 
 
@@ -208,7 +190,3 @@ def _items(values: dict[str, object], indent: str) -> list[tuple[str, str]]:
             shown = None if value == {} else value
             lines.append((f"{indent}{ascii_only(key)}", cell(shown)))
     return lines
-
-
-def _texts(value: object) -> list[str]:
-    return [ascii_only(str(one)) for one in value] if isinstance(value, list) else []

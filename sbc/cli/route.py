@@ -15,15 +15,14 @@ from sbc.document.problem import did_you_mean
 from sbc.driver.in_force import InForce
 from sbc.driver.placing import Course, course_of, to_peer, why_unreachable
 from sbc.driver.present import IDLE
+from sbc.management.replay import flow_on, invite_to
 from sbc.policy.numbers import sent
-from sbc.routing.facing import bracketed, host_port, listener_of
+from sbc.routing.facing import host_port
 from sbc.routing.location import Destination, Located
 from sbc.routing.model import Peer
 from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
-from sbc.sip.headers import Headers
 from sbc.sip.message import Request
-from sbc.sip.uri import escape_user
 
 _COLUMNS = ("try", "peer", "request-uri", "address", "number")
 
@@ -47,8 +46,8 @@ def route(arguments: Namespace) -> int:
         return PROBLEM
     caller, network = origin
     force = in_force(configuration, _locations(configuration))
-    flow = _flow(force, network)
-    request = _invite(force, flow, arguments.called)
+    flow = flow_on(force, network)
+    request = invite_to(force, flow, arguments.called)
     try:
         course = course_of(force, caller, request, flow)
         rows = [row for step in course.steps for row in _rows(force, *step, request, flow)]
@@ -73,25 +72,6 @@ def _locations(configuration: Configuration) -> dict[Destination, Located]:
     """What the names of targets stand for now."""
     names = wanted(configuration)
     return trio.run(located, names, configuration.dns) if names else {}
-
-
-def _flow(force: InForce, network: str) -> Flow:
-    """A flow on which the call could come in."""
-    listener = force.networks[network].listeners[0]
-    here = (listener.advertise, listener.port)
-    return Flow(network, listener.transport, (listener.bind, listener.port), here)
-
-
-def _invite(force: InForce, flow: Flow, called: str) -> Request:
-    """An INVITE to a URI, or to a number at our address on the caller's network."""
-    host = bracketed(listener_of(force.networks[flow.network], flow).advertise)
-    if not called.startswith(("sip:", "sips:", "tel:")):
-        called = f"sip:{escape_user(called)}@{host}"
-    headers = Headers()
-    headers.append("From", f"<sip:caller@{host}>")
-    headers.append("To", f"<{called}>")
-    headers.append("Call-ID", "sbc-route")
-    return Request("INVITE", called, headers)
 
 
 def _rows(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
+from sbc.config.files import Files, read_text
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
@@ -26,9 +27,6 @@ from sbc.routing.model import Settings, Timers
 from sbc.routing.table import RoutingTable
 from sbc.sip.parser import Limits as MessageLimits
 from sbc.transport.limits import TransportLimits
-
-MAX_FILE_BYTES = 33_554_432
-"""Longest file that is read: far more than anybody writes, far less than hurts."""
 
 _SOCKET_BYTES = 107
 """Longest path of a Unix socket."""
@@ -64,6 +62,8 @@ class Configuration:
     dns: DnsSettings
     state_dir: Path
     control_socket: Path
+    version: int = field(default=0, compare=False)
+    """The number that it is kept under; 0 while it is not kept."""
 
     def routing_table(self) -> RoutingTable:
         """A new routing table; addresses behind names are added with `with_locations`."""
@@ -104,6 +104,7 @@ def load_file(
     path: str | Path,
     machine: Machine | None = None,
     environment: Mapping[str, str] | None = None,
+    files: Files | None = None,
 ) -> LoadResult:
     """Load an sbc.yaml and the policies it names.
 
@@ -112,9 +113,11 @@ def load_file(
     Args:
         machine: by default the one we run on.
         environment: what ``${NAME}`` stands for; by default the process environment.
+        files: where all files are read; by default on disk.
     """
+    files = Files() if files is None else files
     try:
-        text = read_text(Path(path))
+        text = files.read(Path(path))
     except (OSError, ValueError) as error:
         problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {_reason(error)}")
         return LoadResult(None, (problem,))
@@ -123,21 +126,8 @@ def load_file(
         str(path),
         ThisMachine() if machine is None else machine,
         os.environ if environment is None else environment,
+        files.read,
     )
-
-
-def read_text(path: Path) -> str:
-    """A file as text.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is too long, or not UTF-8.
-    """
-    with path.open("rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"longer than {MAX_FILE_BYTES} bytes")
-    return data.decode("utf-8-sig")
 
 
 def load_text(

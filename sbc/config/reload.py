@@ -10,9 +10,11 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from sbc.config.files import Files
 from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
+from sbc.policy.conditions import Conditions
 from sbc.policy.rules import Action
 
 
@@ -77,9 +79,14 @@ def reload_file(
     current: Configuration,
     machine: Machine | None = None,
     environment: Mapping[str, str] | None = None,
+    files: Files | None = None,
 ) -> Reload:
-    """Read the file of a configuration again and say what would change."""
-    result = load_file(current.file, machine, environment)
+    """Read the file of a configuration again and say what would change.
+
+    Args:
+        files: where it is read; by default on disk.
+    """
+    result = load_file(current.file, machine, environment, files)
     if result.configuration is None:
         return Reload(result, None)
     return Reload(result, diff(current, result.configuration))
@@ -102,15 +109,15 @@ def reload_certificates(current: Configuration, now: float) -> Reload:
 
 def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     """The changes from one configuration to another."""
-    settings = _differences("", _flat(old), _flat(new))
+    settings = differences("", _flat(old), _flat(new))
     restart = [one for one in settings if _needs_restart(one.path)]
-    restart += _differences("limits", old.message_limits, new.message_limits)
-    restart += _differences("limits", old.transport_limits, new.transport_limits)
-    restart += _differences("media", old.media_engine, new.media_engine)
-    restart += _differences("state_dir", old.state_dir, new.state_dir)
-    restart += _differences("control_socket", old.control_socket, new.control_socket)
-    rules = _differences("", old.policies.stages, new.policies.stages)
-    rules += _differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
+    restart += differences("limits", old.message_limits, new.message_limits)
+    restart += differences("limits", old.transport_limits, new.transport_limits)
+    restart += differences("media", old.media_engine, new.media_engine)
+    restart += differences("state_dir", old.state_dir, new.state_dir)
+    restart += differences("control_socket", old.control_socket, new.control_socket)
+    rules = differences("", old.policies.stages, new.policies.stages)
+    rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],
@@ -158,12 +165,14 @@ def _is_call_limit(path: str) -> bool:
     return parts[0] == "peers" and (len(parts) == 2 or parts[2] == "limits")
 
 
-def _differences(path: str, old: object, new: object) -> list[Difference]:
+def differences(path: str, old: object, new: object) -> list[Difference]:
     """Every value that differs, by its key path; where things stand does not count."""
     if old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
         return _between_mappings(path, old, new)
+    if isinstance(old, Conditions | Action):
+        return [Difference(path, str(old), str(new))]
     if is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
         found: list[Difference] = []
         for one in fields(old):
@@ -172,13 +181,13 @@ def _differences(path: str, old: object, new: object) -> list[Difference]:
             if one.name == "where" or not one.compare or before == after:
                 continue
             # What its repr hides is secret.
-            found += _differences(here, before, after) if one.repr else [_hidden(here)]
+            found += differences(here, before, after) if one.repr else [_hidden(here)]
         return found
     if isinstance(old, tuple) and isinstance(new, tuple) and _are_records(old, new):
         return [
             difference
             for number, (before, after) in enumerate(zip(old, new, strict=True))
-            for difference in _differences(f"{path}[{number}]", before, after)
+            for difference in differences(f"{path}[{number}]", before, after)
         ]
     return [Difference(path, _shown(old), _shown(new))]
 
@@ -198,7 +207,7 @@ def _between_mappings(
         elif key not in old:
             found.append(Difference(here, "missing", "added"))
         else:
-            found += _differences(here, old[key], new[key])
+            found += differences(here, old[key], new[key])
     return found
 
 

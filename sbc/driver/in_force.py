@@ -24,6 +24,8 @@ class InForce:
     policy: PolicySet
     locations: Locations
     """What is known of the targets that are names."""
+    version: int = 0
+    """The number that the configuration is kept under; 0 for none."""
     networks: dict[str, Network] = field(default_factory=dict)
     located: dict[Destination, Located] = field(default_factory=dict)
     """What was asked for of `locations`, and numeric targets beside it."""

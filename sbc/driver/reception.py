@@ -129,6 +129,7 @@ class Reception:
             instance=self._instance,
             logins=self._logins,
             plan=force.plan,
+            version=force.version,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:

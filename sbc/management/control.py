@@ -12,12 +12,14 @@ traceback and told to who gave the command, and ends nothing else. The driver's 
 import errno
 import json
 import os
+import pwd
 import socket
 import stat
 import struct
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 import trio
@@ -38,6 +40,9 @@ Command = Callable[[Arguments], object]
 """Gives what JSON can carry, or an awaitable of that; raises CommandRefused."""
 
 _CREDENTIALS = struct.Struct("3i")
+
+_CALLER: ContextVar[int] = ContextVar("caller")
+"""The user id of whoever gave the command that a task carries out."""
 
 
 class CommandRefused(Exception):
@@ -70,6 +75,19 @@ def text_argument(arguments: Arguments, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise CommandRefused(f"{name!r} is needed, as text")
     return value
+
+
+def who_commands() -> str:
+    """Who gave the command that this task carries out, by the kernel's word; else we ourselves."""
+    return user_name(_CALLER.get(os.geteuid()))
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 class ControlServer:
@@ -117,7 +135,9 @@ class ControlServer:
     async def _serve(self, stream: trio.SocketStream, slots: trio.CapacityLimiter) -> None:
         async with stream:
             try:
-                if not _may_command(stream):
+                caller = _uid_of(stream)
+                _CALLER.set(caller)
+                if caller not in (0, os.geteuid()):
                     await stream.send_all(_refusal("only the owner of the process may do that"))
                 elif slots.available_tokens < 1:
                     await stream.send_all(_refusal("too many commands at once; try again"))
@@ -270,11 +290,12 @@ def _read_line(sock: socket.socket, deadline: float) -> bytes:
     return bytes(received)
 
 
-def _may_command(stream: trio.SocketStream) -> bool:
-    """Whether the other end is ours or root's: the file mode says so too, but may be changed."""
+def _uid_of(stream: trio.SocketStream) -> int:
+    """Who is at the other end: the file mode lets only the owner in, but may be changed."""
     data = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     assert isinstance(data, bytes)
-    return _CREDENTIALS.unpack(data)[1] in (0, os.geteuid())
+    uid: int = _CREDENTIALS.unpack(data)[1]
+    return uid
 
 
 def _bound(path: Path) -> socket.socket:

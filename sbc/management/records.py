@@ -91,6 +91,7 @@ def record_of(call: Call, ladder: str = "", explanation: str = "") -> CdrRecord:
         from_b=_totals(call, SideName.B),
         role="media-aware" if _encrypts(call) else "media-relay",
         ladder=ladder,
+        configuration=call.context.version or None,
         explanation=explanation,
     )
 

@@ -45,6 +45,11 @@ class Test(NamedTuple):
         """Whether the facts are so."""
         return self.matcher.matches(self.fact.read(facts)) is not self.negated
 
+    def __str__(self) -> str:
+        no_value: object = frozenset() if self.fact.kind == "names" else ""
+        wanted = self.matcher.wanted(no_value)
+        return f"{self.name} not {wanted}" if self.negated else f"{self.name} {wanted}"
+
     def evidence(self, facts: Facts) -> Evidence:
         """What was looked at, its value, and what was wanted."""
         value = self.fact.read(facts)
@@ -98,6 +103,9 @@ class Conditions:
             for test in self.tests
             if test.name in known
         )
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.tests)) or "anything"
 
     def asks(self, name: str) -> bool:
         """Whether anything is asked of a fact."""

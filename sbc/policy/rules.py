@@ -8,6 +8,7 @@ nothing of that kind; so a hundred thousand rules cost no more than a few.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 from sbc.policy.conditions import Conditions
@@ -61,8 +62,11 @@ class Rule:
         return outcome_of(self.action.verb)
 
 
-FEW: Final = 16
+FEW: Final = 8
 """So many rules are tried one after the other."""
+
+_SORTED: Final = 64
+"""So many numbers are sorted sooner than merged."""
 
 _KEYS: Final = ("source", "called", "caller", "user", "peer", "source_country", "called_country",
                 "source_asn", "network", "method")  # fmt: skip
@@ -182,4 +186,6 @@ class Rules:
         found = [numbers for index in self._indexes for numbers in index.find(facts)]
         if not found:
             return always
+        if sum(map(len, found)) + len(always) <= _SORTED:
+            return sorted(chain(always, *found))
         return merge(always, *found)

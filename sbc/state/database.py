@@ -61,7 +61,7 @@ class Database:
         try:
             # Who called whom, and from where, is nobody else's business.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._lock = _locked(path)
+            self._lock = locked(path)
         except OSError as error:
             raise StoreUnusable(f"{path}: {error.strerror}") from error
         try:
@@ -76,8 +76,13 @@ class Database:
         os.close(self._lock)
 
 
-def _locked(path: Path) -> int:
-    """A descriptor that holds the lock; SQLite's own locks allow several writers."""
+def locked(path: Path) -> int:
+    """A descriptor that holds the lock of a file; SQLite's own locks allow several writers.
+
+    Raises:
+        StoreInUse: another process holds it.
+        OSError: the file of the lock cannot be had.
+    """
     lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,7 +13,8 @@ from sbc.state.database import Database, StoreUnusable
 from sbc.state.rows import COLUMNS, Value, record_of
 
 _SCHEMA_VERSION = 3
-"""Version 1 had not the columns of what calls sounded like, version 2 not the explanation."""
+"""Version 1 had not the columns of what calls sounded like, version 2 neither the number of the
+configuration in force nor the explanation."""
 _DELETE_AT_ONCE = 5000
 
 _NAMES = ", ".join(name for name, _ in COLUMNS)

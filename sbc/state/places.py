@@ -13,3 +13,6 @@ CONTROL_SOCKET = "control.sock"
 
 BINDINGS_FILE = "registrations.sqlite"
 """Who is registered and where, in the state directory; it holds the key of the tokens too."""
+
+VERSIONS_DIR = "versions"
+"""Every configuration that was in force, in the state directory."""

@@ -54,6 +54,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("ladder", "TEXT NOT NULL"),
     *((f"from_a_{name}", kind) for name, kind in _QUALITY),
     *((f"from_b_{name}", kind) for name, kind in _QUALITY),
+    ("configuration", "INTEGER"),
     ("explanation", "TEXT"),
 )
 """Names and SQL types, in the order of a row. What a later version adds stands at the end and may
@@ -93,6 +94,7 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         record.ladder,
         *_quality_values(record.from_a),
         *_quality_values(record.from_b),
+        record.configuration,
         record.explanation,
     )
 
@@ -118,7 +120,8 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         from_b=RtpTotals(*row[25:29], *row[40:49]),
         role=row[29],
         ladder=row[30],
-        explanation=row[49] or "",
+        configuration=row[49],
+        explanation=row[50] or "",
     )
 
 

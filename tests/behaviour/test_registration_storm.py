@@ -1,6 +1,6 @@
 """All phones at once, after a restart: the PBX behind is spared, and nobody is forgotten."""
 
-from sbc.config.load import read_text
+from sbc.config.files import read_text
 from sbc.registrar import pending
 from tests.kit.registrar import life_of
 from tests.kit.switchboard import PHONE_FLOW, ROOT, Board, a_configuration, a_register

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from sbc.cli.places import Places, find_configuration, find_places
+from sbc.cli.places import find_configuration
 from sbc.config.model import SbcFile
+from sbc.config.places import Places, find_places
 from sbc.state.places import CONTROL_SOCKET, STATE_DIR
 
 
@@ -15,13 +16,16 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_without_a_configuration_state_is_where_services_have_it() -> None:
     assert find_places(None) == Places(
-        Path("/var/lib/sbc/control.sock"), Path("/var/lib/sbc/cdr.sqlite")
+        Path("/var/lib/sbc/control.sock"),
+        Path("/var/lib/sbc/cdr.sqlite"),
+        Path("/var/lib/sbc/versions"),
     )
 
 
 def test_state_dir_is_relative_to_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "state_dir: run\n")
-    assert find_places(path) == Places(tmp_path / "run/control.sock", tmp_path / "run/cdr.sqlite")
+    run = tmp_path / "run"
+    assert find_places(path) == Places(run / "control.sock", run / "cdr.sqlite", run / "versions")
 
 
 def test_a_control_socket_may_be_elsewhere(tmp_path: Path) -> None:

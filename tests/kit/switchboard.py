@@ -20,7 +20,8 @@ from media.types import (
     StreamId,
 )
 from sbc.b2bua.call import Call
-from sbc.config.load import Configuration, load_text, read_text
+from sbc.config.files import read_text
+from sbc.config.load import Configuration, load_text
 from sbc.driver.in_force import InForce
 from sbc.driver.refused import RefusedRequest
 from sbc.driver.switchboard import Switchboard

@@ -168,6 +168,7 @@ PARTS = st.fixed_dictionaries(
         "method": st.lists(st.sampled_from(METHODS[:2]), min_size=1),
         "registered": st.booleans(),
         "user_agent": st.just("scan"),
+        "called": st.sampled_from(["+49*", "+4930*", ["+4930", "600"], "4?", "*", "600-699"]),
         "source": st.sampled_from(
             [[ip_network("203.0.113.0/24")], [ip_network("203.0.113.7")], [ip_network("::/0")]]
         ),
@@ -183,6 +184,9 @@ FACTS = st.builds(
     st.sampled_from([None, "trunk"]),
     st.booleans(),
     st.sampled_from([None, "a SCANNER"]),
+    found=st.builds(
+        lambda number: {"called": number}, st.sampled_from(["+4930", "+491", "600", ""])
+    ),
 )
 
 

@@ -1,0 +1,110 @@
+"""Recent calls asked again of two configurations: which would go another way.
+
+The places of calls are asked of `sbc.driver.placing`, as in the running process; what changes from
+call to call (who is registered, what is down) is left out on both sides.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sbc.driver.in_force import InForce
+from sbc.driver.placing import course_of
+from sbc.routing.facing import bracketed, listener_of
+from sbc.sip.errors import ParseError
+from sbc.sip.flow import Flow
+from sbc.sip.headers import Headers
+from sbc.sip.message import Request
+from sbc.sip.uri import escape_user
+from sbc.state.cdr import CdrRecord
+
+MOST_GROUPS = 100
+
+
+class Treatment(NamedTuple):
+    """What becomes of a call."""
+
+    text: str
+    """In words; two calls with equal words are treated alike."""
+    why: str
+
+
+@dataclass(slots=True)
+class Difference:
+    """Calls that would be treated differently, all in the same way."""
+
+    before: Treatment
+    after: Treatment
+    example: CdrRecord
+    """The newest of them."""
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What replaying calls gave."""
+
+    calls: int
+    differences: tuple[Difference, ...]
+    """Those of most calls first."""
+
+
+def replay(records: Iterable[CdrRecord], before: InForce, after: InForce) -> Replay:
+    """Ask each call of both configurations.
+
+    Args:
+        records: The oldest first.
+    """
+    groups: dict[tuple[str, str], Difference] = {}
+    count = 0
+    for record in records:
+        count += 1
+        old, new = treatment(before, record), treatment(after, record)
+        if old.text == new.text:
+            continue
+        group = groups.get((old.text, new.text))
+        if group is not None:
+            group.calls += 1
+            group.before, group.after, group.example = old, new, record
+        elif len(groups) < MOST_GROUPS:
+            groups[old.text, new.text] = Difference(old, new, record)
+    return Replay(count, tuple(sorted(groups.values(), key=lambda one: -one.calls)))
+
+
+def treatment(force: InForce, record: CdrRecord) -> Treatment:
+    """Where a recorded call would go."""
+    network = force.networks.get(record.a.network)
+    if network is None:
+        return Treatment("not taken", f"there is no network {record.a.network!r}")
+    peer = force.table.peer(record.a.peer) if record.a.peer else None
+    if record.a.peer and peer is None:
+        return Treatment("not taken", f"there is no peer {record.a.peer!r}")
+    flow = flow_on(force, network.name)
+    try:
+        invite = invite_to(force, flow, record.to_number, record.from_number)
+        course = course_of(force, record.a.peer, invite, flow)
+    except ParseError as error:
+        return Treatment("not taken", error.reason)
+    if course.route is None:
+        return Treatment("to nobody", course.why)
+    steps = ", then ".join(f"{user} at {peer.name}" for peer, user in course.steps)
+    return Treatment(f"by route {course.route.name!r} to {steps}", course.why)
+
+
+def flow_on(force: InForce, network: str) -> Flow:
+    """A flow on which a call could come in."""
+    listener = force.networks[network].listeners[0]
+    here = (listener.advertise, listener.port)
+    return Flow(network, listener.transport, (listener.bind, listener.port), here)
+
+
+def invite_to(force: InForce, flow: Flow, called: str, caller: str = "caller") -> Request:
+    """An INVITE to a URI, or to a number at our address on the caller's network."""
+    host = bracketed(listener_of(force.networks[flow.network], flow).advertise)
+    if not called.startswith(("sip:", "sips:", "tel:")):
+        called = f"sip:{escape_user(called)}@{host}"
+    headers = Headers()
+    headers.append("From", f"<sip:{escape_user(caller)}@{host}>")
+    headers.append("To", f"<{called}>")
+    headers.append("Call-ID", "sbc-route")
+    return Request("INVITE", called, headers)

@@ -1,0 +1,1 @@
+"""Every configuration that was in force, as it was: who put it there, when and why."""
