@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
+from media.events import EngineFailed, HandshakeDatagram, MediaEvent
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
     AckReceived,
     CancelReceived,
     GaveUp,
-    MediaNoted,
-    MediaSilent,
     RequestReceived,
 )
 from sbc.b2bua.table import State
@@ -33,7 +31,6 @@ from sbc.driver.door import Door
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
-from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
@@ -202,12 +199,7 @@ class Switchboard:
             return
         if isinstance(event, HandshakeDatagram):
             return  # No plan asks for them, and what was under way when one did says nothing now.
-        name = event.stream_id[0]
-        if isinstance(event, MediaTimeout):
-            self._log("info", "media silent", call=name, side=event.side.value, s=event.silent_s)
-            self.calls.tell_named(name, MediaSilent(event.side, event.silent_s), now)
-        else:
-            self.calls.tell_named(name, MediaNoted(event.side, media_story(event)), now)
+        self.calls.media_event(event, now)
 
     # -- operator ---------------------------------------------------------------------------
 
