@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sbc.cli import files, names, operate, peers, route, serve, versions
 from sbc.cli.explain import explain
+from sbc.cli.policy import add_policy
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     _add_files(commands)
     _add_operating(commands)
     _add_versions(commands)
+    add_policy(commands)
     return top
 
 
