@@ -1,13 +1,15 @@
 """The numbering plans of the world, as libphonenumber knows them.
 
-What the cores ask for is `sbc.policy.numbers.NumberPlan`.
+What the cores ask for is `sbc.policy.numbers.NumberPlan` and `sbc.policy.facts.NumberKinds`.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 import phonenumbers
-from phonenumbers import CountryCodeSource, PhoneNumber, ValidationResult
+from phonenumbers import CountryCodeSource, PhoneNumber, PhoneNumberType, ValidationResult
 
 _DIALLED = re.compile(r"\+?[0-9]{3,24}")
 _MAX_DIGITS = 15
@@ -30,6 +32,111 @@ class WorldPlan:
     def national(self, e164: str, country: str) -> str:
         """See `NumberPlan.national`."""
         return self._national(e164, country)
+
+
+_E164 = re.compile(r"\+[0-9]{1,24}")
+_SHORT = re.compile(r"[0-9]{2,8}")
+"""What a short code looks like; what is longer is somebody's number."""
+
+_ALWAYS_EMERGENCY: Final = frozenset(("112", "911"))
+"""What every mobile phone takes for an emergency, in whatever country (3GPP TS 22.101 §10.1)."""
+
+_SATELLITE: Final = (870, 881, 882, 883)
+"""Country codes that are no country's but of satellites and of networks billed like them."""
+
+_KINDS: Final = {
+    PhoneNumberType.FIXED_LINE: "fixed",
+    PhoneNumberType.MOBILE: "mobile",
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed-or-mobile",
+    PhoneNumberType.TOLL_FREE: "toll-free",
+    PhoneNumberType.PREMIUM_RATE: "premium",
+    PhoneNumberType.SHARED_COST: "shared-cost",
+    PhoneNumberType.VOIP: "voip",
+    PhoneNumberType.PERSONAL_NUMBER: "personal",
+    PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.UAN: "company",
+    PhoneNumberType.VOICEMAIL: "voicemail",
+}
+_SOMEWHERE: Final = frozenset(("fixed", "mobile", "fixed-or-mobile"))
+"""The kinds of +1 that are in one of its countries; a toll-free number is in all of them."""
+
+
+class WorldKinds:
+    """What numbers are, and where; each answer is remembered, as callers call again."""
+
+    def __init__(self, countries: Iterable[str] = ()) -> None:
+        """Know the short codes of some countries.
+
+        Args:
+            countries: ISO 3166 letters. With none only 112 and 911 are known for emergencies.
+        """
+        self._countries = tuple(dict.fromkeys(countries))
+        self._country = lru_cache(4096)(_country)
+        self._kind = lru_cache(4096)(_kind)
+        self._short_kind = lru_cache(4096)(self._find_short_kind)
+
+    def country(self, e164: str) -> str:
+        """See `NumberKinds.country`.
+
+        A number of +1 that is assigned to none of its countries, or to all of them, has none; other
+        codes that several countries share give the largest where a number is nobody's.
+        """
+        return self._country(e164) if _E164.fullmatch(e164) is not None else ""
+
+    def kind(self, number: str) -> str:
+        """See `NumberKinds.kind`.
+
+        ``unallocated`` is what has a possible length and is nobody's, ``invalid`` what no plan has
+        room for. Extensions and names are of no kind.
+        """
+        # Looked at first, so that no stranger's long texts are remembered.
+        if _E164.fullmatch(number) is not None:
+            return self._kind(number)
+        return self._short_kind(number) if _SHORT.fullmatch(number) is not None else ""
+
+    def _find_short_kind(self, number: str) -> str:
+        countries = self._countries
+        if number in _ALWAYS_EMERGENCY or any(
+            phonenumbers.is_emergency_number(number, country) for country in countries
+        ):
+            return "emergency"
+        return "short" if any(_is_short(number, country) for country in countries) else ""
+
+
+def _is_short(number: str, country: str) -> bool:
+    try:
+        found = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException:
+        return False
+    is_short: bool = phonenumbers.is_valid_short_number_for_region(found, country)
+    return is_short
+
+
+def _country(e164: str) -> str:
+    try:
+        found = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return ""
+    if found.country_code is None:
+        return ""
+    if found.country_code == _NORTH_AMERICA and _kind(e164) not in _SOMEWHERE:
+        return ""
+    region = phonenumbers.region_code_for_number(found)
+    region = region or phonenumbers.region_code_for_country_code(found.country_code)
+    return region if region in phonenumbers.SUPPORTED_REGIONS else ""
+
+
+def _kind(e164: str) -> str:
+    try:
+        found = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return "invalid"
+    if found.country_code in _SATELLITE:
+        # Whatever length: who calls it is charged for it.
+        return "satellite"
+    if phonenumbers.is_possible_number_with_reason(found) != ValidationResult.IS_POSSIBLE:
+        return "invalid"
+    return _KINDS.get(phonenumbers.number_type(found), "unallocated")
 
 
 def country_of(text: str) -> str | None:

@@ -4,15 +4,66 @@ One dictionary per prefix length that occurs, so that a lookup costs a handful o
 lookups however many prefixes there are.
 """
 
+import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Generic, TypeVar
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Generic, NamedTuple, TypeVar
 
 IpNetwork = IPv4Network | IPv6Network
 T = TypeVar("T")
 
 _IPV4_BITS = 32
 _IPV6_BITS = 128
+
+_OCTET = r"(0|[1-9][0-9]{0,2})"
+_IPV4_TEXT = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/([0-9]{{1,2}}))?")
+_MAPPED = 0xFFFF
+"""What an IPv4 address written as an IPv6 one has in front (RFC 4291 §2.5.5.2)."""
+
+
+class PrefixKey(NamedTuple):
+    """A prefix as numbers."""
+
+    bits: int
+    """Of an address: 32 or 128."""
+    shift: int
+    """How many bits are behind the prefix."""
+    value: int
+    """Those of the prefix."""
+
+
+def prefix_key(text: str) -> PrefixKey:
+    """Read an address or a prefix; IPv4 takes a tenth of the time that `ip_network` takes.
+
+    An IPv4 prefix written as an IPv6 one is that IPv4 prefix.
+
+    Raises:
+        ValueError: it is neither, or has bits behind the prefix; the text says which.
+    """
+    match = _IPV4_TEXT.fullmatch(text)
+    if match is None:
+        return _ipv6_key(text)
+    a, b, c, d = int(match[1]), int(match[2]), int(match[3]), int(match[4])
+    length = _IPV4_BITS if match[5] is None else int(match[5])
+    if a > 255 or b > 255 or c > 255 or d > 255 or length > _IPV4_BITS:
+        raise ValueError(f"{text!r} is neither an address nor a prefix")
+    value, shift = a << 24 | b << 16 | c << 8 | d, _IPV4_BITS - length
+    if value & ((1 << shift) - 1):
+        raise ValueError(f"{text} has bits set behind its prefix length")
+    return PrefixKey(_IPV4_BITS, shift, value >> shift)
+
+
+def _ipv6_key(text: str) -> PrefixKey:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither an address nor a prefix") from None
+    value, shift = int(network.network_address), network.max_prefixlen - network.prefixlen
+    if int(ip_address(text.partition("/")[0])) != value:
+        raise ValueError(f"{text} has bits set behind its prefix length")
+    if network.max_prefixlen == _IPV6_BITS and shift <= 32 and value >> 32 == _MAPPED:
+        return PrefixKey(_IPV4_BITS, shift, (value & 0xFFFFFFFF) >> shift)
+    return PrefixKey(network.max_prefixlen, shift, value >> shift)
 
 
 class PrefixMap(Generic[T]):
@@ -23,17 +74,36 @@ class PrefixMap(Generic[T]):
 
     __slots__ = ("_hosts", "_ipv4", "_ipv6")
 
-    def __init__(self, entries: Iterable[tuple[IpNetwork, T]]) -> None:
+    def __init__(self, entries: Iterable[tuple[IpNetwork, T]] = ()) -> None:
         self._hosts: dict[str, T] = {}
+        self._ipv4: list[tuple[int, dict[int, T]]] = []
+        self._ipv6: list[tuple[int, dict[int, T]]] = []
+        self._fill(self._keyed(entries))
+
+    @classmethod
+    def of_keys(cls, entries: Iterable[tuple[PrefixKey, T]]) -> "PrefixMap[T]":
+        """Values by what `prefix_key` read."""
+        made: PrefixMap[T] = cls()
+        made._fill(entries)
+        return made
+
+    def _keyed(self, entries: Iterable[tuple[IpNetwork, T]]) -> Iterable[tuple[PrefixKey, T]]:
+        for prefix, value in entries:
+            shift = prefix.max_prefixlen - prefix.prefixlen
+            if not shift:
+                self._hosts.setdefault(str(prefix.network_address), value)
+            number = int(prefix.network_address) >> shift
+            yield PrefixKey(prefix.max_prefixlen, shift, number), value
+
+    def _fill(self, entries: Iterable[tuple[PrefixKey, T]]) -> None:
         ipv4: dict[int, dict[int, T]] = {}
         ipv6: dict[int, dict[int, T]] = {}
-        for prefix, value in entries:
-            if prefix.prefixlen == prefix.max_prefixlen:
-                self._hosts.setdefault(str(prefix.network_address), value)
-            by_length = ipv4 if isinstance(prefix, IPv4Network) else ipv6
-            shift = prefix.max_prefixlen - prefix.prefixlen
-            level = by_length.setdefault(shift, {})
-            level.setdefault(int(prefix.network_address) >> shift, value)
+        for (bits, shift, number), value in entries:
+            by_length = ipv4 if bits == _IPV4_BITS else ipv6
+            level = by_length.get(shift)
+            if level is None:
+                level = by_length[shift] = {}
+            level.setdefault(number, value)
         self._ipv4 = sorted(ipv4.items())
         self._ipv6 = sorted(ipv6.items())
 

@@ -54,6 +54,7 @@ routes:
   - {{name: PBX to the phones, from: pbx, to: [{phones}]}}
 policies: {policy}
 media: {{engine: {engine}}}
+firewall: {{nftables: off}}
 state_dir: .
 """
 _NETWORK = """\

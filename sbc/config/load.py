@@ -9,16 +9,18 @@ from typing import Literal
 from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
+from sbc.config.firewall import build_firewall
+from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
-from sbc.config.strangers import warn_of_strangers
 from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
+from sbc.firewall.nftables import FirewallSettings
 from sbc.policy.caps import CallLimits
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
@@ -60,6 +62,7 @@ class Configuration:
     transport_limits: TransportLimits
     media_engine: MediaEngine
     dns: DnsSettings
+    firewall: FirewallSettings
     state_dir: Path
     control_socket: Path
     version: int = field(default=0, compare=False)
@@ -156,7 +159,7 @@ def load_text(
     state_dir = base / model.state_dir
     control_socket = _control_socket(document, model, base)
     policies = _policies(document, model, read)
-    warn_of_strangers(document, networks, peers, routes, combine(policies))
+    lint(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)
@@ -209,6 +212,7 @@ def load_text(
         ),
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
+        firewall=build_firewall(model.firewall),
         state_dir=state_dir,
         control_socket=control_socket,
     )
@@ -261,6 +265,13 @@ def _policies(document: Document, model: SbcFile, read: ReadText) -> list[Loaded
                     f"its rule {rule.name!r} ({rule.where}) has the name of one in {first}",
                     "explanations need names that differ",
                 )
+        earlier = next((one.bans for one in loaded if one.bans is not None), None)
+        if policy.bans is not None and earlier is not None:
+            document.report(
+                where,
+                f"its bans ({policy.bans.where}) are not the only ones",
+                f"keep them, or those of {earlier.where}",
+            )
         loaded.append(policy)
     return loaded
 

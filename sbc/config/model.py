@@ -14,6 +14,7 @@ from sbc.config.balancing import (
     TargetEntry,
 )
 from sbc.config.dids import DidsSection
+from sbc.config.firewall import FirewallSection
 from sbc.config.identity import IdentitySection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
@@ -39,7 +40,8 @@ from sbc.config.values import (
     parse_port_range,
 )
 from sbc.document.schema import OneOrMany, Section
-from sbc.policy.schema import Method, Prefix
+from sbc.policy.prefix_text import Prefix
+from sbc.policy.schema import Method
 from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode
 
 
@@ -362,12 +364,15 @@ class SbcFile(Section):
         default=MediaEngineSection(), description="The engine that relays media."
     )
     dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
+    firewall: FirewallSection = Field(
+        default=FirewallSection(), description="What the kernel drops before it costs us anything."
+    )
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records, registrations (which survive a restart) and the "
-        "control socket, relative to this file. It is made if it is missing; the user that runs "
-        "the SBC must be able to write there. Records are kept for 365 days and up to 1 000 000 "
-        "calls, the oldest go first.",
+        description="Directory for call records, registrations and bans (which survive a restart), "
+        "and for the control socket, relative to this file. It is made if it is missing; the user "
+        "that runs the SBC must be able to write there. Records are kept for 365 days and up to "
+        "1 000 000 calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(

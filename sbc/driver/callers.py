@@ -40,6 +40,11 @@ class Caller:
     facts: Facts | None = field(default=None, compare=False, repr=False)
     """What was decided on; None for what nobody decides on."""
 
+    @property
+    def proven_user(self) -> str:
+        """The user that the request is certainly of: by credentials or registration; or ``""``."""
+        return self.user or ("" if self.binding is None else self.binding.aor)
+
 
 PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
 """Whoever sends what belongs to a transaction or dialog that was let in before."""

@@ -19,6 +19,7 @@ from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.policy.access import screen
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
@@ -39,6 +40,9 @@ STRANGERS_SHARE = 0.5
 """Of all server transactions, how many strangers may have: the rest is for peers and registered
 phones, whatever flood of registrations comes along."""
 
+_RETRY_S: Final = 10
+"""How long whoever asks too often is told to wait."""
+
 _NO_TRANSACTION: Final = Refusal(481, "no such transaction")
 _NO_DIALOG: Final = Refusal(481, "no such dialog")
 _NO_ROOM: Final = Refusal(503, "too many transactions under way")
@@ -49,7 +53,7 @@ class Door:
 
     __slots__ = (
         "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
-        "_registrar", "_tally", "_wall", "_wire", "_witness",
+        "_registrar", "_tally", "_wall", "_watch", "_wire", "_witness",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +70,7 @@ class Door:
         authenticator: Authenticator,
         wall: Callable[[], float],
         tally: Tally,
+        watch: Watch,
         witness: Witness,
     ) -> None:
         self._force = force
@@ -79,6 +84,7 @@ class Door:
         self._authenticator = authenticator
         self._wall = wall
         self._tally = tally
+        self._watch = watch
         self._witness = witness
 
     def configure(self, force: InForce) -> None:
@@ -136,6 +142,7 @@ class Door:
             caller: Who sent it, as far as that was asked.
             decided: What policy said, where that is why.
         """
+        self._watch.refused(request, flow, refusal)
         known = self._knows(flow)
         why = refusal.explanation
         self._tell(request, flow, refusal.status, why, now, caller, decided, known=known)
@@ -209,6 +216,8 @@ class Door:
         if known is None or known.facts is None:
             return known  # refused, challenged, or let in before
         known.facts.user = known.user
+        if not self._within_limits(request, flow, known, now):
+            return None
         decision = screen(self._force.policy, known.facts, known.decision)
         for step in decision.effects("warn"):
             self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
@@ -221,6 +230,20 @@ class Door:
         self._turn_away(request, flow, known, decision, now)
         return None
 
+    def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
+        """Count a request by its user and method; one that is too many was refused, if new."""
+        assert caller.facts is not None, "it was decided on"
+        if self._is_known(request, flow, request.method):
+            return True
+        verdict = self._admission.admit_request(caller.facts, flow, caller.proven_user, now)
+        if verdict.admitted:
+            return True
+        self._tally.refused_rate += 1
+        said = f"the rate limit {verdict.rule!r} ({verdict.where}) per {verdict.level} is used up"
+        refusal = Refusal(503, "", said, retry_after_s=_RETRY_S)
+        self.refuse(request, flow, refusal, now, caller)
+        return False
+
     def _turn_away(
         self, request: Request, flow: Flow, caller: Caller, decision: Decision, now: float
     ) -> None:
@@ -232,6 +255,7 @@ class Door:
             why = decision.explanation
             self._tell(request, flow, 0, why, now, caller, decided, known=self._knows(flow))
             self._log("info", "request dropped", **told_of(request, flow), why=why)
+            self._watch.dropped(request, flow, why)
             return
         told = self._may_be_told(flow)
         refusal = refusal_of(decision, told=told)
@@ -269,6 +293,7 @@ class Door:
             self.refuse(request, flow, judged, now, caller)
         else:
             self._tally.challenged += 1
+            self._watch.refused(request, flow, judged)
             self._tell(request, flow, judged.status, "", now, caller, None, known=caller.known)
             self.answer(request, flow, judged)
         return None

@@ -24,6 +24,7 @@ from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
@@ -42,7 +43,6 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
-from sbc.sip.uri import Uri
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGISTER"
 """What is served at all, as OPTIONS tells."""
@@ -94,6 +94,7 @@ class Reception:
         wall: Callable[[], float],
         tally: Tally,
         witness: Witness,
+        watch: Watch,
     ) -> None:
         self._layer = layer
         self._outbox = outbox
@@ -112,6 +113,7 @@ class Reception:
         self._wall = wall
         self._tally = tally
         self._witness = witness
+        self._watch = watch
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -159,6 +161,7 @@ class Reception:
         """Refuse a request that has a transaction, and log it."""
         tag = self._ids.token()
         self._note_refusal(request, flow, refusal)
+        self._watch.refused(request, flow, refusal)
         known = caller is not PARTICIPANT and (caller.known or bool(caller.user))
         why, decided = refusal.explanation, self._decided(caller)
         turned = TurnedAway(request, flow, tag, refusal.status, why, decided, caller, known)
@@ -209,13 +212,13 @@ class Reception:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         self._bindings.binding_changed(change)
-        network, host = binding.flow.network, binding.flow.remote[0]
+        network = binding.flow.network
         if change.what in ("registered", "refreshed", "moved", "restored"):
-            self._admission.vouch(network, host)
+            self._admission.vouch(binding.flow)
         elif change.what in GONE:
             previous = binding.flow
-        if previous is not None and not self._registrar.has_source(previous):
-            self._admission.withdraw(previous.network, previous.remote[0])
+        if previous is not None and not self._registrar.has_flow(previous):
+            self._admission.withdraw(previous)
         self._log(
             "debug" if change.what in ("refreshed", "restored") else "info",
             f"phone {change.what}",
@@ -401,7 +404,8 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            contact=contact_of(listener, scheme=_scheme_of(request.uri)),
+            # Our Contact has the scheme of the Request-URI (RFC 5630 §5.1.2).
+            contact=contact_of(listener, scheme="sips" if request.uri.scheme == "sips" else "sip"),
             sent_by=sent_by(listener),
             rules=caller.rules,
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
@@ -429,11 +433,6 @@ class Reception:
 
     def _respond(self, key: str, response: Response, now: float) -> None:
         self._outbox.transmit(self._layer.respond(key, response, now))
-
-
-def _scheme_of(uri: Uri) -> str:
-    """The scheme of our Contact toward who sent a Request-URI (RFC 5630 §5.1.2)."""
-    return "sips" if uri.scheme == "sips" else "sip"
 
 
 def call_limits(force: InForce) -> dict[str, CallLimits]:

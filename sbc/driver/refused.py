@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from sbc.driver.callers import Caller
 from sbc.driver.edges import told_of
-from sbc.policy.admission import Verdict
 from sbc.policy.explain import Decided
+from sbc.policy.gate import Verdict
 from sbc.prefixes import source_key
 from sbc.routing.facing import host_port
 from sbc.sip.errors import ParseError

@@ -6,21 +6,24 @@ from dataclasses import dataclass, field
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
+from sbc.policy.ban_rules import BanRules
+from sbc.policy.bans_schema import ban_rules
 from sbc.policy.conditions import (
     Conditions,
     Named,
     NamedCalendars,
     Test,
     conditions,
-    covers,
     matcher_of,
 )
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
+from sbc.policy.gate import PARSED_LEVELS
 from sbc.policy.matchers import SET, Flag, is_set
-from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
+from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.rules import Rule
 from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.shadows import shadowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    bans: BanRules | None = None
 
     @property
     def broken(self) -> bool:
@@ -79,16 +83,19 @@ def load_policy(
         reader.limit(section, ("rate_limits", number))
         for number, section in enumerate(model.rate_limits)
     )
-    reader.find_shadowed("rate_limits", [(one.name, one.when, one.per) for one in limits])
+    reader.find_shadowed(
+        "rate_limits", [(one.name, one.when, f"{one.per} {one.shadow}") for one in limits]
+    )
     stages: dict[StageName, tuple[Rule, ...]] = {}
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         sections = enumerate(rules_of(model, stage))
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    return LoadedPolicy(stages, limits, tuple(document.problems))
+    bans = None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where)
+    return LoadedPolicy(stages, limits, tuple(document.problems), bans)
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -99,8 +106,9 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         (limit for policy in files for limit in policy.rate_limits),
         {
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
-            for stage in STAGES
+            for stage in (SOURCES, *STAGES)
         },
+        next((policy.bans for policy in files if policy.bans is not None), None),
     )
 
 
@@ -125,7 +133,17 @@ class _Reader:
         """A rate limit."""
         where = self._name(section.name, path)
         when = self._conditions(section.when, (*path, "when"))
-        return RateLimit(section.name, when, section.per, section.rate, section.burst, where)
+        if section.per not in PARSED_LEVELS:
+            for test in when.tests:
+                if test.fact.parsed:
+                    self._document.report(
+                        (*path, "when", *(("not",) if test.negated else ()), test.name),
+                        f"{test.name!r} is not known yet where messages per {section.per} count",
+                        "only limits per user or method may ask for it",
+                    )
+        return RateLimit(
+            section.name, when, section.per, section.rate, section.burst, where, section.shadow
+        )
 
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
@@ -194,15 +212,16 @@ class _Reader:
         return found
 
     def find_shadowed(self, key: str, entries: list[tuple[str, Conditions, str]]) -> None:
-        """Warn about entries that an earlier one leaves nothing."""
-        for number, (name, when, kind) in enumerate(entries):
-            for earlier, (above, other, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(other, when):
-                    line = self._document.place((key, earlier)).line
-                    self._document.report(
-                        (key, number),
-                        f"{name!r} can never match: {above!r} in line {line} takes all of it",
-                        "put the narrower one first",
-                        severity=Severity.WARNING,
-                    )
-                    break
+        """Warn about entries that an earlier one of their kind leaves nothing."""
+        for kind in dict.fromkeys(kind for _, _, kind in entries):
+            alike = [number for number, entry in enumerate(entries) if entry[2] == kind]
+            for below, above in shadowed([entries[number][1] for number in alike]):
+                number, earlier = alike[below], alike[above]
+                line = self._document.place((key, earlier)).line
+                self._document.report(
+                    (key, number),
+                    f"{entries[number][0]!r} can never match: {entries[earlier][0]!r} in line "
+                    f"{line} takes all of it",
+                    "put the narrower one first",
+                    severity=Severity.WARNING,
+                )

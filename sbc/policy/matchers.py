@@ -159,8 +159,15 @@ class AddressSet(Protocol):
     def name(self) -> str:
         """As conditions write it."""
 
+    @property
+    def kind(self) -> str:
+        """``networks`` or ``numbers``."""
+
     def find(self, item: str) -> str | None:
         """The entry that holds an address or a number; None for none."""
+
+    def hit(self, item: str) -> bool:
+        """Whether an entry holds an address or a number; the set counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +181,11 @@ class Addresses:
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        return self._found(value) is not None
+        return self.prefixes.find(value) is not None or any(one.hit(value) for one in self.sets)
 
     def wanted(self, value: str) -> str:
         """See `Matcher`."""
-        return self._found(value) or "|".join(self.texts)
-
-    def _found(self, value: str) -> str | None:
-        return self.prefixes.find(value) or _in_sets(self.sets, value)
+        return self.prefixes.find(value) or _in_sets(self.sets, value) or "|".join(self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +201,11 @@ class Numbers:
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        return self._found(value) is not None
+        return self._found(value) is not None or any(one.hit(value) for one in self.sets)
 
     def wanted(self, value: str) -> str:
         """See `Matcher`."""
-        return self._found(value) or "|".join(self.texts)
+        return self._found(value) or _in_sets(self.sets, value) or "|".join(self.texts)
 
     def _found(self, value: str) -> str | None:
         if value in self.exact:
@@ -212,7 +216,7 @@ class Numbers:
         for pattern in self.others:
             if not isinstance(pattern, Exact | Prefix) and pattern.holds(value):
                 return "|".join(self.texts)
-        return _in_sets(self.sets, value)
+        return None
 
 
 class Calendar(Protocol):
@@ -272,8 +276,9 @@ def numbers(patterns: Iterable[str], sets: Iterable[AddressSet] = ()) -> Numbers
 
 def _in_sets(sets: tuple[AddressSet, ...], value: str) -> str | None:
     for one in sets:
-        if one.find(value) is not None:
-            return SET + one.name
+        entry = one.find(value)
+        if entry is not None:
+            return f"{SET}{one.name} {entry}"
     return None
 
 

@@ -4,11 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from sbc.policy.ban_rules import BanRules
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
 
-StageName = Literal["requirements", "rules", "geo", "identity", "fraud"]
+StageName = Literal["sources", "requirements", "rules", "geo", "identity", "fraud"]
+
+Level = Literal["flow", "source", "prefix", "asn", "peer", "network", "user", "method"]
+"""What a rate limit counts by; see `sbc.policy.admission`."""
 
 
 class Stage(NamedTuple):
@@ -23,6 +27,16 @@ class Stage(NamedTuple):
     """Whether emergency calls are asked about, too."""
     description: str
 
+
+SOURCES: Final = Stage(
+    "sources",
+    ("allow", "block"),
+    False,
+    True,
+    "Sources that are never limited or banned (`allow`), or dropped before anything of them is "
+    "read (`block`); only the source may be asked about. What none is about goes on.",
+)
+"""What is asked before parsing; see `sbc.policy.admission`."""
 
 STAGES: Final[tuple[Stage, ...]] = (
     Stage(
@@ -125,40 +139,46 @@ class Decision:
 class RateLimit:
     """A token bucket: `burst` messages at once, then `rate` per second.
 
-    The conditions ask for what is known before anything of a message is read.
+    The conditions ask for what is known before anything of a message is read; those of limits per
+    user and method may ask for all that is known of a request.
     """
 
     name: str
     when: Conditions
-    per: Literal["source", "network"]
-    """Whether each source has a bucket of its own, or all strangers on a network share one."""
+    per: Level
+    """What has a bucket of its own."""
     rate: float
     burst: int
     where: str
+    shadow: bool = False
+    """Whether it only counts what it would drop."""
 
 
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "rate_limits")
+    __slots__ = ("_stages", "bans", "rate_limits")
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        bans: BanRules | None = None,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            bans: What is held against sources; None for only counting it.
         """
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
-            stage.name: Rules(given.get(stage.name, ())) for stage in STAGES
+            stage.name: Rules(given.get(stage.name, ())) for stage in (SOURCES, *STAGES)
         }
         self.rate_limits = tuple(rate_limits)
+        self.bans = bans
 
     @property
     def rules(self) -> tuple[Rule, ...]:

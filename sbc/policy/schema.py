@@ -6,43 +6,23 @@ The pydantic side of `sbc.policy.load`; the decisions themselves know nothing of
 import re
 from collections.abc import Iterable
 from functools import partial
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, create_model
 
 from sbc.document.schema import BadValue, OneOrMany, Section
+from sbc.policy.bans_schema import BansSection
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS
 from sbc.policy.matchers import is_set
-from sbc.policy.model import STAGES, Stage
+from sbc.policy.model import SOURCES, STAGES, Level, Stage
+from sbc.policy.prefix_text import Prefix, parse_prefix
 from sbc.policy.rules import Action, Verb
 from sbc.prefixes import IpNetwork
 from sbc.routing.patterns import parse_number_pattern
 
 MAX_TEXT_LENGTH = 128
 METHOD_PATTERN = r"^[A-Z]+$"
-
-
-def parse_prefix(value: object) -> IpNetwork:
-    """``192.0.2.0/24``, or a single address.
-
-    Raises:
-        BadValue: it is neither, or has bits behind the prefix.
-    """
-    if not isinstance(value, str):
-        raise BadValue("expected an address or a prefix", "for example: 192.0.2.0/24")
-    try:
-        return ip_network(value)
-    except ValueError:
-        pass
-    try:
-        wide = ip_network(value, strict=False)
-    except ValueError:
-        raise BadValue(
-            f"{value!r} is neither an address nor a prefix", "for example: 192.0.2.0/24"
-        ) from None
-    raise BadValue(f"{value} has bits set behind its prefix length", f"did you mean {wide}?")
 
 
 def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
@@ -92,11 +72,6 @@ def check_method(text: str) -> str:
     return text
 
 
-Prefix = Annotated[
-    IpNetwork,
-    PlainValidator(parse_prefix),
-    WithJsonSchema({"type": "string", "examples": ["192.0.2.0/24"]}),
-]
 Prefixes = Annotated[tuple[Prefix, ...], Field(min_length=1), OneOrMany()]
 Method = Annotated[
     str,
@@ -261,9 +236,20 @@ class RuleSection(Section):
     then: Action
 
 
+class SourceRuleSection(RuleSection):
+    """A rule that is asked before anything of a message is read."""
+
+    when: SourceConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=SourceConditions(),
+        description="Conditions on the source, all of which must hold.",
+        examples=[{"source": "set:bad"}],
+    )
+
+
 def _rules(stage: Stage) -> Any:
     """The type of a stage's list of rules."""
     verbs = stage.verbs
+    parsed = stage is not SOURCES
     words = [_EXAMPLES.get(verb, verb) for verb in verbs]
     action = Annotated[
         Action,
@@ -274,7 +260,7 @@ def _rules(stage: Stage) -> Any:
     ]
     section = create_model(
         f"{stage.name.capitalize()}Rule",
-        __base__=RuleSection,
+        __base__=RuleSection if parsed else SourceRuleSection,
         __doc__=stage.description,
         then=(
             action,
@@ -288,20 +274,29 @@ def _rules(stage: Stage) -> Any:
 
 
 class RateLimitSection(Section):
-    """A limit on messages, counted before they are read."""
+    """A limit on messages, counted before they are read unless it is per user or method."""
 
     name: RuleName = Field(
         description="What logs and explanations call the limit.", examples=["strangers"]
     )
-    when: SourceConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
-        default=SourceConditions(),
-        description="Whose messages count here; the first limit that fits a source is its limit.",
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=RequestConditions(),
+        description="Whose messages count here; of each `per` the first limit that fits a source "
+        "is its limit. Only limits per user or method may ask for more than the source.",
         examples=[{"trust": "untrusted"}],
     )
-    per: Literal["source", "network"] = Field(
+    per: Level = Field(
         default="source",
-        description="`source`: a budget for each source address (IPv6: each /64). `network`: one "
-        "budget for all strangers on a network together, on top of their own.",
+        description="Who has a budget of his own. `source`: each source address (IPv6: each /64), "
+        "each registered phone, each peer's address. `flow`: each address and port. `prefix`: each "
+        "/24 (IPv6: /48). `asn`: each autonomous system. `peer`: each peer. `network`: all on a "
+        "network together. `prefix`, `asn` and `network` count strangers only, unless `when` asks "
+        "for `registered`, `known_peer` or `peer`. `user` and `method` count requests outside "
+        "calls after they are read: each user who proved who he is, each method of each source.",
+    )
+    shadow: bool = Field(
+        default=False,
+        description="Count and report what it would drop (`sbc limits`), but drop nothing.",
     )
     rate: float = Field(gt=0, le=1e9, description="Messages per second.", examples=[20])
     burst: int = Field(ge=1, le=10**9, description="Messages at once.", examples=[60])
@@ -312,7 +307,14 @@ class _PolicyFile(Section):
 
     version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
-        default=(), description="Limits on messages per source or per network."
+        default=(),
+        description="Limits on messages. A message passes the limits of every `per` that fit it.",
+    )
+    bans: BansSection | None = Field(
+        default=None,
+        description="Bans of sources that scan, guess and flood; at most one of all policy files "
+        "says something of them.",
+        examples=[{"threshold": 100}],
     )
 
 
@@ -328,7 +330,7 @@ else:
         __doc__="A policy file.",
         **{
             stage.name: (_rules(stage), Field(default=(), description=stage.description))
-            for stage in STAGES
+            for stage in (SOURCES, *STAGES)
         },
     )
 

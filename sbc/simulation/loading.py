@@ -125,9 +125,7 @@ def load_border(
     data = {**USUAL, **sections, "policies": list(policies)}
     machine = AnyMachine(_hosts(data), at)
     text = yaml.safe_dump(data, sort_keys=False)
-    return load_text(
-        text, str(base / BORDER), machine, os.environ if environment is None else environment
-    )
+    return load_text(text, str(base / BORDER), machine, environment)
 
 
 def _hosts(data: object) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from sbc.driver.account import (
     source_line,
 )
 from sbc.driver.refused import TurnedAway
-from sbc.policy.admission import Verdict
 from sbc.policy.explain import Decided
+from sbc.policy.gate import Verdict
 from sbc.policy.matchers import shown
 from sbc.policy.model import Step
 from sbc.routing.facing import host_port
@@ -66,7 +66,9 @@ class Outcome:
     def stage(self) -> str:
         """Where it was decided: a stage of policy, ``rate_limits``, ``route``, ..."""
         if self.verdict is not None:
-            return "rate_limits"
+            # A ban has no level: it is of a source, whatever that did.
+            levels = {"sources": "sources", "": "bans"}
+            return levels.get(self.verdict.level, "rate_limits")
         if self.treatment in ("malformed", "challenge", "none"):
             return {"malformed": "parsing", "challenge": "authentication", "none": ""}[
                 self.treatment
@@ -110,7 +112,7 @@ class Outcome:
             whence = f"{flow.transport} {host_port(*flow.remote)} on network {flow.network!r}"
             lines = [Line("source", whence)]
         if self.verdict is not None:
-            return [*lines, Line("rate_limits", f"dropped by limit {self.rule!r}", self.where)]
+            return [*lines, Line(self.stage, f"dropped by {self.rule!r}", self.where)]
         return [*lines, Line("answer", self.said)]
 
     @property

@@ -9,9 +9,9 @@ from media.types import FlowCounters, SideName, StreamId
 from sbc.b2bua.call import Call
 from sbc.driver.callers import Caller
 from sbc.driver.refused import RefusedRequest, TurnedAway
-from sbc.policy.admission import Verdict
 from sbc.policy.authentication import Authenticator
 from sbc.policy.facts import Counters, Facts
+from sbc.policy.gate import Verdict
 from sbc.policy.refusal import Refusal
 from sbc.registrar.commands import BindingChanged
 from sbc.routing.accounts import Realm, User
