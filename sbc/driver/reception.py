@@ -28,7 +28,7 @@ from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
-from sbc.policy.caps import CallLimits, PeerCaps
+from sbc.policy.caps import PeerCaps
 from sbc.policy.explain import Decided
 from sbc.policy.model import Decision
 from sbc.policy.presentation import presentation_of
@@ -123,7 +123,7 @@ class Reception:
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
         self._force = force
-        self._caps.apply(call_limits(force))
+        self._caps.apply(force.call_limits)
         self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
@@ -167,9 +167,8 @@ class Reception:
         self._note_refusal(request, flow, refusal)
         self._watch.refused(request, flow, refusal)
         known = caller is not PARTICIPANT and (caller.known or bool(caller.user))
-        why, decided = refusal.explanation, self._decided(caller)
-        turned = TurnedAway(request, flow, tag, refusal.status, why, decided, caller, known)
-        self._witness.turned_away(turned, now)
+        said = (tag, refusal.status, refusal.explanation, self._decided(caller))
+        self._witness.turned_away(TurnedAway(request, flow, *said, caller, known), now)
         agent = sent_by(listener_of(self._force.networks[flow.network], flow))
         server = self._force.settings.server_header
         self._respond(key, refused(request, refusal, tag, agent, server), now)
@@ -420,7 +419,7 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            # Our Contact has the scheme of the Request-URI (RFC 5630 §5.1.2).
+            # RFC 5630 §5.1.2
             contact=contact_of(listener, scheme="sips" if request.uri.scheme == "sips" else "sip"),
             sent_by=sent_by(listener),
             rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),
@@ -450,17 +449,3 @@ class Reception:
 
     def _respond(self, key: str, response: Response, now: float) -> None:
         self._outbox.transmit(self._layer.respond(key, response, now))
-
-
-def call_limits(force: InForce) -> dict[str, CallLimits]:
-    """The caps of every peer."""
-    return {
-        peer.name: CallLimits(
-            peer.limits.max_calls,
-            peer.limits.calls_per_second,
-            peer.limits.burst,
-            peer.where,
-            peer.limits.max_kbps,
-        )
-        for peer in force.settings.peers
-    }

@@ -45,7 +45,7 @@ class Place(Section):
     """Where an address is."""
 
     country: str = Field(default="", description="ISO 3166 letters.", examples=["DE"])
-    asn: int = Field(default=0, description="Its autonomous system.", examples=[64500])
+    asn: str = Field(default="", description="Its autonomous system.", examples=["64500"])
 
 
 class Expected(Section):
@@ -90,6 +90,7 @@ class Case(Section):
     certificate: Texts = Field(
         default=(), description="Domains that its certificate proves.", examples=["pbx.example.com"]
     )
+    tls_version: float = Field(default=1.3, description="Of TLS, if it comes by that.")
     registered: bool = Field(
         default=False, description="Whether its sender is a registered phone.", examples=["true"]
     )

@@ -107,6 +107,7 @@ class Simulation:
         at: float,
         *,
         proven: tuple[str, ...] = (),
+        tls: float = 1.3,
         user: str = "",
         counters: dict[str, float] | None = None,
     ) -> Outcome:
@@ -115,12 +116,13 @@ class Simulation:
         Args:
             at: Seconds since 1970, not before the message before.
             proven: What the certificate of the connection's client proves.
+            tls: The version of TLS, where it comes by that.
             user: Who logs in if asked, in place of whoever the credentials name.
             counters: Values that counters have now.
         """
         self._wake(at)
         self._heard.forget()
-        self._wire.proven, self._believing.user = proven, user
+        self._wire.proven, self._wire.tls, self._believing.user = proven, tls, user
         self._given.given = counters or {}
         request = self._request(data)
         known = None if request is None else self._in_call(request)

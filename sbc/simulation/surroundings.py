@@ -10,14 +10,15 @@ from sbc.b2bua.call import Call
 from sbc.driver.callers import Caller
 from sbc.driver.refused import RefusedRequest, TurnedAway
 from sbc.policy.authentication import Authenticator
-from sbc.policy.facts import Counters, Facts
+from sbc.policy.facts import Facts
 from sbc.policy.gate import Verdict
 from sbc.policy.refusal import Refusal
+from sbc.policy.world import Counters
 from sbc.registrar.commands import BindingChanged
 from sbc.routing.accounts import Realm, User
 from sbc.sip.digest import Credentials
 from sbc.sip.errors import ParseError
-from sbc.sip.flow import Flow
+from sbc.sip.flow import SECURED, Flow
 from sbc.sip.message import Request
 
 _SECRET: Final = bytes(32)
@@ -29,6 +30,8 @@ class SilentWire:
     def __init__(self) -> None:
         self.proven: tuple[str, ...] = ()
         """What the certificate of whoever sends the present message proves."""
+        self.tls = 1.3
+        """The version of TLS that secure flows have."""
         self._sent: list[tuple[Flow, bytes]] = []
 
     def send(self, flow: Flow, data: bytes) -> None:
@@ -42,6 +45,10 @@ class SilentWire:
         """See `sbc.driver.edges.Wire`."""
         del flow
         return self.proven
+
+    def tls_version(self, flow: Flow) -> float:
+        """See `sbc.driver.edges.Wire`."""
+        return self.tls if flow.transport in SECURED else 0.0
 
     def take(self) -> list[tuple[Flow, bytes]]:
         """What left since the last time."""

@@ -10,7 +10,7 @@ from sbc.config.load import Configuration, LoadResult
 from sbc.document.problem import Problem, Severity
 from sbc.document.text import Document
 from sbc.driver.in_force import InForce
-from sbc.policy.facts import UNKNOWN
+from sbc.policy.world import UNKNOWN
 from sbc.routing.facing import bracketed, family_of
 from sbc.simulation.cases import SECTIONS, Case, CasesFile, Place, read_cases, source_address
 from sbc.simulation.flows import flow_at, hearing, home_of
@@ -137,6 +137,7 @@ def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
             message_of(case, force, flow, number),
             at + number * case.every,
             proven=case.certificate,
+            tls=case.tls_version,
             user=case.user,
             counters=case.counters,
         )
@@ -193,14 +194,14 @@ class _OnePlace:
         self._place = place
 
     def country(self, host: str) -> str:
-        """See `sbc.policy.facts.Places`."""
+        """See `sbc.policy.world.Places`."""
         del host
         return self._place.country or UNKNOWN
 
-    def asn(self, host: str) -> int:
-        """See `sbc.policy.facts.Places`."""
+    def asn(self, host: str) -> str:
+        """See `sbc.policy.world.Places`."""
         del host
-        return self._place.asn
+        return self._place.asn or UNKNOWN
 
 
 def _failures(case: Case, outcome: Outcome) -> Iterator[str]:
