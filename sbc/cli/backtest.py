@@ -17,11 +17,11 @@ from sbc.config.load import load_file
 from sbc.document.problem import Problem
 from sbc.management.past_calls import past_of, record_from_data
 from sbc.numbering import WorldKinds
-from sbc.policy.facts import World
 from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.policy.past import Finding, Past, Report, backtest
+from sbc.policy.world import World
 from sbc.state.cdr import CdrRecord
 from sbc.state.database import StoreUnusable
 from sbc.state.file import read_since

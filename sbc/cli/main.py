@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import bans, files, names, operate, peers, route, serve, versions
+from sbc.cli import bans, files, limits, names, operate, peers, route, serve, versions
 from sbc.cli.alarms import alarms
-from sbc.cli.backtest import add_backtest
+from sbc.cli.explain import explain
+from sbc.cli.policy import add_policy
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _add_files(commands)
     _add_operating(commands)
     _add_versions(commands)
-    _add_policy(commands)
+    add_policy(commands)
     return top
 
 
@@ -134,11 +135,17 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     _add_whom(phones)
     _add_whom(_add(commands, "alarms", alarms, "show what the log warned of lately"))
+    explained = _add(commands, "explain", explain, "say why a call or request went as it did")
+    explained.add_argument("name", metavar="CALL-ID", help="of either leg, or an id of ours")
+    _add_whom(explained)
     listed = _add(commands, "trunks", trunks, "list our registrations with trunks")
     listed.add_argument(
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
     )
     _add_whom(listed)
+    _add_whom(
+        _add(commands, "limits", limits.limits, "show what is used of each rate limit, and dropped")
+    )
     banned = _add(commands, "bans", bans.bans, "list who is shut out and why, lift and add bans")
     bans.add_arguments(banned)
     _add_whom(banned)
@@ -168,12 +175,6 @@ def _add_versions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     listed = _add(commands, "versions", versions.versions, "list what was in force, when and why")
     for command in (plan, apply, back, listed):
         _add_whom(command)
-
-
-def _add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    policy = commands.add_parser("policy", help="try policies", description="Try policies.")
-    kinds = policy.add_subparsers(title="what to do", metavar="WHAT", required=True)
-    add_backtest(kinds)
 
 
 def _add_reason(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,10 @@ import sys
 from typing import Any
 
 from sbc.config.json_schema import configuration_schema, policy_schema
+from sbc.policy.conditions_schema import Bounds
+
+_AMOUNT = Bounds.__name__
+"""What many conditions have in common, and is told in one line."""
 
 _HEAD = """\
 # Configuration
@@ -19,7 +23,8 @@ between those, and the policy files that say who may do what. `deploy/sbc.yaml` 
   restart; a reload that would change them says so and changes nothing.
 - Where a list is wanted, a single value will do: `bind: 192.0.2.1`.
 - `${NAME}` in a value of sbc.yaml is replaced by that environment variable; one that is not set,
-  or empty, is an error. Aliases and tags of YAML are refused, and so is a key that stands twice.
+  or empty, is an error. In a policy file a name that its `variables` have stands for what they
+  say. Aliases and tags of YAML are refused, and so is a key that stands twice.
 - Durations are seconds.
 
 This page is made from the schemas: `python -m sbc.config.reference > deploy/CONFIGURATION.md`.
@@ -45,7 +50,7 @@ def _file(title: str, schema: dict[str, Any]) -> list[str]:
 def _below(path: str, field: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
     """The sections under a key, each with its own heading."""
     reference_to = _reference(field)
-    if reference_to is None:
+    if reference_to is None or reference_to == _AMOUNT:
         return []
     definition = definitions[reference_to]
     shown = path
@@ -113,7 +118,8 @@ def _type(field: dict[str, Any]) -> str:
         first, *others = kinds
         return first + "".join(f" or a {other}" for other in others)
     if "$ref" in field:
-        return "mapping"
+        is_amount = field["$ref"].endswith(f"/{_AMOUNT}")
+        return "`{above: NUMBER}`, `{below: NUMBER}`, or both in one" if is_amount else "mapping"
     if field.get("type") == "array":
         return "list"
     return _NUMBERS.get(str(field.get("type")), "text") + _bounds(field)

@@ -6,6 +6,7 @@ from sbc.driver.edges import Log
 from sbc.driver.in_force import InForce
 from sbc.policy.refusal import Refusal
 from sbc.policy.takeover import Device, Finding, TakeoverGuard
+from sbc.policy.world import FAILURES, UNKNOWN
 from sbc.registrar.binding import Binding
 from sbc.registrar.claims import instance_of
 from sbc.registrar.commands import GONE, BindingChanged
@@ -82,6 +83,7 @@ class Takeovers:
     def _device(self, flow: Flow, agent: str, instance: str) -> Device:
         host = flow.remote[0]
         country = self._force.world.places.country(host)
+        country = UNKNOWN if country in FAILURES else country
         return Device(host, flow.network, agent, instance, country)
 
     def _alarm(self, event: str, aor: str, flow: Flow, finding: Finding, advice: str) -> None:

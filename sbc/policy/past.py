@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 from sbc.policy.access import step_of
 from sbc.policy.accounts import FORWARDING
 from sbc.policy.charges import Charge, PastCall, charge_of
-from sbc.policy.facts import Facts, World
+from sbc.policy.facts import Facts
 from sbc.policy.ledger import Ledger
 from sbc.policy.model import PolicySet, Step
 from sbc.policy.rules import STOPS
+from sbc.policy.world import World
 
 MOST_FOUND: Final = 10_000
 """Findings that are kept one by one; all of them are counted."""

@@ -55,6 +55,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     *((f"from_a_{name}", kind) for name, kind in _QUALITY),
     *((f"from_b_{name}", kind) for name, kind in _QUALITY),
     ("configuration", "INTEGER"),
+    ("explanation", "TEXT"),
     ("account", "TEXT"),
     ("number", "TEXT"),
     ("diverter", "TEXT"),
@@ -97,6 +98,7 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         *_quality_values(record.from_a),
         *_quality_values(record.from_b),
         record.configuration,
+        record.explanation,
         record.account,
         record.number,
         record.diverter,
@@ -125,9 +127,10 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         role=row[29],
         ladder=row[30],
         configuration=row[49],
-        account=row[50],
-        number=row[51],
-        diverter=row[52],
+        explanation=row[50] or "",
+        account=row[51],
+        number=row[52],
+        diverter=row[53],
     )
 
 

@@ -171,7 +171,8 @@ def test_another_price_list_holds_after_a_reload(board: Board, tmp_path) -> None
     assert board.switchboard.configure(in_force(new), board.now)
     dial(board, "+883123456")
     (charge,) = board.switchboard.calls.ledger.live.values()
-    assert (charge.price.per_minute, charge.risk) == (9.0, "")
+    # What the table says no more, the numbering plan does.
+    assert (charge.price.per_minute, charge.risk) == (9.0, "satellite")
 
 
 def test_the_shipped_policy_works_beside_the_shipped_one_for_edges() -> None:

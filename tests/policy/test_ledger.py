@@ -16,11 +16,12 @@ from sbc.policy.charges import (
     charge_of,
     charge_to_data,
 )
-from sbc.policy.facts import FACTS, Facts, World
+from sbc.policy.facts import FACTS, Facts
 from sbc.policy.ledger import MOST_MISSED, MOST_RISKY_NUMBERS, Ledger
 from sbc.policy.money_facts import COUNTS
 from sbc.policy.tariffs import Price, Row, Tariffs
 from sbc.policy.windows import DAY_S, HOUR_S, STEPS, Window
+from sbc.policy.world import World
 from sbc.sip.message import Request
 from sbc.sip.parser import parse_message_untrusted
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from sbc.policy.facts import FACTS, World
+from sbc.policy.facts import FACTS
 from sbc.policy.ledger import Ledger
 from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.policy.past import Past, backtest, remember
+from sbc.policy.world import World
 from tests.kit.toll_fraud import DAY_S, FRAUD, MONTH, Numbering, Phones, a_normal_month
 
 POLICIES = Path(__file__).parents[2] / "policies"

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sbc.policy.access import decide, screen
-from sbc.policy.facts import FACTS, Facts, World
+from sbc.policy.facts import FACTS, Facts
 from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import Decision, Step
 from sbc.policy.tariffs_schema import combined
+from sbc.policy.world import World
 
 POLICIES = Path(__file__).parents[2] / "policies"
 FILE = POLICIES / "toll-fraud.yaml"
