@@ -173,5 +173,5 @@ def test_the_reference_names_every_key_of_every_section() -> None:
         for name, section in found.items():
             for key, field in section.model_fields.items():
                 if name != "Verb":
-                    name = field.alias or key
-                assert f"| `{name}` |" in page or f"{{{name}: NUMBER}}" in page
+                    said = field.alias or key
+                    assert f"| `{said}` |" in page or f"{{{said}: NUMBER}}" in page
