@@ -1,0 +1,73 @@
+"""Configurations as the process reads them again, and what the switchboard makes of one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from sbc.config.files import Files
+from sbc.config.load import Configuration
+from sbc.config.plan import entries
+from sbc.config.reload import Reload, reload_file
+from sbc.config.start import read_of
+from sbc.driver.in_force import InForce
+from sbc.management.planning import Sources
+from sbc.management.reloading import NOTHING_READ, ReadAgain
+from sbc.routing.location import Destination, Locations, Reach, destinations
+from sbc.state.file import read_records
+from sbc.state.places import CDR_FILE
+
+
+def read_from(
+    current: Configuration, given: Mapping[str, bytes], *, only: bool
+) -> ReadAgain[Configuration]:
+    """As `sbc.management.versions.ReadFrom`."""
+    files = Files(given, only=only)
+    return read_again(reload_file(current, files=files), files)
+
+
+def read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
+    """What was read, as `Reloading` wants it."""
+    plan, new = reload.plan, reload.configuration
+    restart = () if plan is None else plan.restart
+    changes = () if plan is None else plan.changes
+    texts = [str(one) for change in changes for one in change.differences]
+    return ReadAgain(
+        new,
+        reload.result.problems,
+        [str(one) for one in restart],
+        list(dict.fromkeys(texts)),
+        NOTHING_READ if new is None else read_of(new, files),
+        reload.result.configuration,
+    )
+
+
+def in_force(configuration: Configuration, locations: Locations) -> InForce:
+    """What the switchboard judges by under a configuration."""
+    table = configuration.routing_table().with_locations(locations)
+    return InForce(
+        configuration.settings, table, configuration.policies, locations, configuration.version
+    )
+
+
+def wanted(configuration: Configuration) -> dict[Destination, Reach]:
+    """Every name that a peer's target has, and what can be reached of it."""
+    return destinations(configuration.settings.networks, configuration.settings.peers)
+
+
+def sources_of(
+    current: Callable[[], Configuration], known: Callable[[], Locations]
+) -> Sources[Configuration]:
+    """What plans are made of in a process.
+
+    Args:
+        current: the configuration in force.
+        known: what is known of the targets that are names.
+    """
+    return Sources(
+        current=current,
+        read=read_from,
+        main=lambda one: str(Path(one.file).absolute()),
+        force=lambda one: in_force(one, known()),
+        entries=lambda old, new: [asdict(one) for one in entries(old, new)],
+        records=lambda last: read_records(current().state_dir / CDR_FILE, last=last),
+    )
