@@ -13,7 +13,7 @@ import trio
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.candidates import in_force, read_again, read_from, sources_of, wanted
-from sbc.config.files import Files
+from sbc.config.files import Files, read_text
 from sbc.config.load import Configuration
 from sbc.config.machine import ThisMachine
 from sbc.config.reload import reload_certificates
@@ -35,6 +35,7 @@ from sbc.management.control import (
     user_name,
 )
 from sbc.management.guarding import Guarding
+from sbc.management.lists import ListWatch
 from sbc.management.log import Level, Log
 from sbc.management.records import CallRecords
 from sbc.management.reloading import Reloading
@@ -110,7 +111,7 @@ class App:
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_datagrams=self.loop.datagrams,
-            doorkeeper=self.loop,
+            doorkeeper=self.switchboard.doorkeeper,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
@@ -163,6 +164,8 @@ class App:
             log=log,
             wall=time.time,
         )
+        self._lists = ListWatch(log, read=read_text, wall=time.time)
+        self._lists.watch(configuration.policies.sets, configuration.places)
         self._views = Views(
             self.switchboard,
             relay,
@@ -171,7 +174,9 @@ class App:
             self.bindings,
             self._locator,
             self._watch,
+            self._lists,
             answers.statistics,
+            self._socket_filter,
             log,
             time.time,
         )
@@ -216,6 +221,7 @@ class App:
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
             nursery.start_soon(self._watch.run)
+            nursery.start_soon(self._lists.run)
             nursery.start_soon(self.versions.run)
             nursery.start_soon(self._locator.run)
             # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
@@ -293,6 +299,7 @@ class App:
 
     def _put_in_force(self, configuration: Configuration) -> None:
         settings = configuration.settings
+        configuration.places.inherit(self.reloading.configuration.places)
         self._contexts.replace(settings.networks, settings.peers)
         self.transports.configure(settings.networks)
         self._dns.configure(configuration.dns)
@@ -301,6 +308,7 @@ class App:
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
         self._guarding.configured()
+        self._lists.watch(configuration.policies.sets, configuration.places)
         self.loop.changed()
 
     def _located(self, locations: Locations) -> None:

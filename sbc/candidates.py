@@ -10,6 +10,7 @@ from sbc.config.plan import entries
 from sbc.config.reload import Reload, reload_file
 from sbc.config.start import read_of
 from sbc.driver.in_force import InForce
+from sbc.driver.world import world_of
 from sbc.management.planning import Sources
 from sbc.management.reloading import NOTHING_READ, ReadAgain
 from sbc.routing.location import Destination, Locations, Reach, destinations
@@ -44,8 +45,14 @@ def read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
 def in_force(configuration: Configuration, locations: Locations) -> InForce:
     """What the switchboard judges by under a configuration."""
     table = configuration.routing_table().with_locations(locations)
+    settings, policies = configuration.settings, configuration.policies
     return InForce(
-        configuration.settings, table, configuration.policies, locations, configuration.version
+        settings,
+        table,
+        policies,
+        locations,
+        configuration.version,
+        world=world_of(settings.peers, policies.emergency, places=configuration.places),
     )
 
 
