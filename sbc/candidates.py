@@ -13,7 +13,12 @@ from sbc.driver.in_force import InForce
 from sbc.driver.world import world_of
 from sbc.management.planning import Sources
 from sbc.management.reloading import NOTHING_READ, ReadAgain
+from sbc.management.replay import Treatment, routed
 from sbc.routing.location import Destination, Locations, Reach, destinations
+from sbc.simulation.cases import Case
+from sbc.simulation.testing import run_case
+from sbc.sip.errors import ParseError
+from sbc.state.cdr import CdrRecord
 from sbc.state.file import read_records
 from sbc.state.places import CDR_FILE
 
@@ -76,5 +81,41 @@ def sources_of(
         main=lambda one: str(Path(one.file).absolute()),
         force=lambda one: in_force(one, known()),
         entries=lambda old, new: [asdict(one) for one in entries(old, new)],
+        treat=treated,
         records=lambda last: read_records(current().state_dir / CDR_FILE, last=last),
     )
+
+
+def treated(force: InForce, record: CdrRecord) -> Treatment:
+    """What becomes of a recorded call: what policy says where it stops it, else its route.
+
+    A record does not say all that a message does; what it does not is as it is most often.
+    """
+    route = routed(force, record)
+    if record.a.network not in force.networks:
+        return route
+    peer = force.table.peer(record.a.peer)
+    listener = force.networks[record.a.network].listeners[0]
+    named = () if peer is None or peer.tls is None else peer.tls.names
+    given = {
+        "name": record.call,
+        "from": record.a.address,
+        "network": record.a.network,
+        "transport": listener.transport,
+        "certificate": list(named),
+        "registered": peer is not None and peer.kind == "endpoints",
+        "user": record.from_number,
+        "caller": record.from_number,
+        "called": record.to_number,
+        "expect": {},
+    }
+    try:
+        outcome = run_case(Case.model_validate(given), force)
+    except (ValueError, ParseError):
+        return route  # a number or an address that no message of ours could have
+    decided = outcome.decided
+    stopped = decided is not None and not decided.decision.allowed
+    if not stopped and outcome.treatment != "limit":
+        return route
+    what = f"{outcome.treatment} {outcome.status or ''}".rstrip()
+    return Treatment(f"{what} by rule {outcome.rule!r}", f"{outcome.why} ({outcome.where})")

@@ -47,7 +47,7 @@ async def test_a_plan_tells_what_changes_and_which_calls_go_elsewhere(
     line = text[: text.index("name: incoming")].count("\n") + 1
     said = capsys.readouterr().out
     assert f"~ route 'incoming': changed ({running.file}:{line})\n    numbers: [] -> [7*]\n" in said
-    assert "of the last 1 calls 1 would be routed differently" in said
+    assert "of the last 1 calls 1 would be treated differently" in said
     assert "now:  by route 'incoming' to 600 at pbx" in said
     assert "then: to nobody" in said
     assert running.file.read_text() == text
