@@ -52,7 +52,6 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGIS
 _DRAINING = Refusal(503, "no new calls are taken now", "this border is draining")
 _BUSY = "there are too many calls at present"
 
-
 REGISTRAR = "registrar"
 """The agent that owns what belongs to registrations."""
 
