@@ -346,6 +346,10 @@ class _Wire:
         """As `Transports.names`."""
         return () if self.transports is None else self.transports.names(flow)
 
+    def tls_version(self, flow: Flow) -> float:
+        """As `Transports.tls_version`."""
+        return 0.0 if self.transports is None else self.transports.tls_version(flow)
+
 
 def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:
     """Load a configuration and serve until stopped; the exit status of `sbc run`."""

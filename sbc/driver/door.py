@@ -157,7 +157,10 @@ class Door:
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
         proven = self._wire.names(flow)
         wall = self._wall()
-        caller = callers.identify(self._force, self._registrar, request, flow, proven, wall)
+        version = self._wire.tls_version(flow)
+        caller = callers.identify(
+            self._force, self._registrar, request, flow, proven, wall, version
+        )
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
             return self._screened(request, flow, caller, now)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from sbc.numbering import WorldPlan
-from sbc.policy.facts import World
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
+from sbc.policy.world import World
 from sbc.routing.accounts import Realm
 from sbc.routing.location import Destination, Located, Locations
 from sbc.routing.model import Network, Peer, Settings

@@ -19,6 +19,7 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.manipulating import as_asked
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
@@ -28,6 +29,7 @@ from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
+from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
@@ -128,6 +130,8 @@ class Reception:
             instance=self._instance,
             logins=self._logins,
             plan=force.plan,
+            headers=force.policy.headers,
+            world=force.world,
             version=force.version,
         )
 
@@ -278,12 +282,18 @@ class Reception:
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark, now)
+        asked = as_asked(self._force, caller, request, flow)
+        placed = self._placed(asked.request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, self._as_told(placed, caller), now)
             return
         route, candidates = placed
-        call = self._new_call(key, request, flow, caller, candidates)
+        codecs = caller.decision.codecs
+        if codecs is not None:
+            candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
+        call = self._new_call(key, asked.request, flow, caller, candidates)
+        if asked.request is not request:
+            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
@@ -296,8 +306,13 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        for kind, text in asked.notes:
+            call.journal.note(now, kind, text, "a")
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
+        if codecs is not None:
+            text = f"media have {codecs} by rule {codecs.where}"
+            call.journal.note(now, "decision", text, "a")
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
@@ -376,6 +391,7 @@ class Reception:
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
         peer = self._force.table.peer(caller.peer)
+        codecs = caller.decision.codecs
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -384,12 +400,13 @@ class Reception:
             their_host=flow.remote[0],
             contact=contact_of(listener, scheme=_scheme_of(request.uri)),
             sent_by=sent_by(listener),
-            rules=caller.rules,
+            rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
             trusted=network.trusted if peer is None else peer.is_trusted(network),
             registered="" if caller.binding is None else caller.binding.user,
+            presentation=presentation_of(caller.decision),
         )
         return Call(
             name=self._ids.token(),

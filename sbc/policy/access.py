@@ -15,6 +15,8 @@ BUILT_IN: Final = "built in"
 _ON_ARRIVAL: Final = tuple(stage for stage in STAGES if stage.name in ARRIVAL)
 _AFTERWARDS: Final = tuple(stage for stage in STAGES if stage.name not in ARRIVAL)
 _CALL: Final = "INVITE"
+_PASS: Final = Action("pass")
+_EMERGENCY: Final = (Evidence("emergency", "true", "true"),)
 
 
 def decide(policy: PolicySet, facts: Facts) -> Decision:
@@ -29,6 +31,7 @@ def decide(policy: PolicySet, facts: Facts) -> Decision:
     Raises:
         ParseError: a header that a rule asks about is malformed (400).
     """
+    facts.owners = policy.owners
     trail: list[Step] = []
     for stage in _ON_ARRIVAL:
         step = _step(policy, stage, facts)
@@ -45,12 +48,15 @@ def decide(policy: PolicySet, facts: Facts) -> Decision:
 def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
     """Decide on a request whose sender is known as well as it will be: the stages after arrival.
 
+    Those that do not hold for emergencies let them pass, and say so.
+
     Args:
         arrived: What `decide` said, which let it in.
 
     Raises:
         ParseError: a header that a rule asks about is malformed (400).
     """
+    facts.owners = policy.owners
     trail: list[Step] | None = None
     is_call = facts.method == _CALL
     for stage in _AFTERWARDS:
@@ -63,14 +69,36 @@ def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
         trail.append(step)
         if step.action.verb in STOPS:
             return _decision(step, trail)
+        if step.action.verb == "challenge" and not facts.user:
+            unproven = _unproven(step)
+            return _decision(unproven, [*trail[:-1], unproven])
+    media = policy.media.first(facts) if is_call else None
+    if media is not None:
+        trail = [*arrived.trail] if trail is None else trail
+        trail.append(step_of("media", media.rule, facts))
     if trail is None:
         return arrived
     last = arrived
-    return Decision(last.outcome, last.rule, last.where, tested=last.tested, trail=tuple(trail))
+    return Decision(
+        last.outcome,
+        last.rule,
+        last.where,
+        tested=last.tested,
+        trail=tuple(trail),
+        codecs=None if media is None else media.codecs,
+    )
+
+
+def _unproven(step: Step) -> Step:
+    """A challenge that cannot be met: who has credentials was asked for them on arrival."""
+    wanted = Evidence("user", "none", "proof by credentials")
+    return step._replace(action=Action("reject", 403), tested=(*step.tested, wanted))
 
 
 def _step(policy: PolicySet, stage: Stage, facts: Facts) -> Step | None:
     """What the first rule of a stage that matches says; None where none does."""
+    if not stage.emergencies and facts.emergency:
+        return Step(stage.name, "emergency call", BUILT_IN, _PASS, _EMERGENCY)
     rule = policy.first(stage.name, facts)
     return None if rule is None else step_of(stage.name, rule, facts)
 

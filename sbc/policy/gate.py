@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 from sbc.policy.buckets import Buckets
 from sbc.policy.conditions import Conditions
-from sbc.policy.facts import Facts, World
+from sbc.policy.facts import Facts
 from sbc.policy.model import Level, PolicySet, RateLimit
+from sbc.policy.world import World
 from sbc.prefixes import source_key
 from sbc.sip.flow import Flow, Transport
 

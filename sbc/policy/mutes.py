@@ -10,12 +10,15 @@ When it ends the source is counted again as before, and muted again if it goes o
 
 from typing import NamedTuple, Protocol
 
-AFTER_DROPS = 100
+AFTER_DROPS = 50
 """So many messages of a source, dropped within `WITHIN_S`, are far over any budget."""
 
 WITHIN_S = 1.0
 
-MUTE_S = 3.0
+MUTE_S = 5.0
+
+AGAIN_AFTER_DROPS = 10
+"""So many are enough to mute a source again that goes on when its mute is over."""
 
 WATCHED = 4096
 """Sources whose drops are counted. One that is forgotten for others begins anew."""
@@ -65,7 +68,8 @@ class Mutes:
             return
         drops[1] += 1
         if drops[1] >= AFTER_DROPS:
-            del self._drops[key]
+            # Whoever is silent for a while, be it by the mute, begins anew.
+            drops[:] = now + MUTE_S, AFTER_DROPS - AGAIN_AFTER_DROPS
             self.muted += 1
             self.kernel.mute(*key, MUTE_S)
 

@@ -16,7 +16,7 @@ from sbc.routing.facing import family_of, listener_of, sent_by
 from sbc.routing.model import Listener, Network
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.warning import warning
-from sbc.sip.flow import Address, Flow, Transport
+from sbc.sip.flow import SECURED, Address, Flow, Transport
 from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.sip.transaction.response_path import stamp_via
@@ -201,6 +201,11 @@ class Transports:
         for connection in self._pool:
             if not connection.opened_by_us and meant(connection.flow):
                 connection.close(End.CUT, why)
+
+    def tls_version(self, flow: Flow) -> float:
+        """The version of TLS that a stream has, as 1.3; 0 without, and for one that is gone."""
+        connection = self._pool.find(flow) if flow.transport in SECURED else None
+        return connection.tls_version if connection is not None else 0.0
 
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""
