@@ -59,7 +59,7 @@ def test_a_source_far_over_its_budget_is_muted_for_a_short_while() -> None:
 def test_who_is_a_little_over_is_not_muted() -> None:
     gate, kernel = a_gate(SOURCE)
     for number in range(5000):
-        gate.admits_datagram("outside", ("192.0.2.1", 5060), number / 90)
+        gate.admits_datagram("outside", ("192.0.2.1", 5060), number / 50)
     assert not kernel.muted
 
 
