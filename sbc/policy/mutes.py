@@ -1,9 +1,10 @@
 """Which sources are so far over their budget that the system may drop what they send, for a while.
 
 A mute is no ban: it lasts seconds, and what it drops the budget would have dropped, but for the few
-messages of those seconds' rate. So it gives a forger no more than the flood itself gives him. It is never about a peer, a registered phone, a
-trusted network or a source that a rule exempts: those are not proposed here (`Admission`), and
-where a registered phone is behind an address only other ports of that address are muted.
+messages of those seconds' rate. So it gives a forger no more than the flood itself gives him. It is
+never about a peer, a registered phone, a trusted network or a source that a rule exempts: those are
+not proposed here (`Admission`), and where a registered phone is behind an address only other ports
+of that address are muted.
 
 When it ends the source is counted again as before, and muted again if it goes on.
 """
