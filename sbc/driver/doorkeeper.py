@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sbc.driver import callers
 from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
-from sbc.policy.admission import Admission, Welcome
+from sbc.policy.admission import Admission, Verdict, Welcome
 from sbc.sip.flow import Address, Flow, Transport
 
 Contain = Callable[..., bool]
@@ -22,13 +22,13 @@ class Doorkeeper:
         self._tally = tally
         self._contain = contain
 
-    def admits(self, force: InForce, flow: Flow, proven: tuple[str, ...], now: float) -> bool:
+    def judge(self, force: InForce, flow: Flow, proven: tuple[str, ...], now: float) -> Verdict:
         """Whether a message of a connection may pass, whose client's certificate proves names."""
         self._tally.received += 1
         counted = callers.counted_as(force, flow, proven)
-        admitted = self._admission.admit(flow, counted, now, proven).admitted
-        self._tally.dropped_rate += not admitted
-        return admitted
+        verdict = self._admission.admit(flow, counted, now, proven)
+        self._tally.dropped_rate += not verdict.admitted
+        return verdict
 
     def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
         """How a datagram is received, of which nothing was looked at."""

@@ -19,6 +19,7 @@ from sbc.management.listing import (
     registrations_listing,
     trunks_listing,
 )
+from sbc.management.lists import ListWatch
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
@@ -42,6 +43,7 @@ class Views:
         bindings: BindingStore,
         locator: Locator,
         certificates: CertificateWatch,
+        lists: ListWatch,
         questions: ResolverStatistics,
         socket_filter: SocketFilter,
         log: Log,
@@ -54,6 +56,7 @@ class Views:
         self._bindings = bindings
         self._locator = locator
         self._certificates = certificates
+        self._lists = lists
         self._questions = questions
         self._filter = socket_filter
         self._log = log
@@ -143,6 +146,7 @@ class Views:
                 "in_force": self._certificates.listing(),
                 "trouble": list(self._certificates.trouble),
             },
+            **self._lists.listing(),
         }
 
     def _muted(self) -> Row:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sbc.policy.conditions import asks
+from sbc.policy.emergency import EmergencyNumbers
 from sbc.policy.model import PolicySet, RateLimit
 from tests.kit.switchboard import OFFER, PHONE_FLOW, Board, a_message, register, titles
 
@@ -62,3 +63,15 @@ def test_a_stranger_that_asks_one_thing_too_often_is_told_so_once_a_second() -> 
     ]
     assert sent == [["200 OPTIONS"]] * 3 + [["503 OPTIONS"], [], []]
     assert board.switchboard.tally.refused_rate == 3
+
+
+def test_no_emergency_call_is_one_too_many(board: Board) -> None:
+    force = board.switchboard.force
+    world = replace(force.world, emergency=EmergencyNumbers(["112"]))
+    assert board.switchboard.configure(replace(force, world=world), board.now)
+    for number in range(4):
+        call(board, number)
+    help_ = a_message(
+        "INVITE", uri="sip:112@203.0.113.10", call_id="help", branch="z9hG4bK-help", body=OFFER
+    )
+    assert titles(board.give(PHONE_FLOW, help_)) == ["100 INVITE", "INVITE"]
