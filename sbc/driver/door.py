@@ -234,7 +234,7 @@ class Door:
         return None
 
     def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
-        """Count a request by its user and method; too many are refused, but no emergency call is."""
+        """Count a request by its user and method; too many are refused, but no emergency."""
         assert caller.facts is not None, "it was decided on"
         if caller.facts.emergency or self._is_known(request, flow, request.method):
             return True
