@@ -21,9 +21,11 @@ from sbc.policy.conditions import (
 )
 from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.expressions import regular
-from sbc.policy.facts import FACTS
+from sbc.policy.facts import FACTS, header_fact
 from sbc.policy.gate import PARSED_LEVELS
 from sbc.policy.library import Library, emergency_of
+from sbc.policy.manipulation_load import HeaderRuleReader
+from sbc.policy.manipulation_rules import HeaderRule
 from sbc.policy.matchers import SET, Flag, is_set
 from sbc.policy.media import MediaRule
 from sbc.policy.media_schema import codec_rules
@@ -31,6 +33,7 @@ from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.owners import joined
 from sbc.policy.rules import STOPS, Action, Rule
 from sbc.policy.schema import (
+    HeaderRuleSection,
     MediaRuleSection,
     OwnersSection,
     PolicyFile,
@@ -62,6 +65,7 @@ class LoadedPolicy:
     bans: BanRules | None = None
     sets: Mapping[str, EntrySet] = field(default_factory=dict)
     emergency: Emergency = NO_EMERGENCY
+    headers: tuple[HeaderRule, ...] = ()
     media: tuple[MediaRule, ...] = ()
     owners: Owners = NOBODY
     included: tuple["LoadedPolicy", ...] = ()
@@ -136,6 +140,7 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    headers = reader.headers(model.headers)
     media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
     reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
     owners = reader.owners(model.owners)
@@ -148,6 +153,7 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         bans=None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where),
         sets=sets,
         emergency=emergency_of(model.emergency),
+        headers=headers,
         media=media,
         owners=owners,
     )
@@ -166,6 +172,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         bans=next((policy.bans for policy in files if policy.bans is not None), None),
         sets=[one for policy in files for one in policy.sets.values()],
         emergency=reduce(or_, (policy.emergency for policy in files), NO_EMERGENCY),
+        headers=(rule for policy in files for rule in policy.headers),
         media=(rule for policy in files for rule in policy.media),
         owners=joined(policy.owners for policy in files),
     )
@@ -238,6 +245,17 @@ class _Reader:
             section.name, when, section.per, section.rate, section.burst, where, section.shadow
         )
 
+    def headers(self, sections: tuple[HeaderRuleSection, ...]) -> tuple[HeaderRule, ...]:
+        """The rules for headers."""
+        reader = HeaderRuleReader(self._document, self._known.networks, self._known.peers)
+        rules = []
+        for number, section in enumerate(sections):
+            path: Path = ("headers", number)
+            where = self._name(section.name, path)
+            when = self._conditions(section.when, (*path, "when"))
+            rules.append(reader.rule(section, where, when, path))
+        return tuple(rules)
+
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
         first = self._names.setdefault(name, place.line)
@@ -285,7 +303,10 @@ class _Reader:
             elif self._unknown(fact.kind, value, here):
                 continue
             known = self._known.library
-            if fact.kind == "regex":
+            if fact.kind == "headers":
+                for header, texts in value.items():
+                    yield Test(f"{name} {header.lower()}", header_fact(header), regular(texts))
+            elif fact.kind == "regex":
                 yield Test(name, fact, regular(value))
             else:
                 yield Test(name, fact, matcher_of(fact.kind, value, known.sets, known.calendars))

@@ -9,6 +9,7 @@ from sbc.policy.call_facts import NOBODY, Owners
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
+from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
 from sbc.policy.media import MediaPolicy, MediaRule
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
 from sbc.policy.sets import EntrySet
@@ -164,7 +165,9 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "bans", "emergency", "media", "owners", "rate_limits", "sets")
+    __slots__ = (
+        "_stages", "bans", "emergency", "headers", "media", "owners", "rate_limits", "sets",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -175,6 +178,7 @@ class PolicySet:
         bans: BanRules | None = None,
         sets: Iterable[EntrySet] = (),
         emergency: Emergency = NO_EMERGENCY,
+        headers: Iterable[HeaderRule] = (),
         media: Iterable[MediaRule] = (),
         owners: Owners = NOBODY,
     ) -> None:
@@ -186,6 +190,7 @@ class PolicySet:
             bans: What is held against sources; None for only counting it.
             sets: The named sets that conditions ask.
             emergency: Which calls are emergency calls.
+            headers: What is changed of messages that pass.
             media: Those for the media of calls.
             owners: Who may present which numbers.
         """
@@ -199,6 +204,7 @@ class PolicySet:
         self.bans = bans
         self.sets = tuple(sets)
         self.emergency = emergency
+        self.headers = HeaderRules(headers)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
