@@ -67,7 +67,6 @@ _IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
 _DRAINING = Refusal(503, "no new calls are taken now", "this border is draining")
 _BUSY = "there are too many calls at present"
 
-
 REGISTRAR = "registrar"
 """The agent that owns what belongs to registrations."""
 
