@@ -14,6 +14,7 @@ from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
 from sbc.config.files import Files, read_text
 from sbc.config.load import Configuration
+from sbc.config.machine import ThisMachine
 from sbc.config.plan import entries
 from sbc.config.reload import Reload, reload_certificates, reload_file
 from sbc.config.renewal import certificates_of, files_of
@@ -23,6 +24,8 @@ from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
 from sbc.driver.world import world_of
+from sbc.firewall.nftables import FirewallUnusable
+from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.advice import advice
 from sbc.management.bindings import BindingRecords, take_over
 from sbc.management.certificates import CertificateWatch
@@ -33,6 +36,7 @@ from sbc.management.control import (
     ControlUnusable,
     user_name,
 )
+from sbc.management.guarding import Guarding
 from sbc.management.lists import ListWatch
 from sbc.management.log import Level, Log
 from sbc.management.planning import Sources
@@ -50,7 +54,7 @@ from sbc.sip.flow import Flow
 from sbc.state.bindings import BindingStore
 from sbc.state.database import StoreInUse, StoreUnusable
 from sbc.state.file import read_records
-from sbc.state.places import BINDINGS_FILE, CDR_FILE
+from sbc.state.places import BANS_FILE, BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.state.versions.history import History
 from sbc.transport.sockets import ListenFailed
@@ -62,6 +66,10 @@ _FIRST_ANSWERS_S = 1.0
 
 SIGNAL = "SIGHUP"
 """Who reloads when nobody gave a command."""
+
+_NO_START = (
+    AlreadyRunning, ControlUnusable, FirewallUnusable, ListenFailed, StoreInUse, StoreUnusable,
+)  # fmt: skip
 
 FAILED = 1
 """The exit status of a process that could not start, or could not go on."""
@@ -106,6 +114,8 @@ class App:
         self.transports = Transports(
             configuration.settings.networks,
             on_messages=self.loop.messages,
+            on_datagrams=self.loop.datagrams,
+            doorkeeper=self.loop,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
@@ -114,6 +124,8 @@ class App:
             message_limits=configuration.message_limits,
         )
         wire.transports = self.transports
+        self._socket_filter = SocketFilter(self.transports.udp_sockets)
+        self.switchboard.admission.mutes.kernel = self._socket_filter
         self._dns = Dns(configuration.dns)
         answers = Answers(self._dns.ask)
         self._locator = Locator(
@@ -147,6 +159,15 @@ class App:
             entries=lambda old, new: [asdict(one) for one in entries(old, new)],
             records=lambda last: read_records(configuration.state_dir / CDR_FILE, last=last),
         )
+        self._guarding = Guarding(
+            self.switchboard,
+            configuration.firewall,
+            configuration.state_dir / BANS_FILE,
+            hosts=self._needed_hosts,
+            cut=self.transports.cut,
+            log=log,
+            wall=time.time,
+        )
         self._watch = CertificateWatch(
             files=lambda: files_of(self.reloading.configuration.settings),
             certificates=lambda: certificates_of(self.reloading.configuration.settings),
@@ -177,6 +198,7 @@ class App:
                 self.versions,
                 self.stopping,
                 plan_sources,
+                self._guarding,
                 rearm=self.loop.changed,
                 flush=self._flush,
             ),
@@ -190,6 +212,7 @@ class App:
             ListenFailed: a listener cannot be bound.
             StoreInUse, StoreUnusable: the call records or the registrations cannot be kept.
             AlreadyRunning, ControlUnusable: the control socket cannot be had.
+            FirewallUnusable: bans in the kernel are required and cannot be had.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.log.run)
@@ -203,6 +226,7 @@ class App:
                 self.log,
             )
             await nursery.start(self._relay.run)
+            await nursery.start(lambda task_status: self._guarding.run(task_status=task_status))
             self.transports.open()
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
@@ -214,6 +238,7 @@ class App:
             with trio.move_on_after(_FIRST_ANSWERS_S):
                 await self._locator.settled()
             nursery.start_soon(self.loop.run)
+            nursery.start_soon(self._socket_filter.run)
             await nursery.start(lambda task_status: self.transports.run(task_status=task_status))
             # Last, so that whoever gets an answer knows that calls are served.
             await nursery.start(lambda task_status: self._control.run(task_status=task_status))
@@ -240,6 +265,12 @@ class App:
                         self.stopping.stop()
                     elif not self.reloading.is_awaited:
                         nursery.start_soon(self.versions.reload, SIGNAL)
+
+    def _needed_hosts(self) -> Iterator[tuple[str, str]]:
+        """Whom no ban may keep from us, besides peers."""
+        yield from ((host, "it is a name server") for host in self._dns.servers())
+        for addresses in ThisMachine().interfaces().values():
+            yield from ((host, "it is an address of this machine") for host in addresses)
 
     async def _flush(self) -> None:
         await self.store.flush()
@@ -287,6 +318,7 @@ class App:
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
         self._lists.watch(configuration.policies.sets, configuration.places)
+        self._guarding.configured()
         self.loop.changed()
 
     def _located(self, locations: Locations) -> None:
@@ -321,6 +353,10 @@ class _Wire:
         """As `Transports.names`."""
         return () if self.transports is None else self.transports.names(flow)
 
+    def tls_version(self, flow: Flow) -> float:
+        """As `Transports.tls_version`."""
+        return 0.0 if self.transports is None else self.transports.tls_version(flow)
+
 
 def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> int:
     """Load a configuration and serve until stopped; the exit status of `sbc run`."""
@@ -341,7 +377,7 @@ def run(path: Path, *, json_lines: bool = False, level: Level = Level.INFO) -> i
         settle_garbage_collector()
         raise_descriptor_limit(log)
         failure = trio.run(_serve, configuration, history, log)
-    except* (AlreadyRunning, ControlUnusable, ListenFailed, StoreInUse, StoreUnusable) as group:
+    except* _NO_START as group:
         refused = list(_leaves(group))
     for error in refused:
         log.error("not started", why=error, advice=advice(error, str(path)))

@@ -117,6 +117,8 @@ def _country(e164: str) -> str:
         found = phonenumbers.parse(e164, None)
     except phonenumbers.NumberParseException:
         return ""
+    if found.country_code is None:
+        return ""
     if found.country_code == _NORTH_AMERICA and _kind(e164) not in _SOMEWHERE:
         return ""
     region = phonenumbers.region_code_for_number(found)

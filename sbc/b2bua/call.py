@@ -139,6 +139,9 @@ class Call:
     state: State = State.CALLING
     invite: Request | None = None
     """A's INVITE, until A has its final response."""
+    asked: Request | None = None
+    """That INVITE as the rules for headers leave it, which is what the callee hears of; None where
+    it is as it came."""
     invite_key: str = ""
     setup: Exchange | None = None
     """Our INVITE to the candidate being tried."""

@@ -30,6 +30,7 @@ from sbc.b2bua.negotiate import Unacceptable
 from sbc.b2bua.table import State
 from sbc.policy.topology import unsupported_requirements
 from sbc.sip.errors import ParseError
+from sbc.sip.flow import SECURED
 from sbc.sip.message import Request
 from sbc.sip.timers import T1
 from sbc.sip.user import Abandon, SendRequest
@@ -220,7 +221,8 @@ def _follow(call: Call, leg: Leg, event: RequestReceived) -> None:
     """Speak to the leg where it now speaks from: its NAT or its connection may have changed.
 
     Only outside trusted networks, where phones move. Another address needs a target refresh, a
-    port does not. A connection that we open on demand is not exchanged for one that may close.
+    port does not. A connection that we open on demand is not exchanged for one that may close, nor
+    one that nobody can read for one that others can.
 
     Spec: RFC 5626 §5.3 (same flow both ways), RFC 3261 §12.2.2.
     """
@@ -231,6 +233,8 @@ def _follow(call: Call, leg: Leg, event: RequestReceived) -> None:
     if call.context.networks[ours.network].trusted:
         return
     if ours.reliable and ours.connection == 0:
+        return
+    if leg.private and flow.transport not in SECURED:
         return
     if flow.remote[0] == ours.remote[0] or event.request.method in CONTACT_METHODS:
         leg.flow = leg.dialog.flow = flow

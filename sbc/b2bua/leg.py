@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from media.types import SideName
+from sbc.policy.presentation import AS_PRESENTED, Presentation
 from sbc.routing.model import MediaRules
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog
-from sbc.sip.flow import Flow
+from sbc.sip.flow import SECURED, Flow
 from sbc.sip.message import Request, Response
 
 
@@ -51,11 +52,18 @@ class Leg:
     """Whether its peer is in our trust domain: identity headers cross only between such."""
     registered: str = ""
     """The user that it registered, where it is a phone that did."""
+    presentation: Presentation = AS_PRESENTED
+    """How policy has its user presented to the other leg."""
     negotiation: Negotiation = field(default_factory=Negotiation)
     dialog: Dialog | None = None
     state: LegState = LegState.OPEN
     proofs: tuple[tuple[str, str], ...] = ()
     """Headers with credentials that our last INVITE had: its ACK has them too (RFC 3261 §22.1)."""
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody on the way can read what is said on it."""
+        return self.flow.transport in SECURED
 
     def secrets(self) -> Iterable[str]:
         """Addresses, hosts and identifiers of this leg that the other must not see."""

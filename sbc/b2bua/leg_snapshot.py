@@ -4,6 +4,8 @@ from typing import TypedDict
 
 from media.types import SideName
 from sbc.b2bua.leg import AckWait, Exchange, Leg, LegState, PassedOver, Refused
+from sbc.policy.presentation import Presentation, PresentationData, presentation_to_data
+from sbc.routing.codecs import CodecRulesData, codec_rules_from_data, codec_rules_to_data
 from sbc.routing.model import MediaRules, SrtpMode
 from sbc.sdp.offer_answer import Negotiation
 from sbc.sip.dialog import Dialog, DialogData
@@ -29,6 +31,9 @@ class RulesData(TypedDict):
     max_kbps: int | None
     rtcp_mux: bool
     mki: bool
+    srtp_from: SrtpMode | None
+    sdes_in_clear: bool
+    codecs: list[CodecRulesData]
 
 
 class LegData(TypedDict):
@@ -47,6 +52,7 @@ class LegData(TypedDict):
     call_id: str
     trusted: bool
     registered: str
+    presentation: PresentationData
     negotiation: dict[str, str | None]
     dialog: DialogData | None
     state: str
@@ -139,13 +145,23 @@ def rules_to_data(rules: MediaRules) -> RulesData:
         "max_kbps": rules.max_kbps,
         "rtcp_mux": rules.rtcp_mux,
         "mki": rules.mki,
+        "srtp_from": rules.srtp_from,
+        "sdes_in_clear": rules.sdes_in_clear,
+        "codecs": [codec_rules_to_data(one) for one in rules.codecs],
     }
 
 
 def rules_from_data(data: RulesData) -> MediaRules:
     """Restore media rules."""
     return MediaRules(
-        data["srtp"], tuple(data["suites"]), data["max_kbps"], data["rtcp_mux"], data["mki"]
+        data["srtp"],
+        tuple(data["suites"]),
+        data["max_kbps"],
+        data["rtcp_mux"],
+        data["mki"],
+        data["srtp_from"],
+        data["sdes_in_clear"],
+        tuple(codec_rules_from_data(one) for one in data["codecs"]),
     )
 
 
@@ -165,6 +181,7 @@ def leg_to_data(leg: Leg) -> LegData:
         "call_id": leg.call_id,
         "trusted": leg.trusted,
         "registered": leg.registered,
+        "presentation": presentation_to_data(leg.presentation),
         "negotiation": leg.negotiation.to_data(),
         "dialog": None if leg.dialog is None else leg.dialog.to_data(),
         "state": leg.state.value,
@@ -189,6 +206,7 @@ def leg_from_data(data: LegData) -> Leg:
         call_id=data["call_id"],
         trusted=data["trusted"],
         registered=data["registered"],
+        presentation=Presentation(**data["presentation"]),
         negotiation=Negotiation.from_data(data["negotiation"]),
         dialog=None if dialog is None else Dialog.from_data(dialog),
         state=LegState(data["state"]),

@@ -13,7 +13,8 @@ from sbc.b2bua.call import Call, MediaPort
 from sbc.b2bua.commands import ApplyMedia
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.plan import plan_of
-from sbc.policy.description import carried_attributes, offered_protocol, relayable
+from sbc.policy.codecs import objection, shaped
+from sbc.policy.description import carried_attributes, may_key, offered_protocol, relayable
 from sbc.sdp.attributes.direction import Direction, answer_direction
 from sbc.sdp.attributes.rtcp import RTCP_MUX
 from sbc.sdp.description import Connection, MediaDescription, Origin, SessionDescription
@@ -50,7 +51,7 @@ def offer_received(call: Call, side: SideName, body: bytes) -> None:
     offer = _parsed(body)
     if len(offer.media) > MAX_LINES:
         raise Unacceptable(488, f"{len(offer.media)} m-lines; at most {MAX_LINES} are relayed")
-    reasons = [relayable(media, leg.rules) for media in offer.media]
+    reasons = [_unusable(leg, media) for media in offer.media]
     _check_something_is_left(offer, reasons)
     try:
         leg.negotiation.offer_received(offer)
@@ -67,19 +68,26 @@ def offer_to(call: Call, side: SideName) -> bytes:
     """Offer to a leg what the other leg offered to us.
 
     Raises:
-        Unacceptable: the leg's negotiation does not allow an offer now (491).
+        Unacceptable: 488, nothing of it may pass to the leg; 491, the leg's negotiation does not
+            allow an offer now.
         PortsExhausted: no port is left on the leg's network.
     """
     leg, other = call.leg(side), call.other(side)
     source = other.negotiation.pending_offer
     assert source is not None, "an offer is passed on only when there is one"
     media = []
+    reasons = []
     for index, theirs in enumerate(source.media):
-        if relayable(theirs, other.rules) is not None:
+        usable = shaped(theirs, other.rules.codecs)
+        reason = _unusable(other, theirs) or _unoffered(leg, usable)
+        reasons.append(reason)
+        if reason is not None:
             media.append(_rejected(theirs))
             continue
         port = lines.reserve(call, side, index, theirs.kind).port(side)
-        media.append(_offered_media(call, leg, index, port, theirs, source))
+        offered = shaped(usable, leg.rules.codecs)
+        media.append(_offered_media(call, leg, index, port, offered, source))
+    _check_something_is_left(source, reasons)
     description = _description(call, leg, media)
     try:
         leg.negotiation.offer_sent(description)
@@ -94,13 +102,13 @@ def answer_received(call: Call, side: SideName, body: bytes, *, early: bool = Fa
     Raises:
         Unacceptable: 488, malformed or no answer to what was offered.
     """
-    leg = call.leg(side)
+    leg, other = call.leg(side), call.other(side)
     answer = _parsed(body)
     offer = leg.negotiation.pending_offer
     for index, media in enumerate(answer.media):
         if media.rejected:
             continue
-        reason = relayable(media, leg.rules)
+        reason = _unusable(leg, media) or objection(media, other.rules.codecs)
         if reason is not None:
             raise Unacceptable(488, f"the answer cannot be used: {reason}")
         if "SAVP" not in media.protocol or offer is None or index >= len(offer.media):
@@ -139,12 +147,13 @@ def answer_to(call: Call, side: SideName, *, early: bool = False) -> bytes:
     media = []
     for index, (asked, theirs) in enumerate(zip(offer.media, source.media, strict=True)):
         line = lines.line_at(call, index)
-        if line is None or theirs.rejected or relayable(asked, leg.rules) is not None:
+        if line is None or theirs.rejected or _unusable(leg, asked) is not None:
             media.append(_rejected(asked))
             continue
         wanted = source.effective_direction(theirs)
         direction = answer_direction(asked.direction(offer), wanted)
-        media.append(_answered_media(call, leg, line.port(side), index, asked, theirs, direction))
+        said = shaped(theirs, (*leg.rules.codecs, *other.rules.codecs), ordered=False)
+        media.append(_answered_media(call, leg, line.port(side), index, asked, said, direction))
     description = _description(call, leg, media)
     try:
         leg.negotiation.answer_sent(description, early=early)
@@ -188,6 +197,18 @@ def _parsed(body: bytes) -> SessionDescription:
         return parse_sdp_untrusted(body)
     except SdpError as error:
         raise Unacceptable(error.status, str(error)) from None
+
+
+def _unusable(leg: Leg, media: MediaDescription) -> str | None:
+    """Why an m-line that a leg described cannot be relayed; None when it can."""
+    return relayable(media, leg.rules, private=leg.private)
+
+
+def _unoffered(leg: Leg, media: MediaDescription) -> str | None:
+    """Why an m-line of the other leg is not offered to a leg; None when it is."""
+    if leg.rules.srtp == "require" and not may_key(leg.rules, private=leg.private):
+        return f"{media.kind} needs SRTP on the other side, where signalling is in the clear"
+    return objection(media, leg.rules.codecs)
 
 
 def _check_something_is_left(offer: SessionDescription, reasons: list[str | None]) -> None:
@@ -244,7 +265,7 @@ def _offered_media(
     media = MediaDescription(
         theirs.kind,
         port.port,
-        offered_protocol(theirs.protocol, leg.rules, agreed),
+        offered_protocol(theirs.protocol, leg.rules, agreed, private=leg.private),
         list(theirs.formats),
         bandwidth=list(theirs.bandwidth),
     )

@@ -54,6 +54,7 @@ routes:
   - {{name: PBX to the phones, from: pbx, to: [{phones}]}}
 policies: {policy}
 media: {{engine: {engine}}}
+firewall: {{nftables: off}}
 state_dir: .
 """
 _NETWORK = """\
@@ -67,7 +68,8 @@ _PHONES = """\
   {name}-phones:
     kind: endpoints
     network: {name}
-    media: {{srtp: allow}}
+    # On this machine and its network, where you can watch: elsewhere keys want TLS.
+    media: {{srtp: allow, sdes_in_clear: true}}
 """
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import files, names, operate, peers, route, serve, versions
+from sbc.cli import bans, files, names, operate, peers, route, serve, versions
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -131,6 +131,9 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
     )
     _add_whom(listed)
+    banned = _add(commands, "bans", bans.bans, "list who is shut out and why, lift and add bans")
+    bans.add_arguments(banned)
+    _add_whom(banned)
     _add_whom(_add(commands, "peers", peers.peers, "list peers, their targets and their health"))
     stop = _add(commands, "stop", operate.stop, "end all calls and stop")
     stop.add_argument("--drain", action="store_true", help="let calls end by themselves first")

@@ -9,7 +9,7 @@ from sbc.document.problem import Severity
 from sbc.document.schema import Section
 from sbc.document.text import Document
 from sbc.geo.places import Failures, GeoPlaces, GeoSettings, open_places
-from sbc.policy.facts import FAILED_CLOSED, FAILED_OPEN
+from sbc.policy.world import FAILED_CLOSED, FAILED_OPEN
 
 FAILURE_VALUES: Final[Failures] = {"closed": FAILED_CLOSED, "open": FAILED_OPEN}
 

@@ -9,17 +9,19 @@ from typing import Literal
 from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
+from sbc.config.firewall import build_firewall
 from sbc.config.geo import build_geo
+from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
 from sbc.config.names import build_dns
 from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
-from sbc.config.strangers import warn_of_strangers
 from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
+from sbc.firewall.nftables import FirewallSettings
 from sbc.geo.places import GeoPlaces
 from sbc.policy.caps import CallLimits
 from sbc.policy.library import Library, reason
@@ -65,6 +67,7 @@ class Configuration:
     dns: DnsSettings
     places: GeoPlaces = field(compare=False)
     """Where addresses are; the databases in it may be exchanged while it is in force."""
+    firewall: FirewallSettings
     state_dir: Path
     control_socket: Path
     version: int = field(default=0, compare=False)
@@ -162,7 +165,7 @@ def load_text(
     control_socket = _control_socket(document, model, base)
     policies = _policies(document, model, read, environment)
     places = build_geo(document, model.geo)
-    warn_of_strangers(document, networks, peers, routes, combine(policies))
+    lint(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)
@@ -216,6 +219,7 @@ def load_text(
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
         places=places,
+        firewall=build_firewall(model.firewall),
         state_dir=state_dir,
         control_socket=control_socket,
     )
@@ -275,4 +279,11 @@ def _policies(
                     "explanations need names that differ",
                 )
         loaded.append(policy)
+        found = [file.bans for one in loaded for file in one.files if file.bans is not None]
+        if len(found) > 1:
+            document.report(
+                where,
+                f"its bans ({found[-1].where}) are not the only ones",
+                f"keep them, or those of {found[0].where}",
+            )
     return loaded

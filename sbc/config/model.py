@@ -14,8 +14,10 @@ from sbc.config.balancing import (
     TargetEntry,
 )
 from sbc.config.dids import DidsSection
+from sbc.config.firewall import FirewallSection
 from sbc.config.geo import GeoSection
 from sbc.config.identity import IdentitySection
+from sbc.config.media import MediaSection
 from sbc.config.names import DnsSection
 from sbc.config.numbers import NumbersSection
 from sbc.config.process import LimitsSection, MediaEngineSection, Seconds, TimersSection
@@ -40,8 +42,9 @@ from sbc.config.values import (
     parse_port_range,
 )
 from sbc.document.schema import OneOrMany, Section
-from sbc.policy.schema import Method, Prefix
-from sbc.routing.model import KeepaliveMethod, PeerKind, SrtpMode
+from sbc.policy.conditions_schema import Method
+from sbc.policy.prefix_text import Prefix
+from sbc.routing.model import KeepaliveMethod, PeerKind
 
 
 def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
@@ -70,16 +73,6 @@ DomainPattern = Annotated[
     str, PlainValidator(parse_domain_pattern), _string("example.com", "*.example.com")
 ]
 NumberPattern = Annotated[str, PlainValidator(parse_number), _string("600", "+49*", "600-699")]
-SuiteName = Literal[
-    "AEAD_AES_256_GCM",
-    "AEAD_AES_128_GCM",
-    "AES_256_CM_HMAC_SHA1_80",
-    "AES_256_CM_HMAC_SHA1_32",
-    "AES_192_CM_HMAC_SHA1_80",
-    "AES_192_CM_HMAC_SHA1_32",
-    "AES_CM_128_HMAC_SHA1_80",
-    "AES_CM_128_HMAC_SHA1_32",
-]
 ONE_OR_MORE = (Field(min_length=1), OneOrMany())
 ANY_NUMBER = (OneOrMany(),)
 Dscp = Annotated[int, Field(ge=0, le=63)]
@@ -156,35 +149,6 @@ class NetworkSection(Section):
     )
     websocket: WebSocketSection = Field(
         default=WebSocketSection(), description="Rules for listeners of ws and wss."
-    )
-
-
-class MediaSection(Section):
-    """What media may look like towards a peer."""
-
-    srtp: SrtpMode = Field(
-        default="allow",
-        description="`off`: RTP only; `allow`: we offer RTP and accept SRTP; `prefer`: we offer "
-        "SRTP and accept RTP; `require`: SRTP, or the call is refused with 488.",
-    )
-    suites: Annotated[tuple[SuiteName, ...], *ONE_OR_MORE] = Field(
-        default=(
-            "AEAD_AES_256_GCM",
-            "AEAD_AES_128_GCM",
-            "AES_CM_128_HMAC_SHA1_80",
-            "AES_CM_128_HMAC_SHA1_32",
-        ),
-        description="SRTP suites, best first. Those of AES_192_CM and AES_256_CM need the native "
-        "media engine.",
-        examples=[["AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]],
-    )
-    max_kbps: Annotated[int, Field(ge=1)] | None = Field(
-        default=None,
-        description="Most kilobits per second that one stream may bring; without it no limit.",
-        examples=[256],
-    )
-    rtcp_mux: bool = Field(
-        default=True, description="Whether RTP and RTCP may share a port.", examples=["true"]
     )
 
 
@@ -366,12 +330,15 @@ class SbcFile(Section):
         default=MediaEngineSection(), description="The engine that relays media."
     )
     dns: DnsSection = Field(default=DnsSection(), description="How names of peers are looked up.")
+    firewall: FirewallSection = Field(
+        default=FirewallSection(), description="What the kernel drops before it costs us anything."
+    )
     state_dir: Annotated[str, Field(min_length=1)] = Field(
         default="/var/lib/sbc",
-        description="Directory for call records, registrations (which survive a restart) and the "
-        "control socket, relative to this file. It is made if it is missing; the user that runs "
-        "the SBC must be able to write there. Records are kept for 365 days and up to 1 000 000 "
-        "calls, the oldest go first.",
+        description="Directory for call records, registrations and bans (which survive a restart), "
+        "and for the control socket, relative to this file. It is made if it is missing; the user "
+        "that runs the SBC must be able to write there. Records are kept for 365 days and up to "
+        "1 000 000 calls, the oldest go first.",
         examples=["/var/lib/sbc"],
     )
     control_socket: str | None = Field(

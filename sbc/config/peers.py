@@ -4,6 +4,7 @@ from sbc.config.authentication import ReadText, build_authentication, check_real
 from sbc.config.balancing import check_balance, check_health, sharing_of, targets_of
 from sbc.config.identity import build_identity
 from sbc.config.machine import Machine
+from sbc.config.media import build_media
 from sbc.config.model import PeerSection, SbcFile
 from sbc.config.networks import family_of, is_unspecified
 from sbc.config.numbers import build_numbers
@@ -14,7 +15,7 @@ from sbc.config.trunks import build_registering, check_contacts
 from sbc.document.problem import Path, Severity, did_you_mean
 from sbc.document.text import Document
 from sbc.prefixes import IpNetwork, single_host
-from sbc.routing.model import DEFAULT_PORTS, Limits, MediaRules, Network, Peer, Target
+from sbc.routing.model import DEFAULT_PORTS, Limits, Network, Peer, Target
 
 _WIDE = {4: 8, 6: 16}
 """Prefixes shorter than this hold whole regions of the Internet."""
@@ -111,12 +112,14 @@ class _PeerBuilder:
             sources_given=bool(section.sources),
             # What we register as is who our callers are there, and whom they call.
             domain=section.domain or (registering.domain if registering is not None else None),
-            media=MediaRules(
-                srtp=section.media.srtp,
-                suites=self._suites(section, path),
-                max_kbps=section.media.max_kbps,
-                rtcp_mux=section.media.rtcp_mux,
-                mki=self._srtp.mki,
+            media=build_media(
+                self._document,
+                section.media,
+                self._srtp,
+                (*path, "media"),
+                kind=section.kind,
+                network=network,
+                targets=targets,
             ),
             limits=Limits(
                 max_calls=section.limits.max_calls,
@@ -147,23 +150,6 @@ class _PeerBuilder:
             registering=registering,
             where=self._document.place(path, key=True).where,
         )
-
-    def _suites(self, section: PeerSection, path: Path) -> tuple[str, ...]:
-        """The suites that the media engine can do; of the others the operator is told."""
-        able = {suite.value for suite in self._srtp.suites}
-        left = tuple(suite for suite in section.media.suites if suite in able)
-        if section.media.srtp == "off":
-            return left
-        then = "it is neither offered nor accepted" if left else "there is no other to use"
-        for number, suite in enumerate(section.media.suites):
-            if suite not in able:
-                self._document.report(
-                    self._entry((*path, "media", "suites"), number),
-                    f"the media engine cannot do {suite}: {then}",
-                    "use the native engine (`sbc check` says why another one runs), or remove it",
-                    severity=Severity.WARNING if left else Severity.ERROR,
-                )
-        return left
 
     def _check_endpoints(self, section: PeerSection, path: Path) -> None:
         for key in ("address", "sources", "tls", "balance", "health"):

@@ -15,8 +15,8 @@ between those, and the policy files that say who may do what. `deploy/sbc.yaml` 
 - `sbc check FILE` says what is wrong, with file, line, column, key and what would be right.
 - `sbc schema` prints a JSON Schema, with which editors complete and check while you write.
 - `sbc reload` (or SIGHUP) reads the file again. A file with errors changes nothing. Addresses and
-  ports that are bound, `media`, `state_dir`, `control_socket` and `limits` need a restart; a
-  reload that would change them says so and changes nothing.
+  ports that are bound, `media`, `firewall`, `state_dir`, `control_socket` and `limits` need a
+  restart; a reload that would change them says so and changes nothing.
 - Where a list is wanted, a single value will do: `bind: 192.0.2.1`.
 - `${NAME}` in a value of sbc.yaml is replaced by that environment variable; one that is not set,
   or empty, is an error. In a policy file a name that its `variables` have stands for what they

@@ -114,10 +114,12 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += differences("limits", old.message_limits, new.message_limits)
     restart += differences("limits", old.transport_limits, new.transport_limits)
     restart += differences("media", old.media_engine, new.media_engine)
+    restart += differences("firewall", old.firewall, new.firewall)
     restart += differences("state_dir", old.state_dir, new.state_dir)
     restart += differences("control_socket", old.control_socket, new.control_socket)
     rules = differences("", old.policies.stages, new.policies.stages)
     rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
+    rules += differences("bans", old.policies.bans, new.policies.bans)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],

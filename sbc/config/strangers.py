@@ -9,7 +9,7 @@ from sbc.policy.facts import Facts
 from sbc.policy.model import PolicySet
 from sbc.routing.model import Network, Peer, Route
 
-_ANYWHERE = "0.0.0.1"
+ANYWHERE = "0.0.0.1"
 """An address that is in no prefix but that of everybody."""
 
 
@@ -28,7 +28,7 @@ def warn_of_strangers(
     for network in networks:
         phones = {p.name for p in peers if p.kind == "endpoints" and p.network == network.name}
         asked = any(peer.realm is not None for peer in peers if peer.name in phones)
-        decision = decide(policy, Facts(network.name, network.trusted, _ANYWHERE, "INVITE"))
+        decision = decide(policy, Facts(network.name, network.trusted, ANYWHERE, "INVITE"))
         if network.trusted or asked or not decision.allowed:
             continue
         called = _called(routes, network.name, phones)

@@ -40,6 +40,11 @@ class Caller:
     facts: Facts | None = field(default=None, compare=False, repr=False)
     """What was decided on; None for what nobody decides on."""
 
+    @property
+    def proven_user(self) -> str:
+        """The user that the request is certainly of: by credentials or registration; or ``""``."""
+        return self.user or ("" if self.binding is None else self.binding.aor)
+
 
 PARTICIPANT: Final = Caller("", _ANY_MEDIA, None, Decision("allow", "goes on", BUILT_IN))
 """Whoever sends what belongs to a transaction or dialog that was let in before."""
@@ -52,12 +57,14 @@ def identify(
     flow: Flow,
     proven: tuple[str, ...] = (),
     wall: float = 0.0,
+    tls_version: float = 0.0,
 ) -> Caller:
     """Classify the source of a request outside any dialog, and decide on it.
 
     Args:
         proven: what the client's certificate of the connection proves.
         wall: seconds since 1970.
+        tls_version: of the connection, as 1.3; 0 without TLS.
 
     Raises:
         ParseError: a header that says who sends it is malformed (400).
@@ -78,6 +85,8 @@ def identify(
         port=flow.remote[1],
         transport=flow.transport,
         proven=proven,
+        tls_version=tls_version,
+        phone="" if binding is None else binding.user,
         request=request,
         called=None if peer is None else called_uri(request, peer.registering),
         numbers=AS_WRITTEN if speaks_for is None else speaks_for.numbers,
@@ -91,7 +100,7 @@ def identify(
             speaks_for, facts = peer, _as_peer(facts, peer)
     return Caller(
         peer=speaks_for.name if speaks_for is not None else "",
-        rules=speaks_for.media if speaks_for is not None else _ANY_MEDIA,
+        rules=speaks_for.media.of_calls_from if speaks_for is not None else _ANY_MEDIA,
         binding=binding,
         decision=decision,
         known=known,

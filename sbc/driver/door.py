@@ -17,6 +17,7 @@ from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.policy.access import screen
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
@@ -36,6 +37,9 @@ STRANGERS_SHARE = 0.5
 """Of all server transactions, how many strangers may have: the rest is for peers and registered
 phones, whatever flood of registrations comes along."""
 
+_RETRY_S: Final = 10
+"""How long whoever asks too often is told to wait."""
+
 _NO_TRANSACTION: Final = Refusal(481, "no such transaction")
 _NO_DIALOG: Final = Refusal(481, "no such dialog")
 _NO_ROOM: Final = Refusal(503, "too many transactions under way")
@@ -46,7 +50,7 @@ class Door:
 
     __slots__ = (
         "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
-        "_registrar", "_tally", "_wall", "_wire",
+        "_registrar", "_tally", "_wall", "_watch", "_wire",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +67,7 @@ class Door:
         authenticator: Authenticator,
         wall: Callable[[], float],
         tally: Tally,
+        watch: Watch,
     ) -> None:
         self._force = force
         self._layer = layer
@@ -75,6 +80,7 @@ class Door:
         self._authenticator = authenticator
         self._wall = wall
         self._tally = tally
+        self._watch = watch
 
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
@@ -118,6 +124,7 @@ class Door:
 
     def refuse(self, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
         """Refuse a request without keeping anything, and log it; a stranger's perhaps silently."""
+        self._watch.refused(request, flow, refusal)
         known = self._knows(flow)
         if not known and not self._admission.may_answer(flow.remote[0], now):
             self._tally.unanswered += 1
@@ -150,7 +157,10 @@ class Door:
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
         proven = self._wire.names(flow)
         wall = self._wall()
-        caller = callers.identify(self._force, self._registrar, request, flow, proven, wall)
+        version = self._wire.tls_version(flow)
+        caller = callers.identify(
+            self._force, self._registrar, request, flow, proven, wall, version
+        )
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
             return self._screened(request, flow, caller, now)
@@ -169,6 +179,8 @@ class Door:
         if known is None or known.facts is None:
             return known
         known.facts.user = known.user
+        if not self._within_limits(request, flow, known, now):
+            return None
         decision = screen(self._force.policy, known.facts, known.decision)
         for step in decision.effects("warn"):
             self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
@@ -179,11 +191,25 @@ class Door:
         self._turn_away(request, flow, decision, now)
         return None
 
+    def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
+        """Count a request by its user and method; one that is too many was refused, if new."""
+        assert caller.facts is not None, "it was decided on"
+        if self._is_known(request, flow, request.method):
+            return True
+        verdict = self._admission.admit_request(caller.facts, flow, caller.proven_user, now)
+        if verdict.admitted:
+            return True
+        self._tally.refused_rate += 1
+        said = f"the rate limit {verdict.rule!r} ({verdict.where}) per {verdict.level} is used up"
+        self.refuse(request, flow, Refusal(503, "", said, retry_after_s=_RETRY_S), now)
+        return False
+
     def _turn_away(self, request: Request, flow: Flow, decision: Decision, now: float) -> None:
         """Refuse what policy refuses, or say nothing."""
         if decision.outcome == "drop":
             self._tally.dropped_policy += 1
             self._log("info", "request dropped", **told_of(request, flow), why=decision.explanation)
+            self._watch.dropped(request, flow, decision.explanation)
             return
         # All that is said are the words of whoever wrote the rule.
         status, reason = decision.status or 403, decision.text or None
@@ -213,6 +239,7 @@ class Door:
             self.refuse(request, flow, judged, now)
         else:
             self._tally.challenged += 1
+            self._watch.refused(request, flow, judged)
             self.answer(request, flow, judged)
         return None
 

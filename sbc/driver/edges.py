@@ -28,6 +28,9 @@ class Wire(Protocol):
         Spec: RFC 5922 §7.1.
         """
 
+    def tls_version(self, flow: Flow) -> float:
+        """The version of TLS that a flow has, as 1.3; 0 without."""
+
 
 class MediaRelay(Protocol):
     """The relay, as far as calls command it."""

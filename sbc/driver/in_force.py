@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from sbc.driver.world import PLAN
-from sbc.policy.facts import World
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
+from sbc.policy.world import World
 from sbc.routing.accounts import Realm
 from sbc.routing.location import Destination, Located, Locations
 from sbc.routing.model import Network, Peer, Settings
@@ -49,6 +49,11 @@ class InForce:
             if peer.realm is not None and peer.realm.tells_peer:
                 named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
                 named[1].append(peer)
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """Whether each network is trusted."""
+        return {name: network.trusted for name, network in self.networks.items()}
 
     def realm_of(self, peer: str) -> Realm | None:
         """What requests of a peer are challenged for; None where nothing is asked."""

@@ -10,7 +10,8 @@ import trio
 
 from media.events import MediaEvent
 from sbc.driver.switchboard import Switchboard
-from sbc.sip.flow import Flow
+from sbc.policy.admission import Welcome
+from sbc.sip.flow import Address, Flow, Transport
 
 
 class Loop:
@@ -22,12 +23,30 @@ class Loop:
         self._armed: float = 0.0
 
     def messages(self, batch: Sequence[tuple[Flow, bytes]]) -> None:
-        """Take what one socket brought in one turn."""
+        """Take what one connection brought in one turn."""
         now = trio.current_time()
         receive = self._switchboard.receive
         for flow, data in batch:
             receive(flow, data, now)
         self._rearm()
+
+    def datagrams(self, batch: Sequence[tuple[Flow, bytes]]) -> None:
+        """Take what one socket brought in one turn and `admits_datagram` let in."""
+        now = trio.current_time()
+        take = self._switchboard.take_datagram
+        for flow, data in batch:
+            take(flow, data, now)
+        self._rearm()
+
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """How a datagram is received, of which nothing was looked at."""
+        return self._switchboard.admits_datagram(network, remote, now)
+
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
+        """Whether a connection may be accepted."""
+        return self._switchboard.admits_connection(network, remote, transport, now)
 
     def flow_failed(self, flow: Flow, why: str) -> None:
         """Something could not be sent."""

@@ -13,8 +13,8 @@ from sbc.b2bua.call import Call, MediaCounters
 from sbc.driver.edges import Log, MediaRelay, Wire
 from sbc.driver.media_story import drops_story
 from sbc.driver.ports import NetworkPorts
-from sbc.sip.message import make_response
-from sbc.sip.transaction.events import Output, Transmit
+from sbc.sip.message import Response, make_response
+from sbc.sip.transaction.events import Output, TransactionKey, Transmit
 from sbc.sip.transaction.layer import TransactionLayer
 from sbc.sip.user import Abandon, Ping, Respond, SendAck, SendRequest
 
@@ -43,6 +43,8 @@ class Outbox:
         self._plans: dict[str, MediaPlan] = {}
         self.dropped: Counter[DropReason] = Counter()
         """Datagrams that were not relayed, of all streams that have closed."""
+        self.answered: Callable[[TransactionKey, Response], None] = _nobody_asks
+        """Told each final response that leaves for the first time."""
 
     def owner_of(self, key: str) -> tuple[str, str] | None:
         """Who sent a client transaction: a call's name or REGISTRAR, and its reference."""
@@ -113,6 +115,7 @@ class Outbox:
         for output in outputs:
             if type(output) is Transmit:
                 self._wire.send(output.flow, output.data)
+                self._note_answer(output)
 
     def forget(self, owner: str, key: str) -> None:
         """A client transaction is over."""
@@ -180,6 +183,12 @@ class Outbox:
             if type(output) is Transmit:
                 call.journal.note(call.now, "sip", "", side, "out", output.data)
                 self._wire.send(output.flow, output.data)
+                self._note_answer(output)
+
+    def _note_answer(self, sent: Transmit) -> None:
+        message = sent.message
+        if isinstance(message, Response) and message.status >= 200 and not sent.again:
+            self.answered(sent.key, message)
 
     def _abandon(self, owner: str, ref: str, now: float) -> list[str]:
         """Abandon what was sent under a reference; the keys of that."""
@@ -229,6 +238,10 @@ class Outbox:
                     if drops := counted[side].drops:
                         self.dropped.update(drops)
                         call.journal.note(call.now, "media", drops_story(drops), side.value)
+
+
+def _nobody_asks(key: TransactionKey, response: Response) -> None:
+    """Before somebody watches what is answered."""
 
 
 def _was_silent(call: Call) -> bool:

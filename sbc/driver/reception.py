@@ -19,14 +19,17 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.manipulating import as_asked
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.tally import Tally
+from sbc.driver.watch import Watch
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
 from sbc.policy.caps import CallLimits, PeerCaps
 from sbc.policy.model import Decision
+from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
 from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
@@ -91,6 +94,7 @@ class Reception:
         ids: IdSource,
         wall: Callable[[], float],
         tally: Tally,
+        watch: Watch,
     ) -> None:
         self._layer = layer
         self._outbox = outbox
@@ -108,6 +112,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self._watch = watch
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -125,6 +130,8 @@ class Reception:
             instance=self._instance,
             logins=self._logins,
             plan=force.plan,
+            headers=force.policy.headers,
+            world=force.world,
             version=force.version,
         )
 
@@ -146,6 +153,7 @@ class Reception:
     def refuse(self, key: str, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
         """Refuse a request that has a transaction, and log it."""
         self._note_refusal(request, flow, refusal)
+        self._watch.refused(request, flow, refusal)
         agent = sent_by(listener_of(self._force.networks[flow.network], flow))
         server = self._force.settings.server_header
         self._respond(key, refused(request, refusal, self._ids.token(), agent, server), now)
@@ -187,13 +195,13 @@ class Reception:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         self._bindings.binding_changed(change)
-        network, host = binding.flow.network, binding.flow.remote[0]
+        network = binding.flow.network
         if change.what in ("registered", "refreshed", "moved", "restored"):
-            self._admission.vouch(network, host)
+            self._admission.vouch(binding.flow)
         elif change.what in GONE:
             previous = binding.flow
-        if previous is not None and not self._registrar.has_source(previous):
-            self._admission.withdraw(previous.network, previous.remote[0])
+        if previous is not None and not self._registrar.has_flow(previous):
+            self._admission.withdraw(previous)
         self._log(
             "debug" if change.what in ("refreshed", "restored") else "info",
             f"phone {change.what}",
@@ -274,12 +282,18 @@ class Reception:
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark, now)
+        asked = as_asked(self._force, caller, request, flow)
+        placed = self._placed(asked.request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, self._as_told(placed, caller), now)
             return
         route, candidates = placed
-        call = self._new_call(key, request, flow, caller, candidates)
+        codecs = caller.decision.codecs
+        if codecs is not None:
+            candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
+        call = self._new_call(key, asked.request, flow, caller, candidates)
+        if asked.request is not request:
+            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
@@ -292,8 +306,13 @@ class Reception:
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        for kind, text in asked.notes:
+            call.journal.note(now, kind, text, "a")
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
+        if codecs is not None:
+            text = f"media have {codecs} by rule {codecs.where}"
+            call.journal.note(now, "decision", text, "a")
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
@@ -372,6 +391,7 @@ class Reception:
         listener = listener_of(network, flow)
         max_forwards = request.max_forwards
         peer = self._force.table.peer(caller.peer)
+        codecs = caller.decision.codecs
         a = Leg(
             side=SideName.A,
             flow=flow,
@@ -380,12 +400,13 @@ class Reception:
             their_host=flow.remote[0],
             contact=contact_of(listener, scheme=_scheme_of(request.uri)),
             sent_by=sent_by(listener),
-            rules=caller.rules,
+            rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
             local_tag=self._ids.token(),
             call_id=request.call_id,
             trusted=network.trusted if peer is None else peer.is_trusted(network),
             registered="" if caller.binding is None else caller.binding.user,
+            presentation=presentation_of(caller.decision),
         )
         return Call(
             name=self._ids.token(),

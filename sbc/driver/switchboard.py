@@ -14,12 +14,9 @@ from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeo
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
-    AckReceived,
-    CancelReceived,
     GaveUp,
     MediaNoted,
     MediaSilent,
-    RequestReceived,
 )
 from sbc.b2bua.table import State
 from sbc.driver import callers
@@ -35,22 +32,23 @@ from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
 from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
+from sbc.driver.participants import Participants
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.tally import Tally
-from sbc.policy.admission import Admission
+from sbc.driver.watch import Watch
+from sbc.policy.admission import Admission, Welcome
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
-from sbc.routing.location import Locations
+from sbc.routing.location import Locations, hosts_of
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Flow
+from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
-from sbc.sip.transaction.events import TransactionKey
 from sbc.sip.transaction.layer import TransactionLayer
 from sbc.state.cdr import EndedBy
 from sbc.trunks.trunks import Trunks
@@ -96,7 +94,12 @@ class Switchboard:
         self.caps = PeerCaps({})
         self.calls = Calls(self.outbox, self.caps, self.ports, records, log, self.tally)
         self.registrar = Registrar(force.settings, ids.key(32), seed & 0x7FFFFFFF)
-        self.admission = Admission(force.policy, _trust(force), self._known_peer)
+        self.admission = Admission(
+            force.policy, force.trust, self._known_peer, world=force.world, wall=wall
+        )
+        self.watch = Watch(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
+        self.admission.blocklist = self.watch.guard.bans
+        self.outbox.answered = self.watch.answered
         self.door = Door(
             force,
             layer=self.layer,
@@ -109,6 +112,7 @@ class Switchboard:
             authenticator=Authenticator(ids.key(32)),
             wall=wall,
             tally=self.tally,
+            watch=self.watch,
         )
         self._instance = ids.token()[:8]
         self.logins = Logins()
@@ -134,7 +138,9 @@ class Switchboard:
             ids=ids,
             wall=wall,
             tally=self.tally,
+            watch=self.watch,
         )
+        self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
         force.registrations = self.carriers.registrations
         self.answers = Answers(self.outbox, self.calls, self.agents)
@@ -143,13 +149,44 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
+    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
+        """How a datagram is received, of which nothing was looked at; it does not raise."""
+        self.tally.received += 1
+        welcome: Welcome = "away"
+
+        def ask() -> None:
+            nonlocal welcome
+            welcome = self.admission.admits_datagram(network, remote, now)
+
+        self._contain(ask, source=remote)
+        self.tally.dropped_rate += welcome == "away"
+        return welcome
+
+    def admits_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
+        """Whether a connection may be accepted; it does not raise."""
+        admitted = False
+
+        def ask() -> None:
+            nonlocal admitted
+            admitted = self.admission.admits_connection(network, remote, transport, now)
+
+        self._contain(ask, source=remote)
+        return admitted
+
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
         self.tally.received += 1
+        self._contain(partial(self._receive, flow, data, now), source=flow.remote)
+
+    def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
+        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
         """Let everything happen whose time has come."""
+        self.watch.now = now
         self._contain(partial(self._wake_layer, now))
         self._contain(partial(self.calls.handle_timeout, now))
         for name in self.agents:
@@ -157,16 +194,8 @@ class Switchboard:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is wanted next."""
-        times = [
-            at
-            for at in (
-                self.layer.next_timeout(),
-                self.calls.next_timeout(),
-                self.agents.next_timeout(),
-            )
-            if at is not None
-        ]
-        return min(times, default=None)
+        times = (self.layer.next_timeout(), self.calls.next_timeout(), self.agents.next_timeout())
+        return min((at for at in times if at is not None), default=None)
 
     def flow_failed(self, flow: Flow, why: str, now: float) -> None:
         """Something could not be sent on a flow."""
@@ -178,6 +207,7 @@ class Switchboard:
         """A connection is gone."""
         self._contain(partial(self._fail_transactions, flow, why, now))
         self._contain(partial(self._cut_off, flow, now))
+        self._contain(partial(self.watch.stream_ended, flow, why))
         self._contain(partial(self.carriers.flow_failed, flow, why, now))
 
     def media_event(self, event: MediaEvent, now: float) -> None:
@@ -256,16 +286,24 @@ class Switchboard:
 
     # -- on the way in ----------------------------------------------------------------------
 
-    def _take(self, flow: Flow, data: bytes, now: float) -> None:
-        source = callers.counted_as(self.force, flow, self._wire.names(flow))
-        if not self.admission.admit(flow.network, source, now).admitted:
-            self.tally.dropped_rate += 1
+    def _receive(self, flow: Flow, data: bytes, now: float) -> None:
+        proven = self._wire.names(flow)
+        counted = callers.counted_as(self.force, flow, proven)
+        if self.admission.admit(flow, counted, now, proven).admitted:
+            self._take(flow, data, now)
             return
+        self.tally.dropped_rate += 1
+        self.watch.now = now
+        self.watch.over_its_rate(flow)
+
+    def _take(self, flow: Flow, data: bytes, now: float) -> None:
+        self.watch.now = now
         message: Request | Response | None = None
         caller: Caller | None = None
         try:
             message = parse_message_untrusted(data, self._message_limits)
             if isinstance(message, Request):
+                self.watch.arrived(message, flow)
                 caller = self.door.enter(message, flow, now)
                 if caller is None:
                     return
@@ -280,6 +318,7 @@ class Switchboard:
         self.tally.malformed += 1
         self.tally.oversize += error.status == TOO_LARGE
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
+        self.watch.malformed(error, flow)
         request = error.answerable
         if request is None or request.method == "ACK" or flow.network not in self.force.networks:
             return
@@ -303,7 +342,7 @@ class Switchboard:
             assert caller is not None, "the door lets nobody in unseen"
             self._request(output, caller, now)
         elif isinstance(output, tx.AckArrived):
-            self._ack(output, now)
+            self._participants.ack(output, now)
         elif isinstance(output, tx.RequestFailed):
             self.answers.failed(output, now)
         elif isinstance(output, tx.RequestRefused):
@@ -319,12 +358,12 @@ class Switchboard:
         key, request, flow = output.key, output.request, output.flow
         try:
             if request.method == "CANCEL":
-                well = self._cancel(output, now)
+                well = self._participants.cancel(output, now)
             elif request.to_tag is not None:
-                well = self._in_dialog(output, now)
+                well = self._participants.within(output, now)
             else:
                 self.reception.receive(key, request, flow, caller, now)
-                self._prove(key, flow)
+                self._participants.prove(key, flow)
                 return
         except ParseError as error:
             refusal = Refusal(error.status, error.reason)
@@ -333,56 +372,6 @@ class Switchboard:
         if not well:
             # The call broke over it and is gone; what it may have said stands.
             self._answer_for_fault(output, now)
-
-    def _prove(self, key: TransactionKey, flow: Flow) -> None:
-        """Let the stream of a call live on, though nothing but 100 may leave by it for long."""
-        if flow.reliable and self.calls.by_invite(key) is not None:
-            self._wire.prove(flow)
-
-    def _in_dialog(self, output: tx.RequestArrived, now: float) -> bool:
-        key, request, flow = output.key, output.request, output.flow
-        found = self.calls.by_dialog(request)
-        if found is None:
-            self.reception.refuse(key, request, flow, Refusal(481, "no such dialog"), now)
-            return True
-        call, side = found
-        if flow.reliable:
-            self._wire.prove(flow)
-        call.journal.note(now, "sip", "", side.value, "in", request.raw)
-        return self.calls.tell(call, RequestReceived(side, key, request, flow), now)
-
-    def _cancel(self, output: tx.RequestArrived, now: float) -> bool:
-        invite = output.cancels or ""
-        call = self.calls.by_invite(invite)
-        side = None
-        if call is not None:
-            side = call.a.side
-        elif invite:
-            found = self.calls.by_dialog(output.request) if output.request.to_tag else None
-            if found is not None:
-                call, side = found
-        if call is None or side is None:
-            key, request, flow = output.key, output.request, output.flow
-            if invite:
-                self.reception.accept(key, request, now)
-            else:
-                refusal = Refusal(481, "no such transaction")
-                self.reception.refuse(key, request, flow, refusal, now)
-            return True
-        call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
-        return self.calls.tell(call, CancelReceived(side, output.key, output.request, invite), now)
-
-    def _ack(self, output: tx.AckArrived, now: float) -> None:
-        try:
-            found = self.calls.by_dialog(output.request)
-        except ParseError:
-            found = None
-        if found is None:
-            self.tally.stray += 1
-            return
-        call, side = found
-        call.journal.note(now, "sip", "", side.value, "in", output.request.raw)
-        self.calls.tell(call, AckReceived(side, output.request, output.flow), now)
 
     # -- deadlines, faults, configuration ---------------------------------------------------
 
@@ -418,7 +407,7 @@ class Switchboard:
 
     def _configure(self, force: InForce, now: float) -> None:
         self._judge_by(force, now)
-        self.admission.apply(force.policy, _trust(force), self._known_peer)
+        self.admission.apply(force.policy, force.trust, self._known_peer, force.world)
         self.ports.resize(force.settings.networks, now)
         self.agents.carry_out(REGISTRAR, self.registrar.configure(force.settings, now), now)
         self.carriers.configure(force, now)
@@ -428,23 +417,18 @@ class Switchboard:
         table = force.table.with_locations(locations)
         new = replace(force, table=table, locations=locations, located={}, by_credentials={})
         self._judge_by(new, now)
-        self.admission.peers_moved(self._known_peer, _hosts(force.locations) ^ _hosts(locations))
+        self.admission.peers_moved(
+            self._known_peer, hosts_of(force.locations) ^ hosts_of(locations)
+        )
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
         force.registrations = self.carriers.registrations
         self.force = force
         self.door.configure(force)
+        self.watch.configure(force)
         self.reception.configure(force)
         self.hops.configure(force, now)
 
     def _known_peer(self, network: str, host: str) -> str | None:
         return callers.known_peer(self.force, network, host)
-
-
-def _hosts(locations: Locations) -> set[str]:
-    return {place.host for known in locations.values() for place in known.places}
-
-
-def _trust(force: InForce) -> dict[str, bool]:
-    return {network.name: network.trusted for network in force.settings.networks}

@@ -9,7 +9,9 @@ class Tally:
 
     received: int = 0
     dropped_rate: int = 0
-    """By a rate limit, before parsing."""
+    """By a rate limit, a rule of `sources`, a ban or a mute, before parsing."""
+    refused_rate: int = 0
+    """By a rate limit per user or method, after parsing."""
     malformed: int = 0
     oversize: int = 0
     """Of the malformed, those that were longer than the limits allow."""

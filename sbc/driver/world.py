@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sbc.numbering import WorldKinds, WorldPlan
 from sbc.policy.emergency import Emergency, EmergencyNumbers
-from sbc.policy.facts import NOWHERE, Counters, Places, World
+from sbc.policy.world import NOWHERE, Counters, Places, World
 from sbc.routing.model import Peer
 
 PLAN = WorldPlan()

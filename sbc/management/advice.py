@@ -2,6 +2,7 @@
 
 import os
 
+from sbc.firewall.nftables import FirewallUnusable
 from sbc.management.control import ControlUnusable
 from sbc.state.database import StoreDamaged, StoreUnusable
 
@@ -14,6 +15,8 @@ def advice(error: BaseException, file: str) -> str | None:
     """
     if isinstance(error, StoreDamaged):
         return "move that file away, and those beside it whose names go on: a new one is begun"
+    if isinstance(error, FirewallUnusable):
+        return f"let `firewall` in {file} say `nftables: auto` to do without, or mend that"
     if isinstance(error, StoreUnusable):
         key, wanted = "state_dir", "a directory"
     elif isinstance(error, ControlUnusable):

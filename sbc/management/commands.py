@@ -13,6 +13,7 @@ from sbc.management.control import (
     text_argument,
     who_commands,
 )
+from sbc.management.guarding import Guarding
 from sbc.management.planning import CALLS, MOST_CALLS, Sources, plan
 from sbc.management.stopping import Stopping
 from sbc.management.trunks import registering
@@ -32,6 +33,7 @@ def commands_of(
     versions: Versions[C],
     stopping: Stopping,
     sources: Sources[C],
+    guarding: Guarding,
     *,
     rearm: Callable[[], None],
     flush: Callable[[], Awaitable[None]],
@@ -50,7 +52,12 @@ def commands_of(
         "trunks": lambda _: views.trunks(),
         "register": registering(switchboard, rearm),
         "peers": lambda _: views.peers(),
-        "status": lambda _: {**views.status(), "configuration": versions.standing()},
+        "status": lambda _: {
+            **views.status(),
+            "bans": guarding.standing(),
+            "configuration": versions.standing(),
+        },
+        **guarding.commands(),
         "reload": lambda _: versions.reload(who_commands()),
         "apply": lambda arguments: versions.apply(
             who_commands(),

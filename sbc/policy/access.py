@@ -31,6 +31,7 @@ def decide(policy: PolicySet, facts: Facts) -> Decision:
     Raises:
         ParseError: a header that a rule asks about is malformed (400).
     """
+    facts.owners = policy.owners
     trail: list[Step] = []
     for stage in _ON_ARRIVAL:
         step = _step(policy, stage, facts)
@@ -55,6 +56,7 @@ def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
     Raises:
         ParseError: a header that a rule asks about is malformed (400).
     """
+    facts.owners = policy.owners
     trail: list[Step] | None = None
     is_call = facts.method == _CALL
     for stage in _AFTERWARDS:
@@ -67,10 +69,30 @@ def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
         trail.append(step)
         if step.action.verb in STOPS:
             return _decision(step, trail)
+        if step.action.verb == "challenge" and not facts.user:
+            unproven = _unproven(step)
+            return _decision(unproven, [*trail[:-1], unproven])
+    media = policy.media.first(facts) if is_call else None
+    if media is not None:
+        trail = [*arrived.trail] if trail is None else trail
+        trail.append(step_of("media", media.rule, facts))
     if trail is None:
         return arrived
     last = arrived
-    return Decision(last.outcome, last.rule, last.where, tested=last.tested, trail=tuple(trail))
+    return Decision(
+        last.outcome,
+        last.rule,
+        last.where,
+        tested=last.tested,
+        trail=tuple(trail),
+        codecs=None if media is None else media.codecs,
+    )
+
+
+def _unproven(step: Step) -> Step:
+    """A challenge that cannot be met: who has credentials was asked for them on arrival."""
+    wanted = Evidence("user", "none", "proof by credentials")
+    return step._replace(action=Action("reject", 403), tested=(*step.tested, wanted))
 
 
 def _step(policy: PolicySet, stage: Stage, facts: Facts) -> Step | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sbc.policy.facts import FACTS, FAILED_CLOSED, FAILED_OPEN, UNKNOWN, Fact, Facts
+from sbc.policy.facts import FACTS, Fact, Facts
 from sbc.policy.matchers import (
     SET,
     AddressSet,
@@ -17,12 +17,14 @@ from sbc.policy.matchers import (
     Matcher,
     OneOf,
     Pieces,
+    Statuses,
     addresses,
     is_set,
     numbers,
     shown,
     within,
 )
+from sbc.policy.world import FAILED_CLOSED, FAILED_OPEN, UNKNOWN
 
 
 class Evidence(NamedTuple):
@@ -114,7 +116,7 @@ class Conditions:
 
 def conditions(tests: Iterable[Test]) -> Conditions:
     """Conditions, the cheap ones first."""
-    return Conditions(tuple(sorted(tests, key=lambda test: _COST[test.name])))
+    return Conditions(tuple(sorted(tests, key=lambda test: _COST.get(test.name, len(_COST)))))
 
 
 def asks(not_: Mapping[str, object] | None = None, **wanted: object) -> Conditions:
@@ -185,6 +187,8 @@ _BY_WORDS: Final[dict[str, Callable[[tuple[str, ...]], Matcher]]] = {
     "asns": _or_unknown,
     "pieces": lambda words: Pieces(tuple(word.lower() for word in words)),
     "names": lambda words: AnyOf(frozenset(word.lower() for word in words)),
+    "protections": lambda words: AnyOf(frozenset(words)),
+    "statuses": Statuses,
     "domains": lambda words: Domains(tuple(word.lower() for word in words)),
 }
 

@@ -4,104 +4,28 @@ Cheap facts are handed in; what takes reading (numbers, a description, a databas
 condition first asks for it, and once per request.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple
 from unicodedata import normalize
 
+from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
 from sbc.policy.emergency import is_emergency_service
-from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
+from sbc.policy.numbers import number_of, received
+from sbc.policy.world import NO_WORLD, World
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
-from sbc.sip.message import Request
+from sbc.sip.headers import Headers, key_of
+from sbc.sip.message import Message, Request, Response
 from sbc.sip.uri import Uri
 
-UNKNOWN: Final = ""
-"""The country, kind or text of what nobody knows."""
-
-FAILED_OPEN: Final = "database failed (open)"
-FAILED_CLOSED: Final = "database failed (closed)"
-"""What is known of a place when the database that should know it cannot be used.
-
-``closed``: a condition that asks for it holds in rules that refuse and in no others; ``open``: it
-holds in all others, and in none that refuses.
-"""
-FAILURES: Final = frozenset((FAILED_OPEN, FAILED_CLOSED))
-
-
-class Places(Protocol):
-    """Where in the world addresses are, as far as the operator's databases know."""
-
-    def country(self, host: str) -> str:
-        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none.
-
-        One of `FAILURES` if that cannot be told.
-        """
-
-    def asn(self, host: str) -> str:
-        """The autonomous system that announces a numeric host (``"64500"``), likewise."""
-
-
-class NumberKinds(Protocol):
-    """What the numbering plans say of E.164 numbers."""
-
-    def country(self, e164: str) -> str:
-        """ISO 3166 letters of a number's country, members of +1 told apart; `UNKNOWN` if none."""
-
-    def kind(self, e164: str) -> str:
-        """What a number is: ``fixed``, ``mobile``, ``premium``, ``satellite``, ``invalid``, ..."""
-
-
-class Counters(Protocol):
-    """What has been counted of whoever is asked about."""
-
-    def count(self, what: str, facts: "Facts") -> float:
-        """The present value of one counter for the sender of a request."""
-
-
-class Nowhere:
-    """No database, no plan and no counters: nothing is known, nothing was counted."""
-
-    def country(self, of: str) -> str:
-        """Nothing is anywhere."""
-        del of
-        return UNKNOWN
-
-    def asn(self, host: str) -> str:
-        """Nobody announces it."""
-        del host
-        return UNKNOWN
-
-    def kind(self, e164: str) -> str:
-        """No number is of any kind."""
-        del e164
-        return UNKNOWN
-
-    def count(self, what: str, facts: "Facts") -> float:
-        """Nothing was counted."""
-        del what, facts
-        return 0.0
-
-
-NOWHERE: Final = Nowhere()
-"""What decisions look up where nothing is there to be looked up."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a decision may look up; all of it is handed in, none of it changes within a decision."""
-
-    places: Places = NOWHERE
-    numbers: NumberKinds = NOWHERE
-    plan: NumberPlan = field(default_factory=NoPlan)
-    counters: Counters = NOWHERE
-    emergency: Container[str] = frozenset()
-    """Numbers that are for emergencies, beside those whose kind says so."""
-
-
-_NO_WORLD: Final = World()
+SECRET: Final = frozenset(
+    {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
+     "authentication-info", "proxy-authentication-info"}
+)  # fmt: skip
+"""Headers that prove who sends a message: no rule reads them, so that no explanation shows them."""
 
 
 @dataclass(slots=True)
@@ -124,15 +48,23 @@ class Facts:
     transport: Transport = "udp"
     proven: tuple[str, ...] = ()
     """Domains that the client's certificate of the connection proves."""
+    tls_version: float = 0.0
+    """Of the connection, as 1.3; 0 without TLS."""
+    phone: str = ""
+    """The user of the live binding whose flow it came on."""
+    owners: Owners = NOBODY
+    """Who may present which numbers, by the policy that decides."""
     user: str = ""
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
     """None before anything is parsed."""
+    message: Message | None = None
+    """Whose headers are asked about, where that is not the request."""
     called: Uri | None = None
     """Whom it calls."""
     numbers: NumberRules = AS_WRITTEN
     """In which form its sender sends numbers."""
-    world: World = _NO_WORLD
+    world: World = NO_WORLD
     now: float = 0.0
     """Seconds since 1970."""
     found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -185,7 +117,7 @@ class Facts:
 
     def _called_number(self) -> str:
         uri = self._target()
-        return "" if uri is None else self._inside(uri, "called")
+        return "" if uri is None else self.inside(uri, "called")
 
     def _emergency(self) -> bool:
         uri = self._target()
@@ -195,9 +127,10 @@ class Facts:
         return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self._inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
 
-    def _inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
+        """The number of a URI of its sender in the form that numbers have inside."""
         return received(number_of(uri), self.numbers, role, self.world.plan).number
 
 
@@ -211,13 +144,32 @@ class Fact(NamedTuple):
     example: Any
     parsed: bool = True
     """Whether it is known only once a message was parsed."""
+    answers: bool = False
+    """Whether it is something of responses, which only rules for messages see."""
+
+
+def _headers(facts: Facts) -> Headers:
+    message = facts.message or facts.request
+    return Headers() if message is None else message.headers
 
 
 def _header_names(facts: Facts) -> frozenset[str]:
-    request = facts.request
-    if request is None:
-        return frozenset()
-    return frozenset(name.lower() for name, _ in request.headers.items())
+    return frozenset(name.lower() for name, _ in _headers(facts).items())
+
+
+def header_fact(name: str) -> Fact:
+    """The fact of what one header says: all its values, as one list (RFC 3261 §7.3.1)."""
+    key = key_of(name)
+    return Fact(
+        "regex",
+        lambda facts: _text(", ".join(_headers(facts).all(key))),
+        f"What {name} says.",
+        None,
+    )
+
+
+def _status(facts: Facts) -> str:
+    return str(facts.message.status) if isinstance(facts.message, Response) else ""
 
 
 def _text(value: str | None) -> str:
@@ -314,6 +266,20 @@ FACTS: Final[dict[str, Fact]] = {
     "header": Fact(
         "names", _header_names, "Names of headers, any of which it has.", ["P-Asserted-Identity"]
     ),
+    "header_matches": Fact(
+        "headers",
+        _headers,
+        "By the name of a header, regular expressions (RE2), any of which what it says matches "
+        "somewhere; several values are one text with commas. All headers named must match.",
+        {"X-Department": "^(sales|support)$"},
+    ),
+    "status": Fact(
+        "statuses",
+        _status,
+        "Statuses of a response: `486`, or `4xx` for a class.",
+        ["486", "6xx"],
+        answers=True,
+    ),
     "domain": Fact(
         "domains",
         lambda facts: (_domain(facts),),
@@ -396,5 +362,6 @@ FACTS: Final[dict[str, Fact]] = {
         "office hours",
         False,
     ),
+    **{name: Fact(*told) for name, told in CALL_FACTS.items()},
 }
 """By the key that a condition has in a file."""

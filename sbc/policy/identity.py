@@ -8,9 +8,18 @@ trust domain that is told the identity beside From.
 Spec: RFC 3325 §5-9, RFC 3323 §4-5, RFC 5876, RFC 5806 (Diversion), RFC 7044 (History-Info).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sbc.policy.numbers import NumberPlan, NumberRole, Rewritten, is_global, number_of, passed
+from sbc.policy.numbers import (
+    NumberPlan,
+    NumberRole,
+    Rewritten,
+    is_global,
+    number_of,
+    passed,
+    sent,
+)
+from sbc.policy.presentation import AS_PRESENTED, Presentation
 from sbc.policy.topology import ANONYMOUS_HOST, identity
 from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
@@ -54,6 +63,8 @@ class Party:
     numbers: NumberRules = AS_WRITTEN
     registered: str = ""
     """The user that it registered, where it is a phone that did; unescaped."""
+    presentation: Presentation = AS_PRESENTED
+    """What policy says of how it is presented to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,20 @@ class Passage:
         origin, receiver = self.origin.numbers, self.receiver.numbers
         return passed(number_of(uri), origin, receiver, role, self.plan)
 
+    def caller(self, address: NameAddr) -> tuple[NameAddr, Rewritten]:
+        """Who calls, with the display name and the number that the receiver is told."""
+        done = self.origin.presentation
+        rewritten = self.number(address.uri, "caller")
+        display = address.display
+        if done.number:
+            # A display name would say the old number too.
+            display = ""
+            new = sent(done.number, self.receiver.numbers, "caller", self.plan).number
+            rewritten = Rewritten(new, f"{number_of(address.uri)} -> {new}, {done.why}")
+        if done.tag:
+            display = f"{done.tag} {display}".rstrip()
+        return replace(address, display=display), rewritten
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -90,18 +115,25 @@ def caller_shown(invite: Request, passage: Passage, tag: str) -> Shown:
     Raises:
         ParseError: From is malformed (400).
     """
-    receiver = passage.receiver
+    receiver, done = passage.receiver, passage.origin.presentation
     if _is_restricted(invite, passage) and not _may_know(invite, passage):
-        return Shown(f"{_ANONYMOUS};tag={tag}", "the caller is anonymous, as privacy was asked for")
-    value, why = invite.headers.first("from") or "", ""
+        why = done.why if done.anonymous else "as privacy was asked for"
+        return Shown(f"{_ANONYMOUS};tag={tag}", f"the caller is anonymous, {why}")
     if receiver.rules.present == "from":
         asserted = _asserted(invite, passage)
         if asserted:
-            return Shown(f"{asserted[0]};tag={tag}", "From says who is asserted to call")
-    rewritten = passage.number(invite.from_.uri, "caller")
-    if rewritten.why:
-        why = f"caller {rewritten.why}"
-    return Shown(identity(value, receiver.host, tag, rewritten.number), why)
+            told = ", ".join(
+                part for part in ("From says who is asserted to call", done.why) if part
+            )
+            return Shown(f"{asserted[0]};tag={tag}", told)
+    if is_anonymous(invite):
+        return Shown(identity(invite.headers.first("from") or "", receiver.host, tag))
+    address, rewritten = passage.caller(invite.from_)
+    notes = [f"caller {rewritten.why}"] if rewritten.why else []
+    if done.tag:
+        notes.append(f"the caller is tagged, {done.why}")
+    value = str(NameAddr(address.display, address.uri))
+    return Shown(identity(value, receiver.host, tag, rewritten.number), "; ".join(notes))
 
 
 def callee_shown(invite: Request, passage: Passage, host: str) -> str:
@@ -129,11 +161,12 @@ def pass_identities(source: Message, target: Headers, passage: Passage) -> None:
     _ask_privacy(source, target, hidden=restricted and bool(asserted))
     if passage.within_trust:
         for name in ("Diversion", "History-Info"):
-            values = [_told(one, passage, keep=True) for one in _addresses(source, name.lower())]
+            values = [_told(one, passage) for one in _addresses(source, name.lower())]
             if values:
                 target.append(name, ", ".join(values))
-        for value in source.headers.all("identity"):
-            target.append("Identity", value)
+        if not passage.origin.presentation.breaks_signature:
+            for value in source.headers.all("identity"):
+                target.append("Identity", value)
 
 
 def _assert(
@@ -154,7 +187,7 @@ def _assert(
 
 def _ask_privacy(source: Message, target: Headers, *, hidden: bool) -> None:
     """Hand on what privacy was asked for; who hides behind From alone gets `id`."""
-    wanted = _privacy(source)
+    wanted = [value for value in _privacy(source) if not (hidden and value == "none")]
     if hidden and "id" not in wanted:
         wanted.append("id")
     if wanted:
@@ -165,12 +198,14 @@ def _is_restricted(source: Message, passage: Passage) -> bool:
     """Whether whoever sent a message is to stay unknown outside the trust domain."""
     if passage.receiver.rules.privacy == "ignore":
         return False
-    wanted = set(_privacy(source))
+    if passage.origin.presentation.anonymous:
+        return True
+    wanted = privacy_of(source)
     if "none" in wanted:
         return False
     if wanted & _RESTRICTING:
         return True
-    if isinstance(source, Request) and _is_anonymous(source):
+    if isinstance(source, Request) and is_anonymous(source):
         return True
     if not passage.origin.trusted:
         return False
@@ -182,6 +217,8 @@ def _may_know(invite: Request, passage: Passage) -> bool:
     """Whether From may say who wants to be unknown: inside, where nothing else would say it."""
     receiver = passage.receiver
     if not receiver.trusted or receiver.rules.present == "from":
+        return False
+    if passage.origin.presentation.anonymous:
         return False
     return not _asserted(invite, passage)
 
@@ -199,23 +236,36 @@ def _asserted(source: Message, passage: Passage) -> list[str]:
     if origin.rules.asserted == "drop":
         return []
     if origin.trusted:
-        for name in ("p-asserted-identity", "remote-party-id", "p-preferred-identity"):
-            found = _addresses(source, name)[:_MOST]
-            if found:
-                return [_told(one, passage) for one in found]
+        found = asserted_by(source)
+        if found:
+            return list(dict.fromkeys(_presented(one, passage) for one in found))
     if origin.rules.asserted != "make" or not isinstance(source, Request):
         return []
     if source.method not in _ASSERTING:
         return []
     if origin.registered:
         uri = Uri("sip", escape_user(origin.registered.replace("%", "%25")), None, "registered")
-        return [_told(NameAddr("", uri), passage)]
-    if origin.trusted and not _is_anonymous(source) and source.from_.uri.user:
-        return [_told(source.from_, passage)]
+        return [_presented(NameAddr("", uri), passage)]
+    if origin.trusted and not is_anonymous(source) and source.from_.uri.user:
+        return [_presented(source.from_, passage)]
     return []
 
 
-def _is_anonymous(request: Request) -> bool:
+def asserted_by(source: Message) -> list[NameAddr]:
+    """Who a message asserts to be from, in whatever shape, believed or not."""
+    for name in ("p-asserted-identity", "remote-party-id", "p-preferred-identity"):
+        found = _addresses(source, name)[:_MOST]
+        if found:
+            return found
+    return []
+
+
+def privacy_of(source: Message) -> frozenset[str]:
+    """The registered privacy values of a message (RFC 3323 §4.2)."""
+    return frozenset(_privacy(source))
+
+
+def is_anonymous(request: Request) -> bool:
     """Whether From already says nothing (RFC 3323 §4.1.1.3)."""
     try:
         uri = request.from_.uri
@@ -235,18 +285,22 @@ def _addresses(source: Message, name: str) -> list[NameAddr]:
     return found
 
 
-def _told(address: NameAddr, passage: Passage, *, keep: bool = False) -> str:
-    """An address with our host and the number as the receiver wants it.
-
-    Args:
-        keep: Whether the header's parameters stay.
-    """
+def _told(address: NameAddr, passage: Passage) -> str:
+    """Who diverted a call, with our host, the number as the receiver wants it, and why it was."""
     number = passage.number(address.uri, "caller").number
-    params = ""
-    if keep:
-        params = join_params(tuple(one for one in address.params if one[0] in _KEPT_PARAMS))
+    params = join_params(tuple(one for one in address.params if one[0] in _KEPT_PARAMS))
+    return _written(address, number, passage) + params
+
+
+def _presented(address: NameAddr, passage: Passage) -> str:
+    """An asserted identity of who calls, with our host, as policy has it presented."""
+    shown, rewritten = passage.caller(address)
+    return _written(shown, rewritten.number, passage)
+
+
+def _written(address: NameAddr, number: str, passage: Passage) -> str:
     if address.uri.scheme == "tel" and is_global(number):
         display = f"{quote(address.display)} " if address.display else ""
-        return f"{display}<tel:{number}>{params}"
+        return f"{display}<tel:{number}>"
     plain = str(NameAddr(address.display, address.uri))
-    return identity(plain, passage.receiver.host, None, number) + params
+    return identity(plain, passage.receiver.host, None, number)

@@ -9,23 +9,40 @@ from typing import Final
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
 from sbc.document.text import Document, read_document
+from sbc.policy.ban_rules import BanRules
+from sbc.policy.bans_schema import ban_rules
+from sbc.policy.call_facts import NOBODY, Owned, Owners
 from sbc.policy.conditions import (
     Conditions,
     Test,
     conditions,
-    covers,
     in_spite_of_failure,
     matcher_of,
 )
 from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.expressions import regular
-from sbc.policy.facts import FACTS
+from sbc.policy.facts import FACTS, header_fact
+from sbc.policy.gate import PARSED_LEVELS
 from sbc.policy.library import Library, emergency_of
+from sbc.policy.manipulation_load import HeaderRuleReader
+from sbc.policy.manipulation_rules import HeaderRule
 from sbc.policy.matchers import SET, Flag, is_set
-from sbc.policy.model import STAGES, PolicySet, RateLimit, StageName
-from sbc.policy.rules import STOPS, Rule
-from sbc.policy.schema import PolicyFile, RateLimitSection, RuleSection, rules_of
+from sbc.policy.media import MediaRule
+from sbc.policy.media_schema import codec_rules
+from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
+from sbc.policy.owners import joined
+from sbc.policy.rules import STOPS, Action, Rule
+from sbc.policy.schema import (
+    HeaderRuleSection,
+    MediaRuleSection,
+    OwnersSection,
+    PolicyFile,
+    RateLimitSection,
+    RuleSection,
+    rules_of,
+)
 from sbc.policy.sets import EntrySet
+from sbc.policy.shadows import shadowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +62,12 @@ class LoadedPolicy:
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
     """Its own, behind those of the files that it includes."""
+    bans: BanRules | None = None
     sets: Mapping[str, EntrySet] = field(default_factory=dict)
     emergency: Emergency = NO_EMERGENCY
+    headers: tuple[HeaderRule, ...] = ()
+    media: tuple[MediaRule, ...] = ()
+    owners: Owners = NOBODY
     included: tuple["LoadedPolicy", ...] = ()
     """The files that it includes, whose problems are its problems."""
 
@@ -110,17 +131,32 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         reader.limit(section, ("rate_limits", number))
         for number, section in enumerate(model.rate_limits)
     )
-    reader.find_shadowed("rate_limits", [(one.name, one.when, one.per) for one in limits])
+    reader.find_shadowed(
+        "rate_limits", [(one.name, one.when, f"{one.per} {one.shadow}") for one in limits]
+    )
     stages: dict[StageName, tuple[Rule, ...]] = {}
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         sections = enumerate(rules_of(model, stage))
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    headers = reader.headers(model.headers)
+    media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
+    reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
+    owners = reader.owners(model.owners)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    emergency = emergency_of(model.emergency)
-    return LoadedPolicy(stages, limits, tuple(document.problems), sets, emergency)
+    return LoadedPolicy(
+        stages,
+        limits,
+        tuple(document.problems),
+        bans=None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where),
+        sets=sets,
+        emergency=emergency_of(model.emergency),
+        headers=headers,
+        media=media,
+        owners=owners,
+    )
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
@@ -131,10 +167,14 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         (limit for policy in files for limit in policy.rate_limits),
         {
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
-            for stage in STAGES
+            for stage in (SOURCES, *STAGES)
         },
+        bans=next((policy.bans for policy in files if policy.bans is not None), None),
         sets=[one for policy in files for one in policy.sets.values()],
         emergency=reduce(or_, (policy.emergency for policy in files), NO_EMERGENCY),
+        headers=(rule for policy in files for rule in policy.headers),
+        media=(rule for policy in files for rule in policy.media),
+        owners=joined(policy.owners for policy in files),
     )
 
 
@@ -162,11 +202,59 @@ class _Reader:
         when = self._conditions(section.when, (*path, "when"), stops)
         return Rule(section.name, when, section.then, where)
 
+    def media(self, section: MediaRuleSection, path: Path) -> MediaRule:
+        """A rule for media."""
+        where = self._name(section.name, path)
+        codecs = codec_rules(section.codecs, section.kinds, f"{section.name!r} ({where})")
+        said = str(codecs)
+        if not said:
+            self._document.report(path, "the rule says nothing", "add codecs, or kinds", key=True)
+        when = self._conditions(section.when, (*path, "when"))
+        return MediaRule(Rule(section.name, when, Action("pass", 0, said), where), codecs)
+
+    def owners(self, section: OwnersSection) -> Owners:
+        """Who owns which numbers."""
+        known = self._known.peers
+        for name in section.peers:
+            if known is not None and name not in known:
+                hint = did_you_mean(name, known, "peers")
+                here = ("owners", "peers", name)
+                self._document.report(here, f"there is no peer {name!r}", hint, key=True)
+        return Owners(self._owned(section.peers, "peers"), self._owned(section.users, "users"))
+
+    def _owned(self, lists: Mapping[str, tuple[str, ...]], key: str) -> dict[str, Owned]:
+        return {
+            name: matcher_of("numbers", texts, self._known.library.sets)
+            for name, texts in lists.items()
+            if not self._unknown("numbers", texts, ("owners", key, name))
+        }
+
     def limit(self, section: RateLimitSection, path: Path) -> RateLimit:
         """A rate limit."""
         where = self._name(section.name, path)
         when = self._conditions(section.when, (*path, "when"))
-        return RateLimit(section.name, when, section.per, section.rate, section.burst, where)
+        if section.per not in PARSED_LEVELS:
+            for test in when.tests:
+                if test.fact.parsed:
+                    self._document.report(
+                        (*path, "when", *(("not",) if test.negated else ()), test.name),
+                        f"{test.name!r} is not known yet where messages per {section.per} count",
+                        "only limits per user or method may ask for it",
+                    )
+        return RateLimit(
+            section.name, when, section.per, section.rate, section.burst, where, section.shadow
+        )
+
+    def headers(self, sections: tuple[HeaderRuleSection, ...]) -> tuple[HeaderRule, ...]:
+        """The rules for headers."""
+        reader = HeaderRuleReader(self._document, self._known.networks, self._known.peers)
+        rules = []
+        for number, section in enumerate(sections):
+            path: Path = ("headers", number)
+            where = self._name(section.name, path)
+            when = self._conditions(section.when, (*path, "when"))
+            rules.append(reader.rule(section, where, when, path))
+        return tuple(rules)
 
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
@@ -215,7 +303,10 @@ class _Reader:
             elif self._unknown(fact.kind, value, here):
                 continue
             known = self._known.library
-            if fact.kind == "regex":
+            if fact.kind == "headers":
+                for header, texts in value.items():
+                    yield Test(f"{name} {header.lower()}", header_fact(header), regular(texts))
+            elif fact.kind == "regex":
                 yield Test(name, fact, regular(value))
             else:
                 yield Test(name, fact, matcher_of(fact.kind, value, known.sets, known.calendars))
@@ -248,15 +339,16 @@ class _Reader:
         return found
 
     def find_shadowed(self, key: str, entries: list[tuple[str, Conditions, str]]) -> None:
-        """Warn about entries that an earlier one leaves nothing."""
-        for number, (name, when, kind) in enumerate(entries):
-            for earlier, (above, other, other_kind) in enumerate(entries[:number]):
-                if kind == other_kind and covers(other, when):
-                    line = self._document.place((key, earlier)).line
-                    self._document.report(
-                        (key, number),
-                        f"{name!r} can never match: {above!r} in line {line} takes all of it",
-                        "put the narrower one first",
-                        severity=Severity.WARNING,
-                    )
-                    break
+        """Warn about entries that an earlier one of their kind leaves nothing."""
+        for kind in dict.fromkeys(kind for _, _, kind in entries):
+            alike = [number for number, entry in enumerate(entries) if entry[2] == kind]
+            for below, above in shadowed([entries[number][1] for number in alike]):
+                number, earlier = alike[below], alike[above]
+                line = self._document.place((key, earlier)).line
+                self._document.report(
+                    (key, number),
+                    f"{entries[number][0]!r} can never match: {entries[earlier][0]!r} in line "
+                    f"{line} takes all of it",
+                    "put the narrower one first",
+                    severity=Severity.WARNING,
+                )

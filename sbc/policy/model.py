@@ -4,13 +4,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from sbc.policy.ban_rules import BanRules
+from sbc.policy.call_facts import NOBODY, Owners
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
+from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
+from sbc.policy.media import MediaPolicy, MediaRule
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
 from sbc.policy.sets import EntrySet
+from sbc.routing.codecs import CodecRules
 
-StageName = Literal["requirements", "rules", "geo", "identity", "fraud"]
+StageName = Literal["sources", "requirements", "rules", "geo", "identity", "fraud"]
+
+Level = Literal["flow", "source", "prefix", "asn", "peer", "network", "user", "method"]
+"""What a rate limit counts by; see `sbc.policy.admission`."""
 
 
 class Stage(NamedTuple):
@@ -25,6 +33,16 @@ class Stage(NamedTuple):
     """Whether emergency calls are asked about, too."""
     description: str
 
+
+SOURCES: Final = Stage(
+    "sources",
+    ("allow", "block"),
+    False,
+    True,
+    "Sources that are never limited or banned (`allow`), or dropped before anything of them is "
+    "read (`block`); only the source may be asked about. What none is about goes on.",
+)
+"""What is asked before parsing; see `sbc.policy.admission`."""
 
 STAGES: Final[tuple[Stage, ...]] = (
     Stage(
@@ -106,6 +124,8 @@ class Decision:
     tested: tuple[Evidence, ...] = ()
     trail: tuple[Step, ...] = ()
     """What every stage said whose rules were asked and had something to say, in their order."""
+    codecs: CodecRules | None = None
+    """What the media rules of the policy say of the call; None where none matches."""
 
     @property
     def allowed(self) -> bool:
@@ -127,22 +147,27 @@ class Decision:
 class RateLimit:
     """A token bucket: `burst` messages at once, then `rate` per second.
 
-    The conditions ask for what is known before anything of a message is read.
+    The conditions ask for what is known before anything of a message is read; those of limits per
+    user and method may ask for all that is known of a request.
     """
 
     name: str
     when: Conditions
-    per: Literal["source", "network"]
-    """Whether each source has a bucket of its own, or all strangers on a network share one."""
+    per: Level
+    """What has a bucket of its own."""
     rate: float
     burst: int
     where: str
+    shadow: bool = False
+    """Whether it only counts what it would drop."""
 
 
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "emergency", "rate_limits", "sets")
+    __slots__ = (
+        "_stages", "bans", "emergency", "headers", "media", "owners", "rate_limits", "sets",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -150,24 +175,36 @@ class PolicySet:
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
         *,
+        bans: BanRules | None = None,
         sets: Iterable[EntrySet] = (),
         emergency: Emergency = NO_EMERGENCY,
+        headers: Iterable[HeaderRule] = (),
+        media: Iterable[MediaRule] = (),
+        owners: Owners = NOBODY,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            bans: What is held against sources; None for only counting it.
             sets: The named sets that conditions ask.
             emergency: Which calls are emergency calls.
+            headers: What is changed of messages that pass.
+            media: Those for the media of calls.
+            owners: Who may present which numbers.
         """
+        self.media = MediaPolicy(media)
+        self.owners = owners
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
-            stage.name: Rules(given.get(stage.name, ())) for stage in STAGES
+            stage.name: Rules(given.get(stage.name, ())) for stage in (SOURCES, *STAGES)
         }
         self.rate_limits = tuple(rate_limits)
+        self.bans = bans
         self.sets = tuple(sets)
         self.emergency = emergency
+        self.headers = HeaderRules(headers)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -6,10 +6,10 @@ A phone that keeps several flows (RFC 5626) has a binding for each, all with one
 registrar behind us knows one contact, and rings it once.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from sbc.prefixes import source_key
+from sbc.prefixes import IpNetwork, PrefixMap, source_key
 from sbc.registrar.binding import Binding
 from sbc.registrar.grants import user_of
 from sbc.sip.flow import Flow
@@ -79,6 +79,21 @@ class Bindings:
     def has_source(self, flow: Flow) -> bool:
         """Whether anything is registered from the source of a flow, as sources are counted."""
         return _source(flow) in self._sources
+
+    def sources_within(self, source: IpNetwork, networks: Iterable[str]) -> int:
+        """How many sources in a prefix have something registered on some networks.
+
+        What a single subscriber has, which strangers may have asked for, is looked up; for what
+        is wider, which operators ask for, all are looked through.
+        """
+        single = 32 if source.version == 4 else 64
+        if source.prefixlen == single:
+            key = source_key(str(source.network_address))
+            return sum((network, key) in self._sources for network in networks)
+        within = PrefixMap([(source, True)])
+        there = frozenset(networks)
+        hosts = {b.flow.remote[0] for b in self if b.flow.network in there}
+        return sum(within.find(host) is not None for host in hosts)
 
     def add(self, binding: Binding) -> None:
         """Take a binding in, in place of one with the same key; it is the newest now."""

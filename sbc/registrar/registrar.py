@@ -7,6 +7,7 @@ Spec: RFC 3261 §10, RFC 5853 §3.4, RFC 5626, RFC 7362.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from sbc.prefixes import IpNetwork
 from sbc.registrar.binding import Binding
 from sbc.registrar.claims import claims_of
 from sbc.registrar.commands import Command
@@ -101,9 +102,17 @@ class Registrar:
         there = [b for b in reversed(found) if b.flow.network == network and b.reachable]
         return sorted(there, key=lambda one: -one.q)
 
+    def has_flow(self, flow: Flow) -> bool:
+        """Whether anything is registered on exactly this flow."""
+        return bool(self._bindings.on_flow(flow))
+
     def has_source(self, flow: Flow) -> bool:
         """Whether anything is registered from the source of a flow."""
         return self._bindings.has_source(flow)
+
+    def registered_within(self, source: IpNetwork, networks: Iterable[str]) -> int:
+        """How many sources in a prefix have a live registration on some networks."""
+        return self._bindings.sources_within(source, networks)
 
     def export(self, now: float) -> list[dict[str, object]]:
         """Every binding as plain data."""

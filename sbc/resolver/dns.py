@@ -106,6 +106,13 @@ class Dns:
                 return _without_answer(resolver, error)
         raise Unanswered(_silence(resolver))
 
+    def servers(self) -> list[str]:
+        """The name servers that are asked now, as numeric hosts."""
+        try:
+            return [server.answer_nameserver() for server in _do53(self._current_resolver())]
+        except Unanswered:
+            return []
+
     def _kept(self, question: Question) -> Found | None:
         """What the hosts table says; a name in it has no SRV and no NAPTR records."""
         stamp = _stamp(self._hosts_file)
@@ -147,6 +154,10 @@ class Dns:
         resolver.timeout = settings.timeout_s
         resolver.lifetime = settings.timeout_s * settings.attempts * len(resolver.nameservers)
         return resolver
+
+
+def _do53(resolver: dns.asyncresolver.Resolver) -> list[Server]:
+    return [one for one in resolver.nameservers if isinstance(one, Server)]
 
 
 async def _ask(resolver: dns.asyncresolver.Resolver, question: Question) -> Found:

@@ -50,6 +50,11 @@ UNKNOWN: Final = Located(trouble="it has not been looked up yet")
 Locations = Mapping[Destination, Located]
 
 
+def hosts_of(locations: Locations) -> set[str]:
+    """Every address that is known of any destination."""
+    return {place.host for known in locations.values() for place in known.places}
+
+
 def place_text(place: Place) -> str:
     """A place as people write it: ``udp/192.0.2.1:5060``, with what SRV records say of it."""
     address = f"{place.transport}/{host_port(place.host, place.port)}"

@@ -5,12 +5,13 @@ references. Nothing here is parsed, resolved or looked up: host names stay names
 object that an operator wrote knows where (``"file:line"``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from sbc.routing.accounts import Account, Realm
 from sbc.routing.balance import IN_ORDER, UNRANKED, Balance, Rank
+from sbc.routing.codecs import CodecRules
 from sbc.routing.did import DidTable
 from sbc.routing.failover import SILENT, FailoverRule
 from sbc.routing.hops import UNASKED, HealthRule
@@ -170,6 +171,23 @@ class MediaRules:
     """Whether RTP and RTCP may share a port."""
     mki: bool = False
     """Whether the media engine can do keys with an identifier."""
+    srtp_from: SrtpMode | None = None
+    """As `srtp`, for calls that come from the peer; None for the same."""
+    sdes_in_clear: bool = False
+    """Whether keys may be written into messages that others on the way can read."""
+    codecs: tuple[CodecRules, ...] = ()
+    """What its calls may carry; all of them hold."""
+
+    @property
+    def of_calls_from(self) -> "MediaRules":
+        """The rules for calls that the peer makes."""
+        if self.srtp_from is None or self.srtp_from == self.srtp:
+            return self
+        return replace(self, srtp=self.srtp_from)
+
+    def with_codecs(self, rules: CodecRules) -> "MediaRules":
+        """These rules, and what a policy says of the codecs of one call."""
+        return replace(self, codecs=(rules, *self.codecs))
 
 
 @dataclass(frozen=True, slots=True)

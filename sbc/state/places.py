@@ -16,3 +16,6 @@ BINDINGS_FILE = "registrations.sqlite"
 
 VERSIONS_DIR = "versions"
 """Every configuration that was in force, in the state directory."""
+
+BANS_FILE = "bans.json"
+"""Who is banned and why, in the state directory."""

@@ -38,14 +38,14 @@ class TcpListener:
         transports: frozenset[Transport],
         *,
         statistics: TransportStatistics,
-        may_accept: Callable[[str, str, float], bool],
+        may_accept: Callable[[str, Address, float], bool],
         accepted: Callable[["TcpListener", socket.socket, Address], None],
     ) -> None:
         """Take over `sock`, which listens and does not block.
 
         Args:
-            may_accept: Whether a connection to this network from this host, now, is within the
-                caps.
+            may_accept: Whether a connection to this network from this address, now, may be
+                accepted.
             accepted: Takes over each new socket.
         """
         self.network = network
@@ -81,7 +81,7 @@ class TcpListener:
                     return False
                 continue  # that one connection was gone before we took it
             remote = canonical_socket_address(address)
-            if not self._may_accept(self.network, remote[0], trio.current_time()):
+            if not self._may_accept(self.network, remote, trio.current_time()):
                 sock.close()
                 continue
             self._statistics.accepted += 1

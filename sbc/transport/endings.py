@@ -26,6 +26,7 @@ class End(Enum):
     STALL = "the peer takes no data"
     OVERFLOW = "too much data waits for the peer"
     MALFORMED = "what came is not SIP"
+    CUT = "cut off"
 
 
 class StreamFault(ParseError):

@@ -64,6 +64,8 @@ class TransportStatistics:
 
     messages_in: int = 0
     messages_out: int = 0
+    datagrams_shed: int = 0
+    """Datagrams of strangers for which there was no time, since known sources go first."""
     keepalives_in: int = 0
     """CRLF or zero padding, on streams and datagrams."""
     stun_answered: int = 0
@@ -84,6 +86,8 @@ class TransportStatistics:
     """The network's connections were all proven."""
     refused_source_cap: int = 0
     refused_unproven_cap: int = 0
+    refused_blocked: int = 0
+    """Connections of sources that the policy blocks, or that are banned."""
     refused_rate: int = 0
     """Connections of a source that had overdrawn its budget."""
     opened: int = 0

@@ -82,7 +82,8 @@ class Connection:
     __slots__ = (
         "_around", "_detail", "_early", "_end", "_in", "_limits", "_out", "_patience",
         "_ping_window", "_pings", "_said", "_scope", "_shaken", "_socket", "_source", "_stack",
-        "_statistics", "_tls", "flow", "names", "opened_by_us", "troubled", "used_unnumbered",
+        "_statistics", "_tls", "flow", "names", "opened_by_us", "tls_version", "troubled",
+        "used_unnumbered",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +115,7 @@ class Connection:
         """Whether something was sent here by a flow without number, which then must hear of
         the end too."""
         self.names: tuple[str, ...] = ()
+        self.tls_version = 0.0
         """What the peer's certificate proves, if we accepted it and it showed one."""
         self.troubled = False
         """Whether it ended by something that an operator may have to mend."""
@@ -263,6 +265,7 @@ class Connection:
 
     def _check_certificate(self, pipe: TlsPipe) -> None:
         contexts = self._around.contexts
+        self.tls_version = pipe.version
         if not self.opened_by_us:
             self.names = contexts.names(pipe.tls)
             return

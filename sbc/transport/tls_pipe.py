@@ -106,6 +106,11 @@ class TlsPipe:
             self._raw.clear()
         return True
 
+    @property
+    def version(self) -> float:
+        """The version of TLS that the handshake agreed on, as 1.3; 0 before."""
+        return float((self.tls.version() or "0").removeprefix("TLSv"))
+
     def outgoing(self) -> bytes:
         """What waits for the wire."""
         return self._outgoing.read()

@@ -6,7 +6,7 @@ peer claim an address that it did not come from.
 
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import trio
@@ -16,11 +16,13 @@ from sbc.routing.facing import family_of, listener_of, sent_by
 from sbc.routing.model import Listener, Network
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.warning import warning
-from sbc.sip.flow import Address, Flow, Transport
+from sbc.sip.flow import SECURED, Address, Flow, Transport
 from sbc.sip.message import make_response, serialize
 from sbc.sip.parser import DEFAULT, Limits
 from sbc.sip.transaction.response_path import stamp_via
 from sbc.transport.accepting import TcpListener
+from sbc.transport.doorkeeper import Doorkeeper, OpenDoor
+from sbc.transport.endings import End
 from sbc.transport.failures import Failures
 from sbc.transport.handshakes import Handshakes
 from sbc.transport.limits import TransportLimits, TransportStatistics
@@ -61,6 +63,8 @@ class Transports:
         on_failure: Callable[[Flow, str], None],
         on_connection_closed: Callable[[Flow, str], None],
         on_trouble: Callable[[Flow, str, int], None],
+        on_datagrams: Callable[[Batch], None] | None = None,
+        doorkeeper: Doorkeeper | None = None,
         contexts: TlsContexts | None = None,
         limits: TransportLimits | None = None,
         message_limits: Limits = DEFAULT,
@@ -68,11 +72,15 @@ class Transports:
         """Nothing is opened yet.
 
         Args:
+            on_datagrams: Gets what UDP sockets brought, in place of `on_messages`.
+            doorkeeper: Asked for each datagram and each connection; everybody may come if None.
             contexts: Whose certificates TLS shows and believes; asked anew at each handshake.
         """
         self._networks = tuple(networks)
         self._limits = limits = limits if limits is not None else TransportLimits()
         self._on_messages = on_messages
+        self._on_datagrams = on_datagrams or on_messages
+        self._doorkeeper = doorkeeper or OpenDoor()
         self._on_connection_closed = on_connection_closed
         self._failures = Failures(on_failure)
         self._udp: dict[Address, UdpSocket] = {}
@@ -98,6 +106,10 @@ class Transports:
     def connections(self) -> int:
         """How many streams are open or being opened."""
         return len(self._pool)
+
+    def udp_sockets(self, network: str) -> list[socket.socket]:
+        """The datagram sockets of a network that are open."""
+        return [udp.socket for udp in self._udp.values() if udp.network == network]
 
     def configure(self, networks: Sequence[Network]) -> None:
         """Let new connections be judged by these networks; their listeners stay as they are."""
@@ -184,6 +196,17 @@ class Transports:
         connection = self._pool.find(flow)
         return connection.names if connection is not None else ()
 
+    def cut(self, meant: Callable[[Flow], bool], why: str) -> None:
+        """End the connections that others opened and that are meant."""
+        for connection in self._pool:
+            if not connection.opened_by_us and meant(connection.flow):
+                connection.close(End.CUT, why)
+
+    def tls_version(self, flow: Flow) -> float:
+        """The version of TLS that a stream has, as 1.3; 0 without, and for one that is gone."""
+        connection = self._pool.find(flow) if flow.transport in SECURED else None
+        return connection.tls_version if connection is not None else 0.0
+
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""
         self._on_messages(batch)
@@ -235,21 +258,29 @@ class Transports:
                 sock,
                 limits=self._limits,
                 statistics=self.statistics,
-                on_messages=self._on_messages,
+                doorkeeper=self._doorkeeper,
+                on_messages=self._on_datagrams,
                 on_failure=self._failures.add,
             )
             self._udp[udp.local] = udp
             self._check_receive_buffer(udp, sock)
         for sharing in streams.values():
+            speaks = frozenset(listener.transport for listener in sharing)
             tcp = TcpListener(
                 network.name,
                 open_tcp_listener(network, sharing[0]),
-                frozenset(listener.transport for listener in sharing),
+                speaks,
                 statistics=self.statistics,
-                may_accept=self._pool.may_accept,
+                may_accept=partial(self._may_accept, _first_guess(speaks)),
                 accepted=self._accepted,
             )
             self._tcp[tcp.local] = tcp
+
+    def _may_accept(self, transport: Transport, network: str, remote: Address, now: float) -> bool:
+        if not self._doorkeeper.admits_connection(network, remote, transport, now):
+            self.statistics.refused_blocked += 1
+            return False
+        return self._pool.may_accept(network, remote[0], now)
 
     def _check_receive_buffer(self, udp: UdpSocket, sock: socket.socket) -> None:
         wanted, held = self._limits.receive_buffer_bytes, receive_buffer_of(sock)
@@ -261,8 +292,7 @@ class Transports:
 
     def _accepted(self, listener: TcpListener, sock: socket.socket, remote: Address) -> None:
         speaks = listener.transports
-        # Of those that share a port, SIP is what it is until the first bytes say otherwise.
-        transport = next(one for one in _BEFORE_FIRST_BYTES if one in speaks)
+        transport = _first_guess(speaks)
         network = listener.network
         flow = Flow(network, transport, listener.local, remote, self._pool.next_number())
         tls = None
@@ -349,3 +379,8 @@ class Transports:
             listener.close()
         self._udp.clear()
         self._tcp.clear()
+
+
+def _first_guess(speaks: Collection[Transport]) -> Transport:
+    """Of transports that share a port, SIP is what it is until the first bytes say otherwise."""
+    return next(one for one in _BEFORE_FIRST_BYTES if one in speaks)

@@ -5,18 +5,36 @@ Spec: RFC 3261 §18.
 
 import errno
 import socket
+from collections import deque
 from collections.abc import Callable
 
 import trio
 
 from sbc.sip.flow import Address, Flow
 from sbc.transport.addresses import canonical_socket_address
+from sbc.transport.doorkeeper import Doorkeeper
 from sbc.transport.icmp import IcmpErrors
 from sbc.transport.keepalive import answer_stun_untrusted, is_crlf_keepalive, is_stun
 from sbc.transport.limits import TransportLimits, TransportStatistics
 
 DATAGRAMS_PER_TURN = 64
 """How many datagrams one socket may bring before the other tasks have their turn."""
+
+TURNED_AWAY_PER_TURN = 512
+"""How many more may be turned away meanwhile, each of which costs next to nothing."""
+
+FLOOD_PAUSE_S = 0.002
+"""How long a socket is left alone after most of what it brought was turned away.
+
+To be woken costs ten times as much as to turn a datagram away, and a flood would wake us for each:
+so it is let gather. The socket's buffer holds many times what comes in this time.
+"""
+
+STRANGERS_PER_TURN = 8
+"""How many datagrams of strangers are handled before known sources are looked at again."""
+
+STRANGERS_WAITING = 512
+"""Datagrams of strangers that wait for their turn; more are shed."""
 
 _DATAGRAM_BYTES = 65_535
 _PENDING_ERRORS = 3
@@ -31,6 +49,7 @@ class UdpSocket:
     """One bound socket; `send` may be called whether or not `run` runs."""
 
     __slots__ = (
+        "_doorkeeper",
         "_errors",
         "_family",
         "_limits",
@@ -40,6 +59,8 @@ class UdpSocket:
         "_statistics",
         "_stun_budget",
         "_stun_second",
+        "_turned_away",
+        "_waiting",
         "local",
         "network",
     )
@@ -51,6 +72,7 @@ class UdpSocket:
         *,
         limits: TransportLimits,
         statistics: TransportStatistics,
+        doorkeeper: Doorkeeper,
         on_messages: Callable[[Batch], None],
         on_failure: Callable[[Flow, str], None],
     ) -> None:
@@ -60,10 +82,13 @@ class UdpSocket:
         self._family = sock.family
         self._limits = limits
         self._statistics = statistics
+        self._doorkeeper = doorkeeper
         self._on_messages = on_messages
         self._on_failure = on_failure
         self._stun_second = 0
         self._stun_budget = 0
+        self._turned_away = 0
+        self._waiting: deque[tuple[Flow, bytes]] = deque()
         self.local: Address = canonical_socket_address(sock.getsockname())
         self._errors = IcmpErrors(
             sock, limits.icmp_failures_per_second, statistics, self._unreachable
@@ -75,12 +100,22 @@ class UdpSocket:
         `wait_readable` always goes through the scheduler, so a flood on this socket costs the
         other tasks one batch at a time.
         """
+        waiting = self._waiting
         while True:
-            await trio.lowlevel.wait_readable(self._socket)
+            if waiting:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._socket)
             batch = self._drain()
             if batch:
                 self._statistics.messages_in += len(batch)
                 self._on_messages(batch)
+            if waiting:
+                turn = [waiting.popleft() for _ in range(min(len(waiting), STRANGERS_PER_TURN))]
+                self._statistics.messages_in += len(turn)
+                self._on_messages(turn)
+            if self._turned_away > len(batch):
+                await trio.sleep(FLOOD_PAUSE_S)
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one datagram now, or lose it as the network would."""
@@ -103,6 +138,11 @@ class UdpSocket:
         else:
             self._statistics.send_errors += 1
             self._on_failure(flow, error.strerror or str(error))
+
+    @property
+    def socket(self) -> socket.socket:
+        """What the system knows it by."""
+        return self._socket
 
     def close(self) -> None:
         """Close the socket."""
@@ -129,23 +169,40 @@ class UdpSocket:
         return error
 
     def _drain(self) -> Batch:
+        """Read what there is: what known sources sent, while strangers' datagrams wait."""
         batch: Batch = []
+        waiting = self._waiting
         receive = self._socket.recvfrom
+        admits, now = self._doorkeeper.admits_datagram, trio.current_time()
         network, local = self.network, self.local
         errors = False
-        for _ in range(DATAGRAMS_PER_TURN):
+        taken = turned_away = 0
+        while taken < DATAGRAMS_PER_TURN and turned_away < TURNED_AWAY_PER_TURN:
             try:
                 data, address = receive(_DATAGRAM_BYTES)
             except BlockingIOError:
                 break
             except OSError:  # an ICMP error about an earlier datagram; its details are queued
                 errors = True
+                taken += 1
                 continue
             remote = address if len(address) == 2 else canonical_socket_address(address)
+            welcome = admits(network, remote, now)
+            if welcome == "away":
+                turned_away += 1
+                continue
+            taken += 1
             if (not data or data[0] <= 32) and self._answered_below_sip(data, remote):
                 continue
-            batch.append((Flow(network, "udp", local, remote), data))
-        if errors or not batch:
+            into: Batch | deque[tuple[Flow, bytes]] = batch
+            if welcome == "stranger":
+                if len(waiting) >= STRANGERS_WAITING:
+                    self._statistics.datagrams_shed += 1
+                    continue
+                into = waiting
+            into.append((Flow(network, "udp", local, remote), data))
+        self._turned_away = turned_away
+        if errors or not taken | turned_away:
             self._errors.read()
         return batch
 

@@ -36,6 +36,7 @@ CORES = [
     # Of rooms that do input and output, what says it does none.
     "sbc.resolver.hosts",
     "sbc.resolver.locate",
+    "sbc.firewall.ruleset",
     "sbc.resolver.records",
     "sbc.transport.addresses",
     "sbc.transport.keepalive",

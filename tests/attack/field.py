@@ -48,7 +48,7 @@ peers:
     network: outside
     address: "{public}:5060"
     sources: [{public}, 203.0.113.0/27]
-    media: {{srtp: allow}}
+    media: {{srtp: allow, sdes_in_clear: true}}
   pbx: {{kind: pbx, network: inside, address: "{pbx}:5060", media: {{srtp: "off"}}}}
 routes:
   - {{name: from phones, from: phones, to: pbx}}

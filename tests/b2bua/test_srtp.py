@@ -3,14 +3,18 @@
 Spec: RFC 4568 §5.1, §7.1.
 """
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from media.types import SideName
 from sbc.b2bua.call import Call
+from sbc.routing.model import SrtpMode
 from sbc.sdp.attributes.crypto import valid_crypto_untrusted
 from tests.kit.call import (
     AVP,
+    FLOWS,
     HOSTS,
     KEY,
     OTHER_KEY,
@@ -25,7 +29,7 @@ from tests.kit.call import (
     rules,
     sdp,
 )
-from tests.kit.pair import BACKUP, CALLEE
+from tests.kit.pair import BACKUP, CALLEE, CALLER
 
 MODES = ("off", "allow", "prefer", "require")
 
@@ -307,3 +311,91 @@ def test_the_next_candidate_is_tried_after_the_plain_attempt_and_with_srtp() -> 
     story.reply(503)
     assert story.sent[-1].flow.network == "spare"
     assert description(story.sent[-1].request).media[0].protocol == "RTP/SAVP"
+
+
+CLEAR = {"sdes_in_clear": False}
+TLS = {side: FLOWS[name]._replace(transport="tls") for side, name in ((A, CALLER), (B, CALLEE))}
+
+
+def by_tls(call: Call, *sides: SideName) -> Call:
+    """The call, with these legs by TLS."""
+    if A in sides:
+        call.a.flow = TLS[A]
+    if B in sides:
+        call.b.flow = TLS[B]
+        call.candidates = tuple(replace(one, flow=TLS[B]) for one in call.candidates)
+    return call
+
+
+def test_keys_that_come_by_clear_signalling_are_refused() -> None:
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("allow", **CLEAR), rules("off"))))
+    assert story.begin() == ["a 100 INVITE", "a 488 INVITE", "ended"]
+    warning = story.response(A).headers.first("warning") or ""
+    assert "keys in clear signalling can be read on the way" in warning
+
+
+def test_by_tls_they_are_welcome() -> None:
+    call = a_call(an_invite(sdp(SAVP)), rules=(rules("allow", **CLEAR), rules("off")))
+    story = Story(by_tls(call, A))
+    story.begin()
+    story.reply(200, body=answer_to(story))
+    assert secured(story.call) == (True, False)
+
+
+def test_where_srtp_is_only_preferred_no_key_is_written_into_clear_signalling() -> None:
+    story = Story(a_call(rules=(rules("off"), rules("prefer", **CLEAR))))
+    story.begin()
+    assert description(story.request(B)).media[0].protocol == "RTP/AVP"
+    assert b"crypto" not in story.request(B).body
+
+
+def test_where_srtp_is_required_a_call_over_clear_signalling_is_refused_not_sent_as_rtp() -> None:
+    story = Story(a_call(rules=(rules("off"), rules("require", **CLEAR))))
+    assert story.begin()[:2] == ["a 100 INVITE", "a 488 INVITE"]
+    assert story.sent == []
+
+
+@pytest.mark.parametrize("mode", ["prefer", "require"])
+def test_by_tls_keys_are_offered(mode: str) -> None:
+    story = Story(by_tls(a_call(rules=(rules("off"), rules(mode, **CLEAR))), B))
+    story.begin()
+    assert description(story.request(B)).media[0].protocol == "RTP/SAVP"
+
+
+def test_a_dialog_by_tls_does_not_follow_its_peer_into_the_clear() -> None:
+    call = a_call(an_invite(sdp(SAVP)), rules=(rules("allow", **CLEAR), rules("off")))
+    call.a.flow = call.a.flow._replace(transport="tls", connection=3)
+    story = Story(call)
+    story.begin()
+    story.reply(200, body=answer_to(story))
+    story.ack(A)
+    story.ask(A, "INVITE", sdp(SAVP, version=2), flow=FLOWS[CALLER])
+    assert story.call.a.flow.transport == "tls"
+
+
+def test_required_srtp_is_never_given_up_for_rtp_by_an_answer() -> None:
+    story = Story(a_call(rules=(rules("off"), rules("require"))))
+    story.begin()
+    told = story.reply(200, body=sdp(AVP, host=HOSTS[B]))
+    assert told[0] == "a 502 INVITE"
+    assert told[-1] == "b BYE"
+    assert story.call.plan is None or story.call.plan.streams == ()
+
+
+@pytest.mark.parametrize("asker", [A, B])
+def test_required_srtp_is_never_given_up_for_rtp_by_a_re_invite(asker: SideName) -> None:
+    story = Story(a_call(an_invite(sdp(SAVP)), rules=(rules("require"), rules("require"))))
+    story.begin()
+    story.reply(200, body=answer_to(story))
+    story.ack(A)
+    plan = story.call.plan
+    told = story.ask(asker, "INVITE", sdp(AVP, host=HOSTS[asker], version=2))
+    assert told == [f"{asker.value} 488 INVITE"]
+    assert story.call.plan == plan
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_calls_from_a_peer_may_have_another_mode_than_calls_to_it(mode: SrtpMode) -> None:
+    both = rules("require", srtp_from=mode)
+    assert (both.of_calls_from.srtp, both.srtp) == (mode, "require")
+    assert rules(mode).of_calls_from == rules(mode)

@@ -71,14 +71,15 @@ class FakeMachine:
         return "192.168.1.2" if host.startswith("192.168.") else "203.0.113.10"
 
 
+_LIMITS = "rate_limits: [{name: strangers, when: {trust: untrusted}, rate: 20, burst: 60}]\n"
 POLICIES = {
     "edge.yaml": (
-        "rules: [{name: all, when: {network: outside, registered: true}, then: allow}]\n"
+        "rules: [{name: all, when: {network: outside, registered: true}, then: allow}]\n" + _LIMITS
     ),
-    "some.yaml": "rules: [{name: all, when: {source: 192.0.2.0/24}, then: allow}]\n",
-    "open.yaml": "rules: [{name: all, when: {network: outside}, then: allow}]\n",
-    "bad.yaml": "rules:\n  - {name: a, when: {peer: nobody}, then: allow}\n",
-    "same.yaml": "rules: [{name: all, when: {peer: pbx}, then: drop}]\n",
+    "some.yaml": "rules: [{name: all, when: {source: 192.0.2.0/24}, then: allow}]\n" + _LIMITS,
+    "open.yaml": "rules: [{name: all, when: {network: outside}, then: allow}]\n" + _LIMITS,
+    "bad.yaml": "rules:\n  - {name: a, when: {peer: nobody}, then: allow}\n" + _LIMITS,
+    "same.yaml": "rules: [{name: all, when: {peer: pbx}, then: drop}]\n" + _LIMITS,
 }
 
 

@@ -23,9 +23,9 @@ BEFORE = configuration(GOOD)
     [
         (
             "  phones: {kind: endpoints, network: outside}\n",
-            "  phones: {kind: endpoints, network: outside, media: {srtp: require}}\n",
+            "  phones: {kind: endpoints, network: outside, media: {srtp: 'off'}}\n",
             [Part.SETTINGS, Part.POLICIES],
-            "peers.phones.media.srtp: allow -> require",
+            "peers.phones.media.srtp: allow -> off",
         ),
         (
             "    address: 192.168.1.5\n",

@@ -10,7 +10,7 @@ from sbc.config.renewal import certificates_of, files_of, renewed
 from sbc.routing.model import Network, Peer
 from sbc.routing.tls import DEFAULT_CIPHERS, PeerTls, Trust
 from sbc.transport.tls.contexts import TlsContexts
-from tests.config.files import Case, FakeMachine, cases
+from tests.config.files import POLICIES, Case, FakeMachine, cases
 from tests.kit.certificates import LONG_AGO, Authority, self_signed
 
 CA = Authority()
@@ -54,7 +54,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def load(directory: Path, text: str = FILE) -> LoadResult:
-    rules = "rules: [{name: all, when: {network: outside}, then: allow}]\n"
+    rules = POLICIES["open.yaml"]
     file = str(directory / "sbc.yaml")
     return load_text(text, file, FakeMachine(), {}, lambda path: rules)
 

@@ -12,8 +12,9 @@ from sbc.config.geo import FAILURE_VALUES
 from sbc.geo.database import GeoUnusable, open_database
 from sbc.geo.places import GeoPlaces, GeoSettings, OnFailure, open_places
 from sbc.policy.access import decide
-from sbc.policy.facts import Facts, World
+from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
+from sbc.policy.world import World
 from tests.kit.geo import COUNTRIES, SYSTEMS, written
 
 

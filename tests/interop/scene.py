@@ -59,7 +59,7 @@ peers:
   phones:
     kind: endpoints
     network: outside
-    media: {{srtp: {srtp}}}
+    media: {{srtp: {srtp}, sdes_in_clear: true}}
     authentication: {phones_authentication}
     registration: {registration}
   pbx:

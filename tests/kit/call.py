@@ -93,13 +93,14 @@ def an_invite(body: bytes | None = None, *, headers: tuple[str, ...] = ()) -> Re
 def a_call(
     invite: Request | None = None,
     *,
-    rules: tuple[MediaRules, MediaRules] = (MediaRules(), MediaRules()),
+    rules: tuple[MediaRules, MediaRules] | None = None,
     candidates: tuple[str, ...] = (CALLEE,),
     timers: Timers | None = None,
     ports: FakePorts | None = None,
     max_forwards: int = 69,
 ) -> Call:
-    """A call that has not begun."""
+    """A call that has not begun. Its legs are by UDP, and may have keys all the same."""
+    rules = rules or (MediaRules(sdes_in_clear=True), MediaRules(sdes_in_clear=True))
     settings = some_settings({}, timers or Timers())
     context = Context(
         settings=settings,
@@ -338,8 +339,8 @@ def description(message: Request | Response) -> SessionDescription:
 
 
 def rules(srtp: str, **others: object) -> MediaRules:
-    """Media rules with that SRTP mode."""
-    return replace(MediaRules(), srtp=srtp, **others)  # type: ignore[arg-type]  # checked by name
+    """Media rules with that SRTP mode, for signalling that anybody can read unless told else."""
+    return replace(MediaRules(sdes_in_clear=True), srtp=srtp, **others)  # type: ignore[arg-type]  # checked by name
 
 
 def _word(command: Command) -> str:

@@ -68,6 +68,9 @@ class _Wire:
     def names(self, flow: Flow) -> tuple[str, ...]:
         return ()
 
+    def tls_version(self, flow: Flow) -> float:
+        return 0.0
+
 
 class Border:
     """A switchboard as an endpoint of the terrible network."""
@@ -280,7 +283,7 @@ def some_settings(
             targets=(Target(ADDRESSES[name][0], ADDRESSES[name][1]),),
             sources=(ip_network(ADDRESSES[name][0]),),
             sources_given=True,
-            media=rules.get(name, MediaRules()),
+            media=rules.get(name, MediaRules(sdes_in_clear=True)),
             account=ACCOUNT if name in asking else None,
         )
         for name in _NETWORKS

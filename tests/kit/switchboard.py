@@ -110,6 +110,9 @@ class FakeWire:
     def names(self, flow: Flow) -> tuple[str, ...]:
         return self.certificates.get(flow, ())
 
+    def tls_version(self, flow: Flow) -> float:
+        return 1.3 if flow.transport in {"tls", "wss"} else 0.0
+
     def take(self) -> list[Sent]:
         sent, self.sent = self.sent, []
         return sent

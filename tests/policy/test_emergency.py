@@ -5,9 +5,10 @@ import pytest
 from sbc.numbering import WorldKinds, WorldPlan
 from sbc.policy.access import decide, screen
 from sbc.policy.emergency import EmergencyNumbers, is_emergency_service
-from sbc.policy.facts import Facts, World
+from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import Decision
+from sbc.policy.world import World
 from sbc.routing.numbers import NumberRules, Rewriting
 from sbc.sip.uri import parse_uri_untrusted
 

@@ -3,12 +3,15 @@
 Spec: RFC 3325, RFC 3323.
 """
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc.numbering import WorldPlan
 from sbc.policy.identity import Party, Passage, callee_shown, caller_shown, pass_identities
+from sbc.policy.presentation import Presentation
 from sbc.routing.identity import IdentityRules
 from sbc.routing.numbers import NumberRules, Rewriting
 from sbc.sip.headers import Headers
@@ -265,3 +268,82 @@ def test_whatever_is_asserted_nothing_raises_and_no_host_leaks(lines, origin, re
     if any("10.9.8.7" in value for value in written):
         raise AssertionError(written)
     assert receiver or not written
+
+
+def presented(**done: object) -> Party:
+    """A trusted PBX whose caller policy presents in another way."""
+    return replace(PBX, numbers=GERMAN, presentation=Presentation(**done, why="by rule 'x' (p:1)"))
+
+
+class TestPolicy:
+    """What an identity rule says is done to everything that tells who calls."""
+
+    CALLER = '"Al" <sip:030123456@10.1.1.1>;tag=1'
+    LINES = (
+        'P-Asserted-Identity: "Al" <sip:030123456@10.1.1.1>, <tel:+4930123456>',
+        "Diversion: <sip:030999999@10.1.1.1>;reason=unconditional",
+        "Identity: ey.jw.t;info=<https://c.example/c.pem>",
+    )
+
+    @pytest.mark.parametrize("receiver", [OUTSIDE, CARRIER])
+    def test_a_number_is_replaced_with_its_display_name_in_from(self, receiver):
+        origin = presented(number="+49301000")
+        told_ = caller_shown(an_invite(), Passage(origin, receiver, PLAN), "t")
+        assert told_.value == f"<sip:+49301000@{receiver.host}>;tag=t"
+        assert told_.why == "caller 030123456 -> +49301000, by rule 'x' (p:1)"
+
+    def test_a_replaced_number_has_the_form_that_the_receiver_wants(self):
+        receiver = a_party(
+            "carrier", True, NumberRules("DE", outbound=Rewriting(format="national"))
+        )
+        origin = presented(number="+49301000000")
+        assert shown(an_invite(), origin, receiver) == "<sip:0301000000@carrier.example>;tag=t"
+
+    def test_asserted_identities_are_replaced_too_and_what_was_signed_is_gone(self):
+        assert told(an_invite(*self.LINES), presented(number="+49301000"), CARRIER) == [
+            "P-Asserted-Identity: <sip:+49301000@carrier.example>, <tel:+49301000>",
+            "Diversion: <sip:+4930999999@carrier.example>;reason=unconditional",
+        ]
+
+    def test_a_tag_stands_in_front_of_the_display_name_everywhere(self):
+        origin = presented(tag="[spam?]")
+        told_ = caller_shown(an_invite(), Passage(origin, OUTSIDE, PLAN), "t")
+        assert told_.value == '"[spam?] Al" <sip:+4930123456@outside.example>;tag=t'
+        assert told_.why.endswith("the caller is tagged, by rule 'x' (p:1)")
+        without = an_invite(caller="<sip:030123456@x>;tag=1")
+        assert shown(without, origin, OUTSIDE).startswith('"[spam?]" <sip:+49')
+        assert told(an_invite(*self.LINES), origin, CARRIER) == [
+            (
+                'P-Asserted-Identity: "[spam?] Al" <sip:+4930123456@carrier.example>, '
+                '"[spam?]" <tel:+4930123456>'
+            ),
+            "Diversion: <sip:+4930999999@carrier.example>;reason=unconditional",
+            "Identity: ey.jw.t;info=<https://c.example/c.pem>",
+        ]
+
+    def test_who_is_made_anonymous_is_so_even_where_nothing_else_would_say_who_it_is(self):
+        origin = presented(anonymous=True)
+        for receiver in (OUTSIDE, CARRIER):
+            told_ = caller_shown(an_invite(), Passage(origin, receiver, PLAN), "t")
+            assert told_.value == f"{ANONYMOUS};tag=t"
+            assert told_.why == "the caller is anonymous, by rule 'x' (p:1)"
+
+    def test_a_trusted_peer_is_told_who_was_made_anonymous_and_to_keep_it(self):
+        assert told(an_invite(ALICE, "Privacy: none"), presented(anonymous=True), CARRIER) == [
+            "P-Asserted-Identity: <sip:alice@carrier.example>",
+            "Privacy: id",
+        ]
+
+    def test_emergency_services_see_who_it_is_all_the_same(self):
+        receiver = a_party("e112", True, privacy="ignore")
+        assert "123456" in shown(an_invite(), presented(anonymous=True), receiver)
+
+    def test_who_hides_already_stays_hidden_whatever_is_replaced(self):
+        invite = an_invite(caller="<sip:anonymous@anonymous.invalid>;tag=1")
+        assert "1000" not in shown(invite, presented(number="+49301000"), OUTSIDE)
+        assert "1000" not in shown(invite, presented(number="+49301000"), CARRIER)
+
+    def test_what_the_other_side_answers_is_not_touched(self):
+        assert told(a_response(ALICE), CARRIER, presented(number="+49301000")) == [
+            "P-Asserted-Identity: <sip:alice@pbx.example>"
+        ]

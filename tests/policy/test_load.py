@@ -168,7 +168,7 @@ RULE = "rules:\n  - name: a\n    "
         ),
         (
             "rate_limits: [{name: a, rate: 1, burst: 1, when: {method: X}}]",
-            "1:51: error: rate_limits[0].when.method: unknown key 'method' (known keys: ",
+            "1:59: error: rate_limits[0].when.method: 'method' is not known yet where messages per",
         ),
     ],
 )

@@ -99,7 +99,9 @@ CHALLENGES = st.sampled_from(
 )
 ACCOUNTS = st.sampled_from([(), (CALLEE,), (CALLER, CALLEE, BACKUP)])
 """Peers at which we have an account."""
-MODES = st.sampled_from([MediaRules(mode) for mode in ("off", "allow", "prefer", "require")])
+MODES = st.sampled_from(
+    [MediaRules(mode, sdes_in_clear=True) for mode in ("off", "allow", "prefer", "require")]
+)
 
 
 class AnyOrder(RuleBasedStateMachine):

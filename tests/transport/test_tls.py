@@ -142,6 +142,9 @@ async def test_what_a_client_proves_is_known_of_its_flow(start: Start, secure: S
     await known.send_all(OPTIONS)
     await edge.until(lambda: len(edge.messages) == 1)
     assert "pbx.example.com" in edge.transports.names(edge.flow)
+    assert edge.transports.tls_version(edge.flow) == 1.3
+    assert edge.transports.tls_version(edge.flow._replace(connection=99)) == 0.0
+    assert edge.transports.tls_version(edge.flow._replace(transport="udp")) == 0.0
     stranger = await secure.dial(edge, secure.client())
     await stranger.send_all(OPTIONS)
     await edge.until(lambda: len(edge.messages) == 2)

@@ -1,0 +1,92 @@
+"""What strangers asked for and have no final answer to yet."""
+
+from collections import OrderedDict
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+from sbc.driver.nonces import Nonces
+from sbc.policy.offences import Proof, proof_of
+from sbc.sip.digest import Credentials, parse_credentials_untrusted
+from sbc.sip.errors import ParseError
+from sbc.sip.flow import Flow
+from sbc.sip.message import Request
+from sbc.sip.transaction.events import TransactionKey
+
+MOST: Final = 16_384
+MOST_NAME: Final = 64
+"""Characters of a user or number that are told apart."""
+
+
+class Attempt(NamedTuple):
+    """A request outside of dialogs."""
+
+    flow: Flow
+    """It came by, whatever way its answer takes."""
+    method: str
+    call_id: str
+    called: str
+    """The user that a REGISTER is for, or the number that anything else is for."""
+    caller: str
+    """The user of its credentials, or else of From."""
+    realm: str
+    """Of its credentials; empty when there are none."""
+    proof: Proof
+
+
+def attempt_of(request: Request, flow: Flow, nonces: Nonces) -> Attempt:
+    """What a request tries. Nothing in it may be believed."""
+    credentials = _credentials(request)
+    answered = credentials is not None and nonces.prove(credentials.nonce, flow.remote[0])
+    return Attempt(
+        flow,
+        request.method,
+        (request.headers.first("call-id") or "")[:128],
+        _user(request, called=True),
+        _user(request, called=False) if credentials is None else credentials.username[:MOST_NAME],
+        "" if credentials is None else credentials.realm,
+        proof_of(flow.reliable, answered),
+    )
+
+
+def _credentials(request: Request) -> Credentials | None:
+    headers = request.headers
+    for value in (*headers.all("authorization"), *headers.all("proxy-authorization")):
+        try:
+            return parse_credentials_untrusted(value)
+        except ParseError:
+            continue
+    return None
+
+
+def _user(request: Request, *, called: bool) -> str:
+    try:
+        if not called:
+            uri = request.from_.uri
+        else:
+            uri = request.to.uri if request.method == "REGISTER" else request.uri
+    except ParseError:
+        return ""
+    return unquote(uri.user or "")[:MOST_NAME]
+
+
+class Attempts:
+    """Those that wait, by their transactions; bounded, the oldest is forgotten."""
+
+    __slots__ = ("_most", "_waiting")
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._waiting: OrderedDict[TransactionKey, Attempt] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, key: TransactionKey, attempt: Attempt) -> None:
+        """One came; what it repeats stays."""
+        self._waiting.setdefault(key, attempt)
+        if len(self._waiting) > self._most:
+            self._waiting.popitem(last=False)
+
+    def take(self, key: TransactionKey) -> Attempt | None:
+        """One is answered."""
+        return self._waiting.pop(key, None)

@@ -1,0 +1,308 @@
+"""The watch: what strangers do, and what they are answered, told to the guard of the policy.
+
+Whoever takes a request in tells what it is; whoever answers one tells what was answered. So a
+wrong password is seen whether it was ours or a registrar's to judge, and a number that does not
+exist whether the PBX or a route said so. What is done about it is the guard's to decide, and is
+carried out by `enforce`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sbc.driver import traits
+from sbc.driver.attempts import Attempt, Attempts, attempt_of
+from sbc.driver.edges import Log, Wire
+from sbc.driver.in_force import InForce
+from sbc.driver.nonces import Nonces, challenges_in
+from sbc.driver.sparing import never_banned
+from sbc.policy.bans import flow_key
+from sbc.policy.guard import Banned, Guard, Lifted, Measure
+from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
+from sbc.policy.protected import Protected
+from sbc.policy.refusal import Refusal
+from sbc.prefixes import IpNetwork
+from sbc.registrar.registrar import Registrar
+from sbc.routing.accounts import Realm
+from sbc.sip.errors import TOO_LARGE, ParseError
+from sbc.sip.flow import Flow
+from sbc.sip.headers import Headers
+from sbc.sip.message import Request, Response
+from sbc.sip.transaction.events import TransactionKey
+from sbc.sip.transaction.layer import server_key
+from sbc.transport.endings import End
+
+_ENDS: Final = {
+    End.SLOW: Offence.SLOW_STREAM,
+    End.UNPROVEN: Offence.SLOW_STREAM,
+    End.RATE: Offence.STREAM_RATE,
+    End.PINGS: Offence.STREAM_RATE,
+    End.MALFORMED: Offence.NOT_SIP,
+    End.HANDSHAKE: Offence.FAILED_HANDSHAKE,
+}
+"""What a connection was ended for that its other end is to blame for."""
+
+_NO_NUMBER: Final = frozenset({404, 410, 484, 604})
+"""What a call to a number is answered that does not exist."""
+
+_SHOWN: Final = 3
+"""Of the evidence, how much a line of the log shows."""
+
+
+class Watch:
+    """Tells the guard what it needs to know, and everybody what the guard decided."""
+
+    def __init__(
+        self,
+        force: InForce,
+        *,
+        registrar: Registrar,
+        wire: Wire,
+        log: Log,
+        wall: Callable[[], float],
+    ) -> None:
+        self._registrar = registrar
+        self._wire = wire
+        self._log = log
+        self._attempts = Attempts()
+        self._nonces = Nonces()
+        self._protected = Protected()
+        self._realms: dict[str, Realm] = {}
+        self._hosts: tuple[tuple[str, str], ...] = ()
+        self.now = 0.0
+        """The time of what is being handled."""
+        self.enforce: Callable[[Measure], None] = _nobody
+        """Carries out what the guard decided, besides what it does itself."""
+        self.guard = Guard(None, known=self._known, protects=self._protects, wall=wall)
+        self.configure(force)
+
+    def configure(self, force: InForce) -> None:
+        """Judge by another configuration from now on; who may no longer be banned is let in."""
+        self._force = force
+        self._realms = {
+            peer.realm.name: peer.realm
+            for peer in force.settings.peers
+            if peer.realm is not None
+        }  # fmt: skip
+        self._protected = Protected(never_banned(force, self._hosts))
+        trusted = [network.name for network in force.settings.networks if network.trusted]
+        self._carry_out(self.guard.configure(force.policy.bans, trusted))
+
+    def protect(self, hosts: Iterable[tuple[str, str]]) -> None:
+        """Never ban these hosts of the machine's, each for its reason."""
+        self._hosts = tuple(hosts)
+        self.configure(self._force)
+
+    @property
+    def protected(self) -> Protected:
+        """Who is never banned, whatever is registered from there."""
+        return self._protected
+
+    def blocks(self, flow: Flow) -> bool:
+        """Whether nothing of a message on a flow is to be read."""
+        network, host, port = flow_key(flow)
+        return self.guard.bans.blocked(network, host, port, self.now) is not None
+
+    # -- what comes -------------------------------------------------------------------------
+
+    def arrived(self, request: Request, flow: Flow) -> None:
+        """A request came, of which nothing was decided yet."""
+        if not self._is_open(flow.network) or request.method == "ACK":
+            return
+        if request.headers.first("to") is None or request.to_tag is not None:
+            return
+        attempt = attempt_of(request, flow, self._nonces)
+        self._attempts.put(server_key(request, flow, request.method), attempt)
+        rules = self.guard.rules
+        name = traits.name_of(request, rules.scanners) if rules is not None else ""
+        if name:
+            self._observe(Offence.SCANNER_NAME, attempt, f"its User-Agent says {name!r}")
+            return
+        trait = traits.trait_of(request)
+        if trait:
+            self._observe(Offence.SCANNER_TRAITS, attempt, trait)
+
+    def malformed(self, error: ParseError, flow: Flow) -> None:
+        """Something came that cannot be read."""
+        if not self._is_open(flow.network):
+            return
+        request = error.answerable
+        offence = Offence.NOT_SIP if request is None else Offence.MALFORMED
+        if error.status == TOO_LARGE:
+            offence = Offence.OVERSIZE
+        call_id = "" if request is None else (request.headers.first("call-id") or "")[:128]
+        self._tell(
+            Observation(offence, flow, proof_of(flow.reliable, False), error.reason, call_id)
+        )
+
+    def over_its_rate(self, flow: Flow) -> None:
+        """A message was dropped by a rate limit; one by a datagram may be anybody's."""
+        if flow.reliable and self._is_open(flow.network):
+            what = "its messages are above every limit"
+            self._tell(Observation(Offence.FLOOD, flow, proof_of(True, False), what))
+
+    def stream_ended(self, flow: Flow, why: str) -> None:
+        """A connection is gone, for a reason that begins with one of `End`."""
+        offence = next((of for end, of in _ENDS.items() if why.startswith(end.value)), None)
+        if offence is not None and not flow.peer and self._is_open(flow.network):
+            self._tell(Observation(offence, flow, proof_of(True, False), why))
+
+    # -- what is answered -------------------------------------------------------------------
+
+    def refused(self, request: Request, flow: Flow, refusal: Refusal) -> None:
+        """A request is refused by us, aloud or in silence."""
+        if not self._is_open(flow.network):
+            return
+        attempt = self._attempts.take(server_key(request, flow, request.method))
+        if attempt is None:
+            attempt = attempt_of(request, flow, self._nonces)
+        headers = Headers()
+        for name, value in refusal.headers:
+            headers.append(name, value)
+        self._judge(attempt, refusal.status, headers, refusal)
+
+    def dropped(self, request: Request, flow: Flow, why: str) -> None:
+        """A request is dropped by a rule."""
+        if self._is_open(flow.network):
+            self._attempts.take(server_key(request, flow, request.method))
+            self._observe(Offence.POLICY, attempt_of(request, flow, self._nonces), why)
+
+    def answered(self, key: TransactionKey, response: Response) -> None:
+        """A final response leaves, whoever made it."""
+        attempt = self._attempts.take(key)
+        if attempt is not None:
+            self._judge(attempt, response.status, response.headers, None)
+
+    def _judge(self, attempt: Attempt, status: int, headers: Headers, own: Refusal | None) -> None:
+        if status < 300:
+            self._succeeded(attempt)
+        elif status in (401, 407):
+            self._challenged(attempt, headers, own)
+        elif attempt.method == "REGISTER" and status in (403, 404):
+            self._registrar_refused(attempt, status, own)
+        elif status == 403:
+            login = attempt.realm and own is not None and not own.text.startswith("reject")
+            offence = Offence.OTHERS_NAME if login else Offence.POLICY
+            self._observe(offence, attempt, _why(own, f"403 to {attempt.called!r}"))
+        elif attempt.method == "INVITE" and status in _NO_NUMBER:
+            offence = Offence.UNKNOWN_NUMBER if own is None else Offence.NO_ROUTE
+            what = f"{attempt.called!r} is no number here ({status})"
+            self._observe(offence, attempt, _why(own, what), attempt.called)
+        elif status == 481 and attempt.method != "CANCEL":
+            self._observe(Offence.NO_DIALOG, attempt, f"{attempt.method} in no dialog of ours")
+
+    def _succeeded(self, attempt: Attempt) -> None:
+        user = attempt.called if attempt.method == "REGISTER" else attempt.caller
+        key = flow_key(attempt.flow)
+        for name in {user, attempt.caller}:
+            self.guard.succeeded(key, name)
+
+    def _challenged(self, attempt: Attempt, headers: Headers, own: Refusal | None) -> None:
+        nonces, stale = challenges_in(headers)
+        self._nonces.sent(nonces, attempt.flow.remote[0])
+        if attempt.realm and not stale:
+            realm = self._realms.get(attempt.realm)
+            missing = realm is not None and attempt.caller not in realm.users
+            offence = Offence.UNKNOWN_USER if missing else Offence.WRONG_PASSWORD
+            what = f"user {attempt.caller!r} did not log in to {attempt.realm!r}"
+            self._observe(offence, attempt, _why(own, what), attempt.caller)
+        elif not attempt.realm:
+            user = attempt.called if attempt.method == "REGISTER" else attempt.caller
+            what = f"it asks for many users and logs in as none, the last of them {user!r}"
+            seen = self._seen(Offence.MANY_USERS, attempt, what, user)
+            self._carry_out(self.guard.challenged(seen, self.now))
+
+    def _registrar_refused(self, attempt: Attempt, status: int, own: Refusal | None) -> None:
+        if own is not None and not attempt.realm:
+            offence = Offence.NO_ROUTE if status == 404 else Offence.POLICY
+        else:
+            offence = Offence.UNKNOWN_USER if status == 404 else Offence.OTHERS_NAME
+        what = f"its registration of {attempt.called!r} is refused with {status}"
+        self._observe(offence, attempt, _why(own, what), attempt.called)
+
+    # -- whose it is ------------------------------------------------------------------------
+
+    def _is_open(self, network: str) -> bool:
+        """Whether strangers may be on a network."""
+        known = self._force.networks.get(network)
+        return known is not None and not known.trusted
+
+    def _known(self, seen: Observation) -> Known:
+        flow = seen.flow
+        peer = self._force.table.sender(flow, self._wire.names(flow))
+        if peer is not None or flow.peer or not self._is_open(flow.network):
+            return Known(Standing.SPARED)
+        if self._registrar.has_flow(flow):
+            return Known(Standing.REGISTERED)
+        why = self._protected.find(flow.remote[0])
+        if why:
+            return Known(Standing.PROTECTED, why)
+        if self._registrar.has_source(flow):
+            return Known(Standing.NEIGHBOUR)
+        return Known(Standing.STRANGER)
+
+    def _protects(self, source: IpNetwork) -> str:
+        why = self._protected.within(source)
+        if why:
+            return why
+        registered = self._registrar.registered_within(source, self._force.networks)
+        return "phones are registered from there" if registered else ""
+
+    # -- what is done -----------------------------------------------------------------------
+
+    def expire(self) -> None:
+        """Let in again whose time is over."""
+        self._carry_out(self.guard.expire(self.now))
+
+    def tell_measures(self, measures: Iterable[Measure]) -> None:
+        """Log and carry out what an operator's command led to."""
+        self._carry_out(measures)
+
+    def _observe(self, offence: Offence, attempt: Attempt, what: str, subject: str = "") -> None:
+        self._tell(self._seen(offence, attempt, what, subject))
+
+    def _seen(self, offence: Offence, attempt: Attempt, what: str, subject: str) -> Observation:
+        return Observation(offence, attempt.flow, attempt.proof, what, attempt.call_id, subject)
+
+    def _tell(self, seen: Observation) -> None:
+        self._carry_out(self.guard.observe(seen, self.now))
+
+    def _carry_out(self, measures: Iterable[Measure]) -> None:
+        for measure in measures:
+            if isinstance(measure, Banned):
+                self._log_ban(measure)
+            elif isinstance(measure, Lifted):
+                self._log("info", "ban lifted", source=str(measure.ban.source), why=measure.why)
+            else:
+                verb = "throttled" if measure.throttled else "muted"
+                network, host, port = measure.flow
+                self._log(
+                    "info",
+                    f"flow would be {verb}" if measure.shadow else f"flow {verb}",
+                    source=(host, port) if port > 0 else f"{host} connection {-port}",
+                    network=network,
+                    s=measure.seconds,
+                    why=measure.why,
+                )
+            self.enforce(measure)
+
+    def _log_ban(self, measure: Banned) -> None:
+        ban = measure.ban
+        self._log(
+            "warning",
+            "source would be banned" if ban.shadow else "source banned",
+            source=str(ban.source),
+            by=ban.by,
+            s=ban.seconds,
+            why=ban.why,
+            score=ban.score or None,
+            call_ids=[one.call_id for one in ban.evidence[-_SHOWN:] if one.call_id] or None,
+            lift=f"sbc bans --lift {ban.source}",
+        )
+
+
+def _why(own: Refusal | None, otherwise: str) -> str:
+    return otherwise if own is None or not own.explanation else own.explanation
+
+
+def _nobody(measure: Measure) -> None:
+    """Before somebody carries out what is decided."""

@@ -1,0 +1,1 @@
+"""Turning packets away in the kernel, before they cost the process anything."""

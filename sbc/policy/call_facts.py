@@ -1,0 +1,195 @@
+"""Facts about how a request is protected, what media it offers, and who it says that it is from.
+
+The table is part of `sbc.policy.facts.FACTS`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+
+from sbc.policy.identity import asserted_by, is_anonymous, privacy_of
+from sbc.policy.offers import Offered, offer_of_untrusted
+from sbc.sip.errors import ParseError
+from sbc.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from sbc.policy.facts import Facts
+
+_SHORTEST: Final = 8
+"""Digits below which a number has no neighbours: it is an extension or a short code."""
+
+_BLOCK: Final = 4
+"""How many last digits neighbours may differ in. Of a number of +1 the rest is its NPA-NXX."""
+
+
+class Owned(Protocol):
+    """The numbers that somebody owns."""
+
+    def matches(self, value: str) -> bool:
+        """Whether a number, in the form that it has inside, is one of them."""
+
+
+class Owners(NamedTuple):
+    """Who may present which numbers."""
+
+    peers: Mapping[str, Owned] = {}
+    users: Mapping[str, Owned] = {}
+
+
+NOBODY: Final = Owners()
+
+
+def _offer(facts: "Facts") -> Offered:
+    found: Offered = facts.once("offer", lambda: offer_of_untrusted(facts.request))
+    return found
+
+
+def _is_anonymous(facts: "Facts") -> bool:
+    request = facts.request
+    if request is None:
+        return False
+    if is_anonymous(request) or privacy_of(request) & {"id", "user", "header"}:
+        return True
+    try:
+        return request.from_.display.strip().lower() == "anonymous"
+    except ParseError:
+        return False
+
+
+def _asserted(facts: "Facts") -> Uri | None:
+    if facts.request is None:
+        return None
+    found = asserted_by(facts.request)
+    return found[0].uri if found else None
+
+
+def asserted_number(facts: "Facts") -> str:
+    """Whom the request asserts to be from, in the form that numbers have inside; ``""`` if none."""
+
+    def find() -> str:
+        uri = _asserted(facts)
+        return "" if uri is None else facts.inside(uri, "caller")
+
+    value: str = facts.once("asserted", find)
+    return value
+
+
+def presents(facts: "Facts") -> Literal["own", "foreign", "unlisted", "nothing"]:
+    """Whether the numbers that a request presents are its sender's."""
+    request = facts.request
+    if request is None:
+        return "nothing"
+    shown = "" if is_anonymous(request) else facts.caller_number
+    numbers = [number for number in (shown, asserted_number(facts)) if number]
+    if not numbers:
+        return "nothing"
+    owned = _owned(facts)
+    if owned is None:
+        return "unlisted"
+    return "own" if all(owned.matches(number) for number in numbers) else "foreign"
+
+
+def _owned(facts: "Facts") -> Owned | None:
+    """The list that holds for a sender: its user's, else its peer's."""
+    owners = facts.owners
+    for user in (facts.user, facts.phone):
+        if user in owners.users:
+            return owners.users[user]
+    return owners.peers.get(facts.peer or "")
+
+
+def _is_neighbour(facts: "Facts") -> bool:
+    caller, called = (
+        number.removeprefix("+") for number in (facts.caller_number, facts.called_number)
+    )
+    if len(caller) != len(called) or len(caller) < _SHORTEST:
+        return False
+    if not (caller + called).isdigit() or caller[:-_BLOCK] != called[:-_BLOCK]:
+        return False
+    return presents(facts) != "own"
+
+
+CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any, bool]]] = {
+    "tls_version": (
+        "amount",
+        lambda facts: facts.tls_version,
+        "Version of TLS that it came by; 0 without TLS.",
+        {"below": 1.3},
+        False,
+    ),
+    "client_certificate": (
+        "flag",
+        lambda facts: bool(facts.proven),
+        "Whether its sender showed a certificate that the network's `tls` accepts.",
+        None,
+        False,
+    ),
+    "sdp": (
+        "flag",
+        lambda facts: _offer(facts).is_there,
+        "Whether it carries a session description that can be read.",
+        None,
+        True,
+    ),
+    "media": (
+        "names",
+        lambda facts: _offer(facts).media,
+        "Kinds of media, any of which it offers.",
+        ["audio", "video"],
+        True,
+    ),
+    "codecs": (
+        "names",
+        lambda facts: _offer(facts).codecs,
+        "Codecs, any of which it offers.",
+        ["g729"],
+        True,
+    ),
+    "srtp": (
+        "protections",
+        lambda facts: _offer(facts).srtp,
+        (
+            "How media that it offers is protected: `none`, `sdes` (keys in SIP), `dtls`; an offer "
+            "may have several."
+        ),
+        "none",
+        True,
+    ),
+    "asserted": (
+        "numbers",
+        asserted_number,
+        (
+            "Numbers of P-Asserted-Identity (or what stands for it), in the form that they have "
+            "inside; patterns as in `called`."
+        ),
+        "+49301234*",
+        True,
+    ),
+    "anonymous": (
+        "flag",
+        _is_anonymous,
+        "Whether its sender hides: From is anonymous, or Privacy asks for it.",
+        None,
+        True,
+    ),
+    "presents": (
+        "ownership",
+        presents,
+        (
+            "Whether the numbers of From and P-Asserted-Identity are in the list that `owners` has "
+            "for its sender: `own`, `foreign`, `unlisted` (no list), `nothing` (no number)."
+        ),
+        "foreign",
+        True,
+    ),
+    "neighbour": (
+        "flag",
+        _is_neighbour,
+        (
+            "Whether From's number differs from the called one in the last four digits at most, as "
+            "spoofed ones do, and is not the sender's `own`."
+        ),
+        None,
+        True,
+    ),
+}
+"""Kind, how it is read, description, example, and whether a message must be parsed for it."""

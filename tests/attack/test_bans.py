@@ -1,0 +1,126 @@
+"""Bans on a running border: whom they hit, whom they must not, where they are in force."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from media.types import Endpoint
+from tests.attack.besieged import (
+    ATTACKER,
+    BORDER,
+    NAME_SERVER,
+    PASSWORD,
+    PHONE,
+    USER,
+    VICTIM,
+    Besieged,
+)
+from tests.kit.hosts import Lab, missing_for_namespaces
+from tests.kit.sprayer import Sprayer
+from tests.kit.stranger import Stranger, bytes_of, knock
+
+pytestmark = pytest.mark.interop
+SCANNER = ("User-Agent: friendly-scanner",)
+OTHERS = """
+table inet others {
+  set mine { type ipv4_addr; elements = { 192.0.2.1 }; }
+  chain input { type filter hook input priority 0; policy accept; ip saddr @mine drop; }
+}
+"""
+
+Make = Callable[..., Besieged]
+
+
+@pytest.fixture
+def besieged(tmp_path: Path) -> Iterator[Make]:
+    missing = missing_for_namespaces("nft")
+    if missing is not None:
+        pytest.skip(missing)
+    with Lab(tmp_path) as lab:
+        yield lambda **how: Besieged(lab, tmp_path, **how)
+
+
+@pytest.fixture
+def stranger() -> Iterator[Callable[..., Stranger]]:
+    """Makes strangers, and hangs up for them."""
+    with ExitStack() as stack:
+        yield lambda host, **how: stack.enter_context(closing(Stranger(host, BORDER, **how)))
+
+
+def test_datagrams_in_the_name_of_others_shut_nobody_out(
+    besieged: Make, stranger: Callable[..., Stranger]
+) -> None:
+    siege = besieged()
+    victim, phone = stranger(siege.victim), stranger(siege.phone, port=5070)
+    assert phone.register(USER, PASSWORD) == 200
+    scan = bytes_of(victim.write("OPTIONS", "100", headers=SCANNER))
+    border = Endpoint(BORDER, 5060)
+    with Sprayer(siege.attacker, siege.border) as sprayer:
+        for number in range(300):
+            for host, port in ((VICTIM, 9), (NAME_SERVER, 53), (PHONE, 5070), ("10.20.0.2", 5060)):
+                sprayer.forges(scan, Endpoint(host, port), border)
+                sprayer.forges(b"rubbish %d\r\n\r\n" % number, Endpoint(host, port), border)
+    siege.until(lambda: siege.ask("bans")["mutes"], "what was forged is seen")
+    answer = siege.ask("bans")
+    assert answer["bans"] == []
+    # All that is shut up are the very address and port that nobody sent from.
+    assert {(one["host"], one["port"]) for one in answer["mutes"]} == {(VICTIM, 9)}
+    assert victim.register(USER, PASSWORD) == 200
+    assert phone.register(USER, PASSWORD) == 200
+    siege.stop()
+
+
+def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
+    besieged: Make, stranger: Callable[..., Stranger]
+) -> None:
+    siege = besieged()
+    siege.border.run("nft", "-f", "-", text=OTHERS)
+    attacker = stranger(siege.attacker)
+    ping = bytes_of(attacker.write("OPTIONS", "100"))
+    assert knock(siege.attacker, BORDER, ping)
+    assert not knock(
+        siege.attacker, BORDER, bytes_of(attacker.write("OPTIONS", "1", headers=SCANNER))
+    )
+    assert siege.bans() == [f"{ATTACKER}/32"]
+    ours = siege.border.run("nft", "list", "ruleset")
+    assert ATTACKER in ours
+    assert not knock(siege.attacker, BORDER, ping, 2.0)
+    assert attacker.ask(attacker.write("OPTIONS", "100"), 1.5) is None
+    (ban,) = siege.ask("bans")["bans"]
+    assert ban["evidence"][-1]["offence"] == "scanner_name"
+    assert siege.ask("status")["bans"]["kernel_dropped"]["banned"] >= 0
+    # A killed process leaves its table; the next one takes over the ban, and the table's place.
+    siege.until(lambda: ATTACKER in (siege.directory / "state/bans.json").read_text(), "it is kept")
+    siege.sbc.process.kill()
+    siege.sbc.wait(within_s=5)
+    siege.start()
+    assert siege.bans() == [f"{ATTACKER}/32"]
+    assert siege.border.run("nft", "list", "tables").count("sbc_") == 1
+    assert not knock(siege.attacker, BORDER, ping, 2.0)
+    assert siege.ask("bans", "--lift", ATTACKER) == {"lifted": [f"{ATTACKER}/32"]}
+    siege.until(lambda: knock(siege.attacker, BORDER, ping, 2.0), "it is let in")
+    siege.ask("bans", "--add", f"{ATTACKER}/32", "--for", "1h", "--why", "by hand")
+    assert not knock(siege.attacker, BORDER, ping, 2.0)
+    siege.stop()
+    left = siege.border.run("nft", "list", "ruleset")
+    assert "sbc_" not in left
+    assert left.strip().startswith("table inet others")
+
+
+def test_without_the_kernel_bans_are_in_force_in_the_process(
+    besieged: Make, stranger: Callable[..., Stranger]
+) -> None:
+    siege = besieged(nftables="off", challenge=False)
+    attacker = stranger(siege.attacker)
+    assert not knock(
+        siege.attacker, BORDER, bytes_of(attacker.write("OPTIONS", "1", headers=SCANNER))
+    )
+    assert siege.bans() == [f"{ATTACKER}/32"]
+    assert not knock(siege.attacker, BORDER, bytes_of(attacker.write("OPTIONS", "1")), 2.0)
+    assert attacker.ask(attacker.write("OPTIONS", "100"), 1.5) is None
+    phone = stranger(siege.phone)
+    assert phone.register(USER, PASSWORD) == 200
+    assert siege.ask("status")["bans"]["kernel"] == "it is off"
+    siege.stop()

@@ -1,0 +1,358 @@
+"""Our table in the kernel: kept in step, batched, made anew, and nothing of anybody else's."""
+
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import trio
+
+from sbc.firewall.nftables import (
+    LOOK_S,
+    MOST_WAITING,
+    FirewallUnusable,
+    Mode,
+    Nft,
+    Nftables,
+    NftFailed,
+    Wanted,
+)
+from sbc.firewall.ruleset import Guarded, Rate, Source, read_listing, rules_of
+from tests.kit.hosts import Host, Lab, missing_for_namespaces
+
+UDP = Guarded("udp", "0.0.0.0", 5060)
+WANTED = Wanted((UDP,), None, ())
+ATTACKER = ip_network("198.51.100.66/32")
+
+
+class FakeNft(Nft):
+    """Remembers what it was told; fails when it shall."""
+
+    def __init__(self, wanted: Wanted = WANTED) -> None:
+        self.scripts: list[str] = []
+        self.wanted = wanted
+        self.fault = ""
+        self.there = False
+        self.looks = 0
+
+    async def run(self, arguments: Iterable[str], script: str = "") -> str:
+        await trio.lowlevel.checkpoint()
+        if self.fault:
+            raise NftFailed(self.fault)
+        if script:
+            self.scripts.append(script)
+            self.there = "table inet" in script
+            return ""
+        self.looks += 1
+        if not self.there:
+            raise NftFailed("No such file or directory")
+        rules = ",".join(['{"rule":{}}'] * rules_of(self.wanted.guarded, self.wanted.rate))
+        chain = '{"chain":{"hook":"input","prio":-310}}'
+        return f'{{"nftables":[{chain},{{"counter":{{"name":"banned","packets":7}}}},{rules}]}}'
+
+
+class Kept:
+    """A table with what it asks for, and what it told."""
+
+    def __init__(self, nft: Nft, mode: Mode = "auto", wanted: Wanted = WANTED) -> None:
+        self.shut: dict[Source, float] = {}
+        self.told: list[str] = []
+        self.table = Nftables(
+            "sbc_test",
+            mode,
+            wanted=lambda: wanted,
+            shut=self.shut.items,
+            known=lambda: ["198.51.100.7"],
+            tell=self.told.append,
+            nft=nft,
+        )
+
+    def ban(self, source: Source, seconds: float = 600.0) -> None:
+        self.shut[source] = seconds
+        self.table.ban(source, seconds)
+
+    def lift(self, source: Source) -> None:
+        del self.shut[source]
+        self.table.lift(source)
+
+
+async def test_what_is_banned_meanwhile_is_one_batch(autojump_clock: trio.abc.Clock) -> None:
+    nft = FakeNft()
+    kept = Kept(nft)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        for number in range(200):
+            kept.ban(ip_network(f"198.51.100.{number}/32"))
+        await trio.sleep(1)
+        assert len(nft.scripts) == 2
+        assert nft.scripts[1].count("timeout 600s") == 200
+        nursery.cancel_scope.cancel()
+    assert nft.scripts[-1] == "add table inet sbc_test\ndelete table inet sbc_test\n"
+
+
+async def test_without_privileges_it_says_so_once_and_goes_on(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    nft.fault = "not allowed"
+    kept = Kept(nft)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        for number in range(100):
+            kept.ban(ip_network(f"198.51.100.{number}/32"))
+            await trio.sleep(1)
+        assert kept.told == ["not allowed"]
+        nft.fault = ""
+        await trio.sleep(LOOK_S + 1)
+        # What was banned meanwhile is in force as soon as it can be.
+        assert kept.told == ["not allowed", ""]
+        assert nft.scripts[0].count("timeout 600s") == 100
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_table_that_is_required_and_cannot_be_had_ends_the_start(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    nft.fault = "not allowed"
+    with pytest.RaisesGroup(FirewallUnusable):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(Kept(nft, "required").table.run)
+
+
+async def test_a_table_that_is_off_is_never_touched(autojump_clock: trio.abc.Clock) -> None:
+    nft = FakeNft()
+    kept = Kept(nft, "off")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ATTACKER)
+        await trio.sleep(60)
+    assert not nft.scripts
+    assert kept.table.trouble == "it is off"
+
+
+async def test_a_table_that_somebody_removed_is_made_anew(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    kept = Kept(nft)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ATTACKER)
+        await trio.sleep(1)
+        nft.there = False
+        await trio.sleep(LOOK_S + 1)
+        assert "198.51.100.66" in nft.scripts[-1]
+        assert nft.scripts[-1].startswith("add table")
+        assert kept.table.trouble == ""
+        assert kept.table.dropped == {"banned": 14}  # no count is lost with the old table
+        nursery.cancel_scope.cancel()
+
+
+async def test_more_changes_than_may_wait_make_the_table_anew(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    kept = Kept(nft)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ATTACKER)
+        for number in range(MOST_WAITING + 1):
+            kept.table.mute_flow("192.0.2.1", number, 3.0)
+        await trio.sleep(1)
+        assert nft.scripts[1].startswith("add table")
+        assert "198.51.100.66" in nft.scripts[1]
+        nursery.cancel_scope.cancel()
+
+
+def test_what_is_no_listing_is_refused() -> None:
+    for text in ("", "[]", "{}", '{"nftables": 7}', '{"nftables": [{"counter": {}}]}'):
+        with pytest.raises(ValueError):
+            read_listing(text)
+
+
+class HostNft(Nft):
+    """The real one, in a namespace."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def run(self, arguments: Iterable[str], script: str = "") -> str:
+        await trio.lowlevel.checkpoint()
+        try:
+            return self._host.run("nft", *arguments, text=script)
+        except RuntimeError as error:
+            raise NftFailed(str(error)) from None
+
+
+@pytest.fixture(scope="module")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Host]]:
+    """A border and a stranger with a cable between them."""
+    missing = missing_for_namespaces("nft")
+    if missing is not None:
+        pytest.skip(missing)
+    with Lab(tmp_path_factory.mktemp("nftables")) as lab:
+        switch = lab.switch("internet")
+        border, stranger = lab.host("border"), lab.host("stranger")
+        border.join(switch, "203.0.113.1/24", "2001:db8::1/64")
+        stranger.join(switch, "203.0.113.66/24", "203.0.113.67/24", "2001:db8::66/64")
+        lab.settle()
+        yield border, stranger
+
+
+class Ear:
+    """A socket of the border and two of the stranger: is it heard?"""
+
+    def __init__(self, border: Host, stranger: Host, local: str, remote: str, port: int) -> None:
+        self._heard = border.udp_socket(local, port)
+        self._heard.settimeout(0.2)
+        self._mouth = stranger.udp_socket(remote)
+        self.port = self._mouth.getsockname()[1]
+        self._target = (local, port)
+
+    def hears(self) -> bool:
+        self._mouth.sendto(b"x", self._target)
+        try:
+            return self._heard.recv(10) == b"x"
+        except TimeoutError:
+            return False
+
+    def close(self) -> None:
+        self._heard.close()
+        self._mouth.close()
+
+
+@pytest.fixture
+def ear(wired: tuple[Host, Host]) -> Iterator[Callable[[str, str, int], Ear]]:
+    """Makes ears."""
+    made: list[Ear] = []
+
+    def make(local: str, remote: str, port: int) -> Ear:
+        made.append(Ear(*wired, local, remote, port))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+OTHERS = """
+table ip mine {
+  set seen { type ipv4_addr; elements = { 192.0.2.1 }; }
+  chain input { type filter hook input priority filter; policy accept; tcp dport 22 accept; }
+}
+table inet firewalld {
+  chain c { udp dport 9 counter drop; }
+}
+"""
+
+
+async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_they_are(
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear], autojump_clock: trio.abc.Clock
+) -> None:
+    border, _ = wired
+    border.run("nft", "-f", "-", text=OTHERS)
+    before = border.run("nft", "list", "ruleset")
+    # One that a killed process left behind, with something in it.
+    border.run("nft", "-f", "-", text="add table inet sbc_test\nadd chain inet sbc_test left\n")
+    guarded = (UDP, Guarded("udp", "2001:db8::1", 5060))
+    kept = Kept(HostNft(border), "required", Wanted(guarded, None, ()))
+    sip, other_port = (
+        ear("203.0.113.1", "203.0.113.66", 5060),
+        ear("203.0.113.1", "203.0.113.66", 5070),
+    )
+    other_host = ear("203.0.113.1", "203.0.113.67", 5080)
+    sip6 = ear("2001:db8::1", "2001:db8::66", 5060)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        assert kept.told == [""]
+        assert sip.hears()
+        assert sip6.hears()
+        kept.ban(ip_network("203.0.113.66/32"))
+        kept.ban(ip_network("2001:db8::/64"))
+        await trio.sleep(1)
+        assert not sip.hears()
+        assert not sip6.hears()
+        assert other_port.hears()
+        assert other_host.hears()
+        await kept.table.look()
+        assert kept.table.dropped["banned"] == 2
+        kept.lift(ip_network("203.0.113.66/32"))
+        kept.lift(ip_network("2001:db8::/64"))
+        await trio.sleep(1)
+        assert sip.hears()
+        assert sip6.hears()
+        kept.ban(ip_network("203.0.113.64/29"))
+        await trio.sleep(1)
+        assert not sip.hears()
+        kept.lift(ip_network("203.0.113.64/29"))
+        kept.table.mute_flow("203.0.113.66", sip.port, 600)
+        await trio.sleep(1)
+        assert not sip.hears()
+        # One that the kernel forgot already, and one that is banned twice.
+        kept.table.lift(ip_network("192.0.2.200/32"))
+        kept.ban(ATTACKER, 5)
+        kept.ban(ATTACKER, 500)
+        await trio.sleep(1)
+        assert "timeout 8m20s" in border.run("nft", "list", "set", "inet", "sbc_test", "banned4")
+        kept.table.mute(["203.0.113.67", "2001:db8::66"], 600)
+        await trio.sleep(1)
+        assert not sip6.hears()
+        ours = border.run("nft", "list", "ruleset")
+        nursery.cancel_scope.cancel()
+    assert kept.told == [""]
+    assert "sbc_test" in ours
+    assert border.run("nft", "list", "ruleset") == before
+
+
+async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_phone(
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear], autojump_clock: trio.abc.Clock
+) -> None:
+    border, _ = wired
+    wanted = Wanted((UDP,), Rate(1, 5), (ip_network("203.0.113.67/32"),))
+    kept = Kept(HostNft(border), "required", wanted)
+    stranger = ear("203.0.113.1", "203.0.113.66", 5060)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        heard = [stranger.hears() for _ in range(12)]
+        assert heard[:5] == [True] * 5
+        assert not all(heard)
+        kept.table.know("203.0.113.66", known=True)
+        await trio.sleep(1)
+        assert all(stranger.hears() for _ in range(12))
+        stranger.close()
+        peer = ear("203.0.113.1", "203.0.113.67", 5060)
+        assert all(peer.hears() for _ in range(12))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_hundred_thousand_bans_are_a_few_batches(
+    wired: tuple[Host, Host], autojump_clock: trio.abc.Clock
+) -> None:
+    border, _ = wired
+    kept = Kept(HostNft(border), "required")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        for number in range(50_000):
+            kept.ban(ip_network(f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"))
+        await trio.sleep(10)
+        assert kept.table.batches <= 9
+        assert kept.table.trouble == ""
+        nursery.cancel_scope.cancel()
+
+
+def test_a_program_that_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sbc.firewall.nftables._PATH", str(tmp_path))
+    with pytest.raises(NftFailed, match="install the package nftables"):
+        trio.run(Nft().run, ["list"])
+
+
+async def test_what_the_program_refuses_is_told_in_a_line() -> None:
+    if missing_for_namespaces("nft") is not None:
+        pytest.skip("nft is not there")
+    with pytest.raises(NftFailed, match="syntax error") as failed:
+        await Nft().run(("-c", "-f", "-"), "no such thing\n")
+    assert "\n" not in str(failed.value)
