@@ -115,7 +115,7 @@ class App:
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_datagrams=self.loop.datagrams,
-            doorkeeper=self.loop,
+            doorkeeper=self.switchboard.doorkeeper,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
@@ -187,6 +187,7 @@ class App:
             self._watch,
             self._lists,
             answers.statistics,
+            self._socket_filter,
             log,
             time.time,
         )
@@ -317,8 +318,8 @@ class App:
         force = in_force(configuration, self._locator.known)
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
-        self._lists.watch(configuration.policies.sets, configuration.places)
         self._guarding.configured()
+        self._lists.watch(configuration.policies.sets, configuration.places)
         self.loop.changed()
 
     def _located(self, locations: Locations) -> None:

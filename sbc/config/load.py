@@ -65,9 +65,9 @@ class Configuration:
     transport_limits: TransportLimits
     media_engine: MediaEngine
     dns: DnsSettings
+    firewall: FirewallSettings
     places: GeoPlaces = field(compare=False)
     """Where addresses are; the databases in it may be exchanged while it is in force."""
-    firewall: FirewallSettings
     state_dir: Path
     control_socket: Path
     version: int = field(default=0, compare=False)
@@ -218,8 +218,8 @@ def load_text(
         ),
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
-        places=places,
         firewall=build_firewall(model.firewall),
+        places=places,
         state_dir=state_dir,
         control_socket=control_socket,
     )

@@ -77,7 +77,7 @@ class Nowhere:
 
 
 NOWHERE: Final = Nowhere()
-"""What is looked up where there is nothing to look it up in."""
+"""What decisions look up where nothing is there to be looked up."""
 
 
 @dataclass(frozen=True, slots=True)
