@@ -295,7 +295,7 @@ class Reception:
         if asked.request is not request:
             call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
-        allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
+        allowed = self._within_caps(call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
             self.refuse(key, request, flow, self._as_told(refusal, caller), now)
@@ -359,22 +359,23 @@ class Reception:
         return route, placing.by_service_route(caller.binding, suited)
 
     def _within_caps(
-        self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
+        self, name: str, caller: Caller, candidates: list[Candidate], kbps: int, now: float
     ) -> list[Candidate] | Decision:
         """Count a call for its peers: the candidates from the first on that has room for it."""
-        if caller:
-            decision = self._caps.begin(caller, name, now, kbps)
+        emergency = caller.facts is not None and caller.facts.emergency
+        if caller.peer:
+            decision = self._caps.begin(caller.peer, name, now, kbps, emergency=emergency)
             if not decision.allowed:
                 return decision
         refusal: Decision | None = None
         for number, candidate in enumerate(candidates):
             if not candidate.peer:
                 return candidates[number:]
-            decision = self._caps.begin(candidate.peer, name, now, kbps)
+            decision = self._caps.begin(candidate.peer, name, now, kbps, emergency=emergency)
             if decision.allowed:
                 return candidates[number:]
             refusal = refusal or decision
-        self._caps.end(caller, name)
+        self._caps.end(caller.peer, name)
         assert refusal is not None, "there is always a candidate"
         return refusal
 
