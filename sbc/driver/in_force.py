@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sbc.driver.world import PLAN
+from sbc.policy.caps import CallLimits
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
 from sbc.policy.world import World
@@ -54,6 +55,20 @@ class InForce:
     def trust(self) -> dict[str, bool]:
         """Whether each network is trusted."""
         return {name: network.trusted for name, network in self.networks.items()}
+
+    @property
+    def call_limits(self) -> dict[str, CallLimits]:
+        """The caps of every peer."""
+        return {
+            peer.name: CallLimits(
+                peer.limits.max_calls,
+                peer.limits.calls_per_second,
+                peer.limits.burst,
+                peer.where,
+                peer.limits.max_kbps,
+            )
+            for peer in self.settings.peers
+        }
 
     def realm_of(self, peer: str) -> Realm | None:
         """What requests of a peer are challenged for; None where nothing is asked."""

@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
+from media.events import EngineFailed, HandshakeDatagram, MediaEvent
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
     GaveUp,
-    MediaNoted,
-    MediaSilent,
 )
 from sbc.b2bua.table import State
 from sbc.driver import callers
@@ -31,11 +29,11 @@ from sbc.driver.doorkeeper import Doorkeeper
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
-from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.participants import Participants
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
+from sbc.driver.refused import RefusedRequests, Witness
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.policy.admission import Admission
@@ -74,6 +72,8 @@ class Switchboard:
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
         now: float = 0.0,
+        witness: Witness | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         """Start without calls.
 
@@ -81,8 +81,13 @@ class Switchboard:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
             now: Monotonic seconds of the start, from which on hops are watched.
+            witness: Who is told what becomes of requests; `refused` by default.
+            authenticator: Who judges credentials.
         """
         self.force = force
+        self.refused = RefusedRequests(wall, records.call_refused)
+        """What was turned away lately."""
+        self._witness = self.refused if witness is None else witness
         self.tally = Tally()
         self._message_limits = message_limits
         self._log = log
@@ -114,10 +119,11 @@ class Switchboard:
             wire=wire,
             log=log,
             secret=ids.key(32),
-            authenticator=Authenticator(ids.key(32)),
+            authenticator=authenticator or Authenticator(ids.key(32)),
             wall=wall,
             tally=self.tally,
             watch=self.watch,
+            witness=self._witness,
         )
         self._instance = ids.token()[:8]
         self.logins = Logins()
@@ -144,6 +150,7 @@ class Switchboard:
             wall=wall,
             tally=self.tally,
             watch=self.watch,
+            witness=self._witness,
         )
         self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
@@ -200,12 +207,7 @@ class Switchboard:
             return
         if isinstance(event, HandshakeDatagram):
             return  # No plan asks for them, and what was under way when one did says nothing now.
-        name = event.stream_id[0]
-        if isinstance(event, MediaTimeout):
-            self._log("info", "media silent", call=name, side=event.side.value, s=event.silent_s)
-            self.calls.tell_named(name, MediaSilent(event.side, event.silent_s), now)
-        else:
-            self.calls.tell_named(name, MediaNoted(event.side, media_story(event)), now)
+        self.calls.media_event(event, now)
 
     # -- operator ---------------------------------------------------------------------------
 
@@ -269,7 +271,9 @@ class Switchboard:
         verdict = self.doorkeeper.judge(self.force, flow, self._wire.names(flow), now)
         if verdict.admitted:
             self._take(flow, data, now)
-        elif verdict.level:
+            return
+        self._witness.limited(flow, verdict)
+        if verdict.level:
             self.watch.over_its_rate(flow)
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
@@ -293,6 +297,7 @@ class Switchboard:
     def _malformed(self, error: ParseError, flow: Flow, now: float) -> None:
         self.tally.malformed += 1
         self.tally.oversize += error.status == TOO_LARGE
+        self._witness.malformed(flow, error)
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
         self.watch.malformed(error, flow)
         request = error.answerable

@@ -23,6 +23,7 @@ from sbc.b2bua.call import Call
 from sbc.config.files import read_text
 from sbc.config.load import Configuration, load_text
 from sbc.driver.in_force import InForce
+from sbc.driver.refused import RefusedRequest
 from sbc.driver.switchboard import Switchboard
 from sbc.driver.world import world_of
 from sbc.registrar.commands import BindingChanged
@@ -149,12 +150,16 @@ class FakeRecords:
     def __init__(self) -> None:
         self.answered: list[Call] = []
         self.ended: list[Call] = []
+        self.refused: list[RefusedRequest] = []
 
     def call_answered(self, call: Call) -> None:
         self.answered.append(call)
 
     def call_ended(self, call: Call) -> None:
         self.ended.append(call)
+
+    def call_refused(self, refused: RefusedRequest) -> None:
+        self.refused.append(refused)
 
 
 class FakeBindings:
