@@ -23,8 +23,8 @@ def told(geo: str, policy: str = LIMIT) -> list[str]:
 def test_a_condition_that_no_database_can_answer_is_warned_of() -> None:
     assert told("", ASKING) == [
         (
-            "sbc.yaml:1:1: warning: geo: rule 'home' (edge.yaml:2) asks for source_country, and there "
-            "is no database (set geo.country; without it every address is `unknown`)"
+            "sbc.yaml:1:1: warning: geo: rule 'home' (edge.yaml:2) asks for source_country, and "
+            "there is no database (set geo.country; without it every address is `unknown`)"
         )
     ]
 
