@@ -25,6 +25,7 @@ from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.refused import TurnedAway, Witness
+from sbc.driver.room import with_room
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.health.health import Health
@@ -261,7 +262,7 @@ class Reception:
         if asked.request is not request:
             call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
-        allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
+        allowed = with_room(self._caps, call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
             self.refuse(key, request, flow, self._as_told(refusal, caller), now, caller)
@@ -324,26 +325,6 @@ class Reception:
         if not suited:
             return sips.not_allowed(f"{route}: no way there is secure")
         return route, placing.by_service_route(caller.binding, suited)
-
-    def _within_caps(
-        self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
-    ) -> list[Candidate] | Decision:
-        """Count a call for its peers: the candidates from the first on that has room for it."""
-        if caller:
-            decision = self._caps.begin(caller, name, now, kbps)
-            if not decision.allowed:
-                return decision
-        refusal: Decision | None = None
-        for number, candidate in enumerate(candidates):
-            if not candidate.peer:
-                return candidates[number:]
-            decision = self._caps.begin(candidate.peer, name, now, kbps)
-            if decision.allowed:
-                return candidates[number:]
-            refusal = refusal or decision
-        self._caps.end(caller, name)
-        assert refusal is not None, "there is always a candidate"
-        return refusal
 
     def _called(self, request: Request, caller: Peer | None) -> str:
         """Whom a request calls, for records: the phone's user where the URI has our token."""
