@@ -1,4 +1,4 @@
-"""Header manipulation of a request that makes a call, before it is routed."""
+"""A request that makes a call put right before it is routed: repairs, and rules for headers."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ from sbc.driver.in_force import InForce
 from sbc.policy.manipulation import copied, manipulate
 from sbc.policy.manipulation_rules import End
 from sbc.policy.manipulation_values import Passing
+from sbc.policy.repair import repair_received
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 
@@ -21,19 +22,24 @@ class Asked(NamedTuple):
 
 
 def as_asked(force: InForce, caller: Caller, request: Request, flow: Flow) -> Asked:
-    """Apply the rules for what comes in to a request outside any dialog.
+    """Apply repairs, and the rules for what comes in, to a request outside any dialog.
 
-    The request itself stays as it is: responses repeat what it says.
+    Of the request itself only what is repaired changes: responses repeat the rest.
 
     Raises:
         ParseError: a header that a rule asks about is malformed (400).
     """
+    told: list[tuple[str, str]] = []
+    peer = force.table.peer(caller.peer)
+    if peer is not None and peer.repairs:
+        done = repair_received(request, peer.repairs, *flow.remote)
+        told += [("decision", f"repaired: {text}") for text in done]
     sender = End(caller.peer, flow.network)
     rules = force.policy.headers.fitting("in", request, sender, None)
     if not rules or caller.facts is None:
-        return Asked(request)
+        return Asked(request, tuple(told))
     copy = copied(request)
     steps, failures = manipulate(rules, Passing(caller.facts, copy.headers, copy))
-    told = [("decision", f"headers: {step.explanation}") for step in steps]
+    told += [("decision", f"headers: {step.explanation}") for step in steps]
     told += [("error", f"headers: {text}") for text in failures]
     return Asked(copy if steps else request, tuple(told))

@@ -102,3 +102,17 @@ def test_a_malformed_header_that_a_rule_asks_about_is_no_fault_of_ours() -> None
     sent = board.give(PHONE_FLOW, a_message("INVITE", headers=("Diversion: <<<",), body=OFFER))
     assert sent
     assert "internal error" not in board.log.events("error")
+
+
+def test_the_offer_of_a_broken_phone_is_repaired_before_it_is_weighed() -> None:
+    text = (ROOT / "deploy/sbc.yaml").read_text()
+    phones = "    kind: endpoints "
+    assert phones in text
+    quirks = f"    repair: [savp-no-crypto, rtpmap-missing]\n{phones}"
+    offer = OFFER.replace(b"RTP/AVP 0 101", b"RTP/SAVP 0 101 98")
+    for written, title in ((text.replace(phones, quirks), "INVITE"), (text, "488 INVITE")):
+        board = Board(a_configuration(written))
+        register(board)
+        sent = board.give(PHONE_FLOW, a_message("INVITE", body=offer))
+        assert titles(sent)[-1] == title
+        assert (b"RTP/AVP 0 101\r\n" in sent[-1].data) is (title == "INVITE")
