@@ -20,7 +20,8 @@ from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.inspection import inspected
-from sbc.driver.manipulating import as_asked
+from sbc.driver.manipulating import as_asked, log_changes
+from sbc.driver.opening import open_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
@@ -242,9 +243,12 @@ class Reception:
         if isinstance(upstreams, Refusal):
             self.refuse(key, request, flow, upstreams, now, caller)
             return
+        asked = as_asked(self._force, caller, request, flow)
         commands = self._registrar.register(
-            key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
-        )
+            key, asked.request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(),
+            now=now, manipulation=asked.manipulation,
+        )  # fmt: skip
+        log_changes(self._log, request, flow, asked)
         self._agents.carry_out(REGISTRAR, commands, now)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -259,8 +263,6 @@ class Reception:
         if codecs is not None:
             candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
         call = self._new_call(key, asked.request, flow, caller, candidates)
-        if asked.request is not request:
-            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = with_room(self._caps, call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
@@ -271,16 +273,8 @@ class Reception:
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
-        call.journal.note(now, "sip", "", "a", "in", request.raw)
         call.decided = self._decided(caller)
-        call.journal.note(now, "decision", caller.decision.explanation, "a")
-        for kind, text in asked.notes:
-            call.journal.note(now, kind, text, "a")
-        if caller.user:
-            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
-        if codecs is not None:
-            text = f"media have {codecs} by rule {codecs.where}"
-            call.journal.note(now, "decision", text, "a")
+        open_story(call, request, caller, asked, now)
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
