@@ -122,7 +122,7 @@ def _country(e164: str) -> str:
     if found.country_code == _NORTH_AMERICA and _kind(e164) not in _SOMEWHERE:
         return ""
     region = phonenumbers.region_code_for_number(found)
-    region = region or phonenumbers.region_code_for_country_code(found.country_code)
+    region = region or phonenumbers.region_code_for_country_code(found.country_code or 0)
     return region if region in phonenumbers.SUPPORTED_REGIONS else ""
 
 

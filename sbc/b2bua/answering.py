@@ -49,7 +49,7 @@ def relay_answer(call: Call, event: Event) -> State | None:
     call.answered_at = call.now
     negotiate.settle(call)
     wait_for_ack(call, call.a, call.invite_key, invite, response, sdp, setup)
-    call.invite = None
+    call.invite = call.asked = None
     setup.sent = None
     call.timers[Timer.MAX_DURATION] = call.now + call.context.settings.timers.max_duration_s
     call.out.append(Answered())

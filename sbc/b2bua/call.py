@@ -1,6 +1,6 @@
 """A Call: two legs and what they need relayed, as data.
 
-Everything but `context` is plain data, so that a call can be exported and restored
+Everything but `context` and `decided` is plain data, so that a call can be exported and restored
 (`snapshot.py`). What happens to it is in `machine.py` and the files it names.
 """
 
@@ -15,6 +15,7 @@ from sbc.b2bua.context import Context
 from sbc.b2bua.journal import Journal
 from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, PassedOver, Refused
 from sbc.b2bua.table import State
+from sbc.policy.explain import Decided
 from sbc.routing.failover import DEFAULT_FAILOVER, Failover
 from sbc.routing.hops import Hop, hop_of
 from sbc.routing.model import MediaRules
@@ -139,6 +140,9 @@ class Call:
     state: State = State.CALLING
     invite: Request | None = None
     """A's INVITE, until A has its final response."""
+    asked: Request | None = None
+    """That INVITE as the rules for headers leave it, which is what the callee hears of; None where
+    it is as it came."""
     invite_key: str = ""
     setup: Exchange | None = None
     """Our INVITE to the candidate being tried."""
@@ -161,6 +165,8 @@ class Call:
     answered_at: float | None = None
     ended_at: float | None = None
     ending: Ending | None = None
+    decided: Decided | None = field(default=None, compare=False, repr=False)
+    """Why it was let in, for questions; an export leaves it out."""
     now: float = 0.0
     """The moment of the event in work."""
     out: list[Command] = field(default_factory=list)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sbc.policy.manipulation_rules import NO_RULES, HeaderRules
 from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.policy.world import World
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Listener, Network, Peer, Settings
@@ -35,6 +37,7 @@ class PortSource(Protocol):
 
 
 _NO_PLAN = NoPlan()
+_NO_WORLD = World()
 
 
 @dataclass(slots=True)
@@ -50,6 +53,10 @@ class Context:
     logins: Logins = field(default_factory=Logins)
     """Our accounts at peers: one object for all configurations, so that a new password holds."""
     plan: NumberPlan = _NO_PLAN
+    headers: HeaderRules = NO_RULES
+    """What is changed of headers."""
+    world: World = _NO_WORLD
+    """What the conditions of those rules may look up."""
     version: int = 0
     """The number that the configuration is kept under; 0 for none."""
     peers: dict[str, Peer] = field(init=False)

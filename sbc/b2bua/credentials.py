@@ -9,7 +9,9 @@ never challenged).
 
 from sbc.b2bua.call import Call
 from sbc.b2bua.leg import Exchange, Leg
+from sbc.b2bua.manipulating import leave
 from sbc.b2bua.table import State
+from sbc.policy.topology import session_id
 from sbc.sip.dialog import Dialog
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request, Response
@@ -67,6 +69,8 @@ def build_ack(call: Call, leg: Leg, dialog: Dialog, cseq: int) -> Request:
     ack = dialog.build_ack(cseq, branch(call), leg.sent_by)
     for name, value in leg.proofs:
         ack.headers.append(name, value)
+    ack.headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
+    leave(call, leg, ack)
     return ack
 
 

@@ -11,6 +11,7 @@ from sbc.b2bua.commands import ApplyMedia, Ended
 from sbc.b2bua.credentials import kept
 from sbc.b2bua.events import Event, GaveUp, RequestReceived
 from sbc.b2bua.leg import Exchange, Leg, LegState, PassedOver
+from sbc.b2bua.manipulating import leave
 from sbc.b2bua.messages import acknowledge, answer, reason_given, request_in_dialog
 from sbc.b2bua.table import State
 from sbc.sip.dialog import MAX_FORWARDS
@@ -70,9 +71,8 @@ def hang_up(call: Call, leg: Leg, reason: str | None = None) -> None:
         leg.state = LegState.BYE_DEFERRED
         return
     reason = reason or (call.ending.reason if call.ending is not None else None)
-    ref, bye = request_in_dialog(call, leg, "BYE", None, None)
-    if reason is not None:
-        bye.headers.append("Reason", reason)
+    extra = () if reason is None else (("Reason", reason),)
+    ref, bye = request_in_dialog(call, leg, "BYE", None, None, extra)
     leg.state = LegState.BYE_SENT
     call.exchanges[ref] = Exchange(
         ref=ref, method="BYE", to=leg.side, cseq=leg.dialog.local_cseq, sent=kept(call, leg, bye)
@@ -196,6 +196,7 @@ def send_cancel(call: Call, leg: Leg, exchange: Exchange, reason: str | None) ->
     if reason is not None:
         headers.append("Reason", reason)
     request = Request("CANCEL", invite.uri_text, headers)
+    leave(call, leg, request)
     call.out.append(SendRequest(exchange.ref, leg.flow, request, leg.side.value))
     return True
 

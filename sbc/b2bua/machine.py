@@ -14,6 +14,7 @@ from sbc.b2bua import (
     ending,
     hunting,
     inside,
+    manipulating,
     passing,
     refusing,
     replies,
@@ -52,6 +53,7 @@ def begin(call: Call, now: float) -> list[Command]:
 def receive(call: Call, event: Event, now: float) -> list[Command]:
     """Tell the call something; get what it wants done, in order."""
     call.now = now
+    manipulating.arrive(call, event)
     happening, event = _weigh(call, event)
     _happen(call, happening, event)
     return _drain(call)

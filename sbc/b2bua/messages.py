@@ -4,6 +4,7 @@ from sbc.b2bua.call import Call
 from sbc.b2bua.causes import plain
 from sbc.b2bua.credentials import branch, build_ack, hide_authentication, prove
 from sbc.b2bua.leg import Leg
+from sbc.b2bua.manipulating import leave
 from sbc.policy.identity import Party, Passage, pass_identities
 from sbc.policy.topology import (
     NIL_UUID,
@@ -42,6 +43,7 @@ def answer(
     origin: Leg | None = None,
     sdp: bytes | None = None,
     extra: Extra = (),
+    default: Extra = (),
     phrase: str = "",
 ) -> Response:
     """Queue a response to a request that came from `leg`.
@@ -50,6 +52,7 @@ def answer(
         source: The other leg's response it stands for; what may pass of it is carried.
         origin: The leg that `source` came from; None for the other leg as it is now.
         sdp: Our description for the leg; replaces whatever body `source` had.
+        default: Headers it has where `source` brought none of that name.
         phrase: Reason phrase where there is no source; empty for the registered one.
     """
     if status == 100:
@@ -71,15 +74,28 @@ def answer(
     headers.append("Session-ID", session_id(origin.uuid, leg.uuid))
     if call.context.settings.server_header:
         headers.append("Server", call.context.settings.server_header)
+    for name, value in default:
+        if not headers.has(name.lower()):
+            headers.append(name, value)
     _attach_body(response, source, sdp)
+    leave(call, leg, response, source, origin)
     call.out.append(Respond(key, response, leg.side.value))
     return response
 
 
 def dress(
-    call: Call, leg: Leg, request: Request, source: Message | None, sdp: bytes | None
+    call: Call,
+    leg: Leg,
+    request: Request,
+    source: Message | None,
+    sdp: bytes | None,
+    extra: Extra = (),
 ) -> Request:
-    """Give a request to `leg` what it carries of `source`, our identity, body and credentials."""
+    """Give a request to `leg` what it carries of `source`, our identity, body and credentials.
+
+    Args:
+        extra: Headers that only this request has.
+    """
     headers = request.headers
     if request.method in CONTACT_METHODS:
         headers.append("Contact", leg.contact)
@@ -88,33 +104,41 @@ def dress(
     headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
     if call.context.settings.server_header:
         headers.append("User-Agent", call.context.settings.server_header)
+    for name, value in extra:
+        headers.append(name, value)
     _attach_body(request, source, sdp)
+    leave(call, leg, request, source)
     prove(call, leg, request)
     return request
 
 
 def request_in_dialog(
-    call: Call, leg: Leg, method: str, source: Request | None, sdp: bytes | None
+    call: Call,
+    leg: Leg,
+    method: str,
+    source: Request | None,
+    sdp: bytes | None,
+    extra: Extra = (),
 ) -> tuple[str, Request]:
     """A request in the leg's dialog, and its branch.
 
     Args:
         source: The other leg's request that is passed on, read so far that its Max-Forwards is
             known to be good; it counts down (RFC 7332 §3). None for a request of our own.
+        extra: Headers that only this request has.
     """
     assert leg.dialog is not None, "a request needs a dialog"
     ref = branch(call)
     hops = source.max_forwards if source is not None else None
     hops = MAX_FORWARDS if hops is None else hops - 1
     request = leg.dialog.build_request(method, ref, leg.sent_by, hops)
-    return ref, dress(call, leg, request, source, sdp)
+    return ref, dress(call, leg, request, source, sdp, extra)
 
 
 def acknowledge(call: Call, leg: Leg, cseq: int, sdp: bytes | None = None) -> None:
     """Queue the ACK to a 2xx of `leg` and remember it for repetition."""
     assert leg.dialog is not None, "an ACK to a 2xx needs its dialog"
     ack = build_ack(call, leg, leg.dialog, cseq)
-    ack.headers.append("Session-ID", session_id(call.other(leg.side).uuid, leg.uuid))
     _attach_body(ack, None, sdp)
     call.acks[leg.side] = ack
     call.out.append(SendAck(leg.flow, ack, leg.side.value))

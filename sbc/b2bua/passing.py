@@ -97,9 +97,8 @@ def _end(call: Call, passed: PassedOver, response: Response) -> None:
     call.out.append(SendAck(leg.flow, passed.ack, B.value))
     passed.bye_ref = branch(call)
     bye = dialog.build_request("BYE", passed.bye_ref, leg.sent_by)
-    if invite.cancel_reason is not None:
-        bye.headers.append("Reason", invite.cancel_reason)
-    dress(call, leg, bye, None, None)
+    reason = invite.cancel_reason
+    dress(call, leg, bye, None, None, () if reason is None else (("Reason", reason),))
     call.out.append(SendRequest(passed.bye_ref, leg.flow, bye, B.value))
 
 

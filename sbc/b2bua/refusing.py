@@ -91,7 +91,8 @@ def final_to_caller(
         extra = (*extra, ("Reason", ending.reason))
         if ending.by != EndedBy.CALLER:
             extra = (*extra, warning(call.a, ending.public))
-    response = answer(
+    cause = ("Reason", f"Q.850;cause={ending.q850}")
+    answer(
         call,
         call.a,
         call.invite_key,
@@ -100,11 +101,10 @@ def final_to_caller(
         source=None if source is None else source.response,
         origin=None if source is None else source.leg,
         extra=extra,
+        default=() if ending.status in _CHALLENGES else (cause,),
         phrase=phrase,
     )
-    if ending.status not in _CHALLENGES and not response.headers.has("reason"):
-        response.headers.append("Reason", f"Q.850;cause={ending.q850}")
-    call.invite = None
+    call.invite = call.asked = None
 
 
 def policy_ending(status: int, text: str, said: str = "") -> Ending:

@@ -71,7 +71,7 @@ def begin(call: Call) -> None:
     except ParseError as error:
         refuse(call, policy_ending(400, error.reason))
         return
-    _offer_and_invite(call, invite)
+    _offer_and_invite(call, call.asked or invite)
 
 
 def try_next(call: Call, event: Event) -> None:
@@ -99,7 +99,7 @@ def try_next(call: Call, event: Event) -> None:
     call.note("decision", f"{why}; trying {place}{' with plain RTP' if plain else ''}", B)
     call.b = callee_leg(call.context, candidate)
     call.setup = None
-    _offer_and_invite(call, call.invite)
+    _offer_and_invite(call, call.asked or call.invite)
 
 
 def wants_plain(call: Call, status: int) -> bool:

@@ -102,6 +102,7 @@ class CallData(TypedDict):
     loop_mark: str
     state: str
     invite: MessageData | None
+    asked: MessageData | None
     invite_key: str
     setup: ExchangeData | None
     exchanges: list[ExchangeData]
@@ -140,6 +141,7 @@ def to_data(call: Call) -> CallData:
         "loop_mark": call.loop_mark,
         "state": call.state.value,
         "invite": None if call.invite is None else message_to_data(call.invite),
+        "asked": None if call.asked is None else message_to_data(call.asked),
         "invite_key": call.invite_key,
         "setup": None if call.setup is None else exchange_to_data(call.setup),
         "exchanges": [exchange_to_data(exchange) for exchange in call.exchanges.values()],
@@ -170,6 +172,7 @@ def from_data(data: CallData, context: Context) -> Call:
         ParseError, KeyError, ValueError: it is no export; a bug, or a damaged store.
     """
     plan, ending, setup, invite = data["plan"], data["ending"], data["setup"], data["invite"]
+    asked = data["asked"]
     exchanges = [exchange_from_data(exchange) for exchange in data["exchanges"]]
     return Call(
         name=data["name"],
@@ -190,6 +193,7 @@ def from_data(data: CallData, context: Context) -> Call:
         loop_mark=data["loop_mark"],
         state=State(data["state"]),
         invite=None if invite is None else request_from_data(invite),
+        asked=None if asked is None else request_from_data(asked),
         invite_key=data["invite_key"],
         setup=None if setup is None else exchange_from_data(setup),
         exchanges={exchange.ref: exchange for exchange in exchanges},

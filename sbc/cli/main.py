@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import bans, files, names, operate, peers, route, serve, versions
+from sbc.cli import bans, files, limits, names, operate, peers, route, serve, versions
+from sbc.cli.explain import explain
+from sbc.cli.policy import add_policy
 from sbc.cli.trunks import trunks
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning
 
@@ -60,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     _add_files(commands)
     _add_operating(commands)
     _add_versions(commands)
+    add_policy(commands)
     return top
 
 
@@ -125,12 +128,18 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or ended"
     )
     _add_whom(calls)
+    explained = _add(commands, "explain", explain, "say why a call or request went as it did")
+    explained.add_argument("name", metavar="CALL-ID", help="of either leg, or an id of ours")
+    _add_whom(explained)
     _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
     listed = _add(commands, "trunks", trunks, "list our registrations with trunks")
     listed.add_argument(
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
     )
     _add_whom(listed)
+    _add_whom(
+        _add(commands, "limits", limits.limits, "show what is used of each rate limit, and dropped")
+    )
     banned = _add(commands, "bans", bans.bans, "list who is shut out and why, lift and add bans")
     bans.add_arguments(banned)
     _add_whom(banned)

@@ -13,7 +13,6 @@ from sbc.policy.model import ARRIVAL, STAGES, PolicySet, Stage
 from sbc.policy.rules import STOPS, Rule
 from sbc.policy.shadows import shadowed
 from sbc.routing.model import Network, Peer, Route
-from sbc.sip.flow import SECURED
 
 _EXPENSIVE = ("called", "called_type", "called_country")
 """What a rule asks for that keeps calls from expensive numbers."""
@@ -33,35 +32,10 @@ def lint(
     warn_of_strangers(document, networks, peers, routes, policy)
     if document.broken:
         return
-    _warn_of_keys_in_the_clear(document, networks, peers)
     _warn_of_missing_limits(document, networks, policy)
     _warn_of_open_trunks(document, networks, peers, routes, policy)
     document.problems += _impossible(networks, peers, policy)
     document.problems += _shadowed_across_files(policy)
-
-
-def _warn_of_keys_in_the_clear(
-    document: Document, networks: tuple[Network, ...], peers: tuple[Peer, ...]
-) -> None:
-    """SDES writes the keys of the media into SDP (RFC 4568 §7): who reads that can listen."""
-    listening = {one.name: {listener.transport for listener in one.listeners} for one in networks}
-    for peer in peers:
-        if peer.media.srtp not in {"prefer", "require"} or not peer.media.sdes_in_clear:
-            continue
-        if peer.kind == "endpoints":
-            clear = not listening[peer.network] & SECURED
-            where = f"network {peer.network!r} has no tls or wss listener"
-        else:
-            named = [target.transport for target in peer.targets if target.transport is not None]
-            clear = bool(named) and not set(named) <= SECURED
-            where = f"its signalling goes by {' and '.join(dict.fromkeys(named))}"
-        if clear:
-            _warn(
-                document,
-                ("peers", peer.name, "media", "srtp"),
-                f"the keys of {peer.name!r} are sent in the clear, for {where}",
-                "reach it by transport=tls, and remove sdes_in_clear",
-            )
 
 
 def _warn_of_missing_limits(

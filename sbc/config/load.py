@@ -10,6 +10,7 @@ from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
 from sbc.config.firewall import build_firewall
+from sbc.config.geo import build_geo
 from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
@@ -21,7 +22,9 @@ from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
 from sbc.firewall.nftables import FirewallSettings
+from sbc.geo.places import GeoPlaces
 from sbc.policy.caps import CallLimits
+from sbc.policy.library import Library, reason
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.resolver.dns import DnsSettings
@@ -63,6 +66,8 @@ class Configuration:
     media_engine: MediaEngine
     dns: DnsSettings
     firewall: FirewallSettings
+    places: GeoPlaces = field(compare=False)
+    """Where addresses are; the databases in it may be exchanged while it is in force."""
     state_dir: Path
     control_socket: Path
     version: int = field(default=0, compare=False)
@@ -122,7 +127,7 @@ def load_file(
     try:
         text = files.read(Path(path))
     except (OSError, ValueError) as error:
-        problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {_reason(error)}")
+        problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {reason(error)}")
         return LoadResult(None, (problem,))
     return load_text(
         text,
@@ -158,7 +163,8 @@ def load_text(
     base = Path(file).parent
     state_dir = base / model.state_dir
     control_socket = _control_socket(document, model, base)
-    policies = _policies(document, model, read)
+    policies = _policies(document, model, read, environment)
+    places = build_geo(document, model.geo)
     lint(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
@@ -213,6 +219,7 @@ def load_text(
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
         firewall=build_firewall(model.firewall),
+        places=places,
         state_dir=state_dir,
         control_socket=control_socket,
     )
@@ -237,7 +244,9 @@ def _control_socket(document: Document, model: SbcFile, base: Path) -> Path:
     return path
 
 
-def _policies(document: Document, model: SbcFile, read: ReadText) -> list[LoadedPolicy]:
+def _policies(
+    document: Document, model: SbcFile, read: ReadText, environment: Mapping[str, str]
+) -> list[LoadedPolicy]:
     if not model.policies:
         document.report(
             ("policies",),
@@ -246,39 +255,35 @@ def _policies(document: Document, model: SbcFile, read: ReadText) -> list[Loaded
             severity=Severity.WARNING,
         )
     loaded: list[LoadedPolicy] = []
+    library = Library(read, environment)
     names: dict[str, str] = {}
     for number, name in enumerate(model.policies):
         path = Path(document.file).parent / name
         entry = ("policies", number)
         where = entry if entry in document.values else ("policies",)
+        if library.has_read(path):
+            continue
         try:
             text = read(path)
         except (OSError, ValueError) as error:
-            document.report(where, f"{name}: cannot be read: {_reason(error)}", f"looked at {path}")
+            document.report(where, f"{name}: cannot be read: {reason(error)}", f"looked at {path}")
             continue
-        policy = load_policy(text, str(path), model.networks, model.peers)
-        for rule in policy.rules:
-            first = names.setdefault(rule.name, str(path))
-            if first != str(path):
+        policy = load_policy(text, str(path), model.networks, model.peers, library)
+        for rule in (rule for file in policy.files for rule in file.rules):
+            file = rule.where.rpartition(":")[0]
+            first = names.setdefault(rule.name, file)
+            if first != file:
                 document.report(
                     where,
                     f"its rule {rule.name!r} ({rule.where}) has the name of one in {first}",
                     "explanations need names that differ",
                 )
-        earlier = next((one.bans for one in loaded if one.bans is not None), None)
-        if policy.bans is not None and earlier is not None:
+        loaded.append(policy)
+        found = [file.bans for one in loaded for file in one.files if file.bans is not None]
+        if len(found) > 1:
             document.report(
                 where,
-                f"its bans ({policy.bans.where}) are not the only ones",
-                f"keep them, or those of {earlier.where}",
+                f"its bans ({found[-1].where}) are not the only ones",
+                f"keep them, or those of {found[0].where}",
             )
-        loaded.append(policy)
     return loaded
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 at byte {error.start}"
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)

@@ -7,18 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 
+from media.events import MediaTimeout
 from media.types import SideName
 from sbc.b2bua import machine
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.commands import Answered, Command, HopSeen, News
 from sbc.b2bua.ending import watched
-from sbc.b2bua.events import Event, GaveUp, MediaRefused, ReplyReceived, RequestFailed
+from sbc.b2bua.events import (
+    Event,
+    GaveUp,
+    MediaNoted,
+    MediaRefused,
+    MediaSilent,
+    ReplyReceived,
+    RequestFailed,
+)
 from sbc.b2bua.table import State
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.boundary import contained
 from sbc.driver.edges import Log, Records
 from sbc.driver.loads import Loads
+from sbc.driver.media_story import Seen, media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.recent import RecentCalls
@@ -155,6 +165,15 @@ class Calls:
         call = self._live.get(name)
         if call is not None:
             self.tell(call, event, now)
+
+    def media_event(self, event: MediaTimeout | Seen, now: float) -> None:
+        """Tell a call what the relay reports of its media."""
+        name = event.stream_id[0]
+        if isinstance(event, MediaTimeout):
+            self._log("info", "media silent", call=name, side=event.side.value, s=event.silent_s)
+            self.tell_named(name, MediaSilent(event.side, event.silent_s), now)
+        else:
+            self.tell_named(name, MediaNoted(event.side, media_story(event)), now)
 
     def tell_reply(self, name: str, event: ReplyReceived, now: float) -> None:
         """Tell the call of that name what was answered to a request of its."""

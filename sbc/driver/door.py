@@ -11,18 +11,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from sbc.b2bua.causes import q850_of
 from sbc.driver import callers
 from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.policy.access import screen
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
+from sbc.policy.explain import Decided
 from sbc.policy.model import Decision
-from sbc.policy.refusal import Refusal, refused
+from sbc.policy.refusal import Refusal, refusal_of, refused
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Pseudonyms
 from sbc.routing.accounts import User
@@ -50,7 +53,7 @@ class Door:
 
     __slots__ = (
         "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
-        "_registrar", "_tally", "_wall", "_watch", "_wire",
+        "_registrar", "_tally", "_wall", "_watch", "_wire", "_witness",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +71,7 @@ class Door:
         wall: Callable[[], float],
         tally: Tally,
         watch: Watch,
+        witness: Witness,
     ) -> None:
         self._force = force
         self._layer = layer
@@ -81,6 +85,7 @@ class Door:
         self._wall = wall
         self._tally = tally
         self._watch = watch
+        self._witness = witness
 
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
@@ -122,10 +127,25 @@ class Door:
             return None
         return self._may_begin(request, flow, now)
 
-    def refuse(self, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
-        """Refuse a request without keeping anything, and log it; a stranger's perhaps silently."""
+    def refuse(
+        self,
+        request: Request,
+        flow: Flow,
+        refusal: Refusal,
+        now: float,
+        caller: Caller | None = None,
+        decided: Decided | None = None,
+    ) -> None:
+        """Refuse a request without keeping anything, and log it; a stranger's perhaps silently.
+
+        Args:
+            caller: Who sent it, as far as that was asked.
+            decided: What policy said, where that is why.
+        """
         self._watch.refused(request, flow, refusal)
         known = self._knows(flow)
+        why = refusal.explanation
+        self._tell(request, flow, refusal.status, why, now, caller, decided, known=known)
         if not known and not self._admission.may_answer(flow.remote[0], now):
             self._tally.unanswered += 1
             return
@@ -135,15 +155,13 @@ class Door:
             "request refused" if known else "stranger refused",
             **told_of(request, flow),
             status=refusal.status,
-            why=refusal.explanation,
+            why=why,
         )
         self.answer(request, flow, refusal)
 
     def answer(self, request: Request, flow: Flow, refusal: Refusal) -> None:
         """Send a refusal of a request, malformed or not, without keeping anything."""
-        top = request.headers.first("via") or ""
-        # The same tag for a retransmission of the same request (RFC 3261 §8.2.7).
-        tag = self._names.of(request.headers.first("call-id") or "", top)
+        tag = self._tag(request)
         try:
             back = stamp_via(request, flow)
             agent = sent_by(listener_of(self._force.networks[flow.network], flow))
@@ -153,6 +171,28 @@ class Door:
             return
         self._tally.refused += 1
         self._wire.send(back, data)
+
+    def _tag(self, request: Request) -> str:
+        """Of To: the same for a retransmission of the same request (RFC 3261 §8.2.7)."""
+        top = request.headers.first("via") or ""
+        return self._names.of(request.headers.first("call-id") or "", top)
+
+    def _tell(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        why: str,
+        now: float,
+        caller: Caller | None,
+        decided: Decided | None,
+        *,
+        known: bool,
+    ) -> None:
+        known = known or (caller is not None and bool(caller.user))
+        tag = self._tag(request)
+        turned = TurnedAway(request, flow, tag, status, why, decided, caller, known)
+        self._witness.turned_away(turned, now)
 
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
         proven = self._wire.names(flow)
@@ -168,16 +208,16 @@ class Door:
             # It came in when it was judged otherwise; this is only its retransmission.
             return PARTICIPANT
         if decision.allowed:
-            self.refuse(request, flow, _NO_ROOM, now)
+            self.refuse(request, flow, _NO_ROOM, now, caller)
         else:
-            self._turn_away(request, flow, decision, now)
+            self._turn_away(request, flow, caller, decision, now)
         return None
 
     def _screened(self, request: Request, flow: Flow, caller: Caller, now: float) -> Caller | None:
         """Let in whoever proves who it is, where that is asked, and may do what it wants to."""
         known = self._authenticated(request, flow, caller, now)
         if known is None or known.facts is None:
-            return known
+            return known  # refused, challenged, or let in before
         known.facts.user = known.user
         if not self._within_limits(request, flow, known, now):
             return None
@@ -185,10 +225,12 @@ class Door:
         for step in decision.effects("warn"):
             self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
         if decision.allowed:
-            return replace(known, decision=decision)
+            known = replace(known, decision=decision)
+            self._witness.let_in(request, flow, known)
+            return known
         if self._is_known(request, flow, request.method):
             return PARTICIPANT
-        self._turn_away(request, flow, decision, now)
+        self._turn_away(request, flow, known, decision, now)
         return None
 
     def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
@@ -201,20 +243,35 @@ class Door:
             return True
         self._tally.refused_rate += 1
         said = f"the rate limit {verdict.rule!r} ({verdict.where}) per {verdict.level} is used up"
-        self.refuse(request, flow, Refusal(503, "", said, retry_after_s=_RETRY_S), now)
+        refusal = Refusal(503, "", said, retry_after_s=_RETRY_S)
+        self.refuse(request, flow, refusal, now, caller)
         return False
 
-    def _turn_away(self, request: Request, flow: Flow, decision: Decision, now: float) -> None:
+    def _turn_away(
+        self, request: Request, flow: Flow, caller: Caller, decision: Decision, now: float
+    ) -> None:
         """Refuse what policy refuses, or say nothing."""
+        facts = caller.facts
+        decided = None if facts is None else Decided(self._force.policy, facts, decision)
         if decision.outcome == "drop":
             self._tally.dropped_policy += 1
-            self._log("info", "request dropped", **told_of(request, flow), why=decision.explanation)
-            self._watch.dropped(request, flow, decision.explanation)
+            why = decision.explanation
+            self._tell(request, flow, 0, why, now, caller, decided, known=self._knows(flow))
+            self._log("info", "request dropped", **told_of(request, flow), why=why)
+            self._watch.dropped(request, flow, why)
             return
-        # All that is said are the words of whoever wrote the rule.
-        status, reason = decision.status or 403, decision.text or None
-        refusal = Refusal(status, "", decision.explanation, reason=reason)
-        self.refuse(request, flow, refusal, now)
+        told = self._may_be_told(flow)
+        refusal = refusal_of(decision, told=told)
+        if told:
+            cause = ("Reason", f"Q.850;cause={q850_of(refusal.status)}")
+            refusal = replace(refusal, headers=(cause,))
+        self.refuse(request, flow, refusal, now, caller, decided)
+
+    def _may_be_told(self, flow: Flow) -> bool:
+        """Whether who sends on a flow may know the name of the rule that refuses it."""
+        proven = self._wire.names(flow)
+        trusted = self._force.networks[flow.network].trusted
+        return trusted or self._force.table.sender(flow, proven) is not None
 
     def _authenticated(
         self, request: Request, flow: Flow, caller: Caller, now: float
@@ -236,10 +293,11 @@ class Door:
             return replace(caller, user=judged.name)
         if judged.explanation:
             self._tally.unauthenticated += 1
-            self.refuse(request, flow, judged, now)
+            self.refuse(request, flow, judged, now, caller)
         else:
             self._tally.challenged += 1
             self._watch.refused(request, flow, judged)
+            self._tell(request, flow, judged.status, "", now, caller, None, known=caller.known)
             self.answer(request, flow, judged)
         return None
 

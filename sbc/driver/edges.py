@@ -1,7 +1,7 @@
 """What the switchboard needs of the world, as narrow as it can be."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from media.plan import RelayCommand
 from media.types import FlowCounters, SideName, StreamId
@@ -11,6 +11,9 @@ from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 from sbc.sip.uri import Uri
+
+if TYPE_CHECKING:  # it tells of requests in the words of this file
+    from sbc.driver.refused import RefusedRequest
 
 
 class Wire(Protocol):
@@ -54,6 +57,9 @@ class Records(Protocol):
 
     def call_ended(self, call: Call) -> None:
         """The call is over; its record is complete."""
+
+    def call_refused(self, refused: "RefusedRequest") -> None:
+        """A call of somebody we know was refused before it began."""
 
 
 class BindingRecords(Protocol):

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from sbc.numbering import WorldPlan
-from sbc.policy.facts import World
+from sbc.driver.world import PLAN
+from sbc.policy.caps import CallLimits
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
+from sbc.policy.world import World
 from sbc.routing.accounts import Realm
 from sbc.routing.location import Destination, Located, Locations
 from sbc.routing.model import Network, Peer, Settings
 from sbc.routing.table import RoutingTable
 from sbc.trunks.registrations import Registrations
-
-_WORLD = WorldPlan()
 
 
 @dataclass(slots=True)
@@ -33,8 +32,8 @@ class InForce:
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
     ours: frozenset[tuple[str, int]] = frozenset()
     """Addresses and ports of every listener, as we bind and as we advertise them."""
-    plan: NumberPlan = _WORLD
-    world: World = field(default_factory=World)
+    plan: NumberPlan = PLAN
+    world: World = field(default_factory=lambda: World(plan=PLAN))
     """What decisions may look up."""
     registrations: Registrations = field(default_factory=Registrations)
     """Ours with trunks, which outlive every configuration."""
@@ -56,6 +55,20 @@ class InForce:
     def trust(self) -> dict[str, bool]:
         """Whether each network is trusted."""
         return {name: network.trusted for name, network in self.networks.items()}
+
+    @property
+    def call_limits(self) -> dict[str, CallLimits]:
+        """The caps of every peer."""
+        return {
+            peer.name: CallLimits(
+                peer.limits.max_calls,
+                peer.limits.calls_per_second,
+                peer.limits.burst,
+                peer.where,
+                peer.limits.max_kbps,
+            )
+            for peer in self.settings.peers
+        }
 
     def realm_of(self, peer: str) -> Realm | None:
         """What requests of a peer are challenged for; None where nothing is asked."""

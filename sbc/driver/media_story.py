@@ -6,8 +6,11 @@ from media.events import KeyErrors, Latched, MediaResumed, RelatchRefused
 from media.types import DropReason
 from sbc.routing.facing import host_port
 
+Seen = Latched | RelatchRefused | MediaResumed | KeyErrors
+"""What a story is told of."""
 
-def media_story(event: Latched | RelatchRefused | MediaResumed | KeyErrors) -> str:
+
+def media_story(event: Seen) -> str:
     """One line of the call's story for something the relay saw."""
     if isinstance(event, Latched):
         before = f", before {host_port(*event.previous)}" if event.previous is not None else ""

@@ -15,18 +15,21 @@ from sbc.b2bua.setup import callee_leg
 from sbc.driver import placing, sips
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
-from sbc.driver.callers import Caller
+from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.manipulating import as_asked
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
+from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.health.health import Health
 from sbc.policy.admission import Admission
-from sbc.policy.caps import CallLimits, PeerCaps
+from sbc.policy.caps import PeerCaps
+from sbc.policy.explain import Decided
 from sbc.policy.model import Decision
 from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
@@ -42,7 +45,6 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
-from sbc.sip.uri import Uri
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGISTER"
 """What is served at all, as OPTIONS tells."""
@@ -93,6 +95,7 @@ class Reception:
         ids: IdSource,
         wall: Callable[[], float],
         tally: Tally,
+        witness: Witness,
         watch: Watch,
     ) -> None:
         self._layer = layer
@@ -111,6 +114,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self._witness = witness
         self._watch = watch
         self.draining = False
         """Whether new calls are refused with 503."""
@@ -119,7 +123,7 @@ class Reception:
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
         self._force = force
-        self._caps.apply(call_limits(force))
+        self._caps.apply(force.call_limits)
         self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
@@ -129,6 +133,8 @@ class Reception:
             instance=self._instance,
             logins=self._logins,
             plan=force.plan,
+            headers=force.policy.headers,
+            world=force.world,
             version=force.version,
         )
 
@@ -138,7 +144,7 @@ class Reception:
         Raises:
             ParseError: a header that must be understood is malformed (400).
         """
-        if self._objects(key, request, flow, now):
+        if self._objects(key, request, flow, caller, now):
             return
         if request.method == "INVITE":
             self._invite(key, request, flow, caller, now)
@@ -147,13 +153,30 @@ class Reception:
         else:
             self._options(key, request, flow, now)
 
-    def refuse(self, key: str, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
+    def refuse(
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        refusal: Refusal,
+        now: float,
+        caller: Caller = PARTICIPANT,
+    ) -> None:
         """Refuse a request that has a transaction, and log it."""
+        tag = self._ids.token()
         self._note_refusal(request, flow, refusal)
         self._watch.refused(request, flow, refusal)
+        known = caller is not PARTICIPANT and (caller.known or bool(caller.user))
+        said = (tag, refusal.status, refusal.explanation, self._decided(caller))
+        self._witness.turned_away(TurnedAway(request, flow, *said, caller, known), now)
         agent = sent_by(listener_of(self._force.networks[flow.network], flow))
         server = self._force.settings.server_header
-        self._respond(key, refused(request, refusal, self._ids.token(), agent, server), now)
+        self._respond(key, refused(request, refusal, tag, agent, server), now)
+
+    def _decided(self, caller: Caller) -> Decided | None:
+        """What policy said of whoever came in, which may be why and may not."""
+        facts = caller.facts
+        return None if facts is None else Decided(self._force.policy, facts, caller.decision)
 
     def accept(self, key: str, request: Request, now: float, *headers: tuple[str, str]) -> None:
         """Answer a request that is served here, by nobody behind us, with 200."""
@@ -208,7 +231,7 @@ class Reception:
             nat=str(binding.nat),
         )
 
-    def _objects(self, key: str, request: Request, flow: Flow, now: float) -> bool:
+    def _objects(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
         """Inspect method, Request-URI and headers (RFC 3261 §8.2.1, §8.2.2); whether that ended it.
 
         Raises:
@@ -223,19 +246,19 @@ class Reception:
                 status = 405 if method in METHODS else 501
                 said = f"{method} is not served outside a call"
                 refusal = Refusal(status, said, headers=(("Allow", ALLOW_OUTSIDE),))
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return True
         if request.uri.scheme not in schemes:
             refusal = Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return True
         objection = sips.objection(request, flow)
         if objection is not None:
-            self.refuse(key, request, flow, objection, now)
+            self.refuse(key, request, flow, objection, now, caller)
             return True
         # OPTIONS ends here, so it needs no further hop.
         if request.max_forwards == 0 and method != "OPTIONS":
-            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now)
+            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now, caller)
             return True
         unmet = [] if method == "INVITE" else unsupported_requirements(request)
         if method == "REGISTER":
@@ -244,7 +267,7 @@ class Reception:
             options = ", ".join(unmet)
             said = f"{options} is required, but not supported here"
             refusal = Refusal(420, said, headers=(("Unsupported", options),))
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return True
         return False
 
@@ -262,7 +285,7 @@ class Reception:
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         if placing.is_loop(request, self._instance, "-"):
             refusal = Refusal(482, "this REGISTER passed here before")
-            self.refuse(key, request, flow, refusal, now)
+            self.refuse(key, request, flow, refusal, now, caller)
             return
         upstreams: list[Upstream] | Refusal = []
         if not self._registrar.decides(caller.peer):
@@ -270,7 +293,7 @@ class Reception:
         if not isinstance(upstreams, Refusal):
             upstreams = sips.leading_safely(request, upstreams)
         if isinstance(upstreams, Refusal):
-            self.refuse(key, request, flow, upstreams, now)
+            self.refuse(key, request, flow, upstreams, now, caller)
             return
         commands = self._registrar.register(
             key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
@@ -279,27 +302,33 @@ class Reception:
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        placed = self._placed(request, flow, caller, mark, now)
+        asked = as_asked(self._force, caller, request, flow)
+        placed = self._placed(asked.request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
-            self.refuse(key, request, flow, self._as_told(placed, caller), now)
+            self.refuse(key, request, flow, self._as_told(placed, caller), now, caller)
             return
         route, candidates = placed
         codecs = caller.decision.codecs
         if codecs is not None:
             candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
-        call = self._new_call(key, request, flow, caller, candidates)
+        call = self._new_call(key, asked.request, flow, caller, candidates)
+        if asked.request is not request:
+            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
-            self.refuse(key, request, flow, self._as_told(refusal, caller), now)
+            self.refuse(key, request, flow, self._as_told(refusal, caller), now, caller)
             return
         if len(allowed) < len(candidates):
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
         call.journal.note(now, "sip", "", "a", "in", request.raw)
+        call.decided = self._decided(caller)
         call.journal.note(now, "decision", caller.decision.explanation, "a")
+        for kind, text in asked.notes:
+            call.journal.note(now, kind, text, "a")
         if caller.user:
             call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
         if codecs is not None:
@@ -390,7 +419,8 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            contact=contact_of(listener, scheme=_scheme_of(request.uri)),
+            # RFC 5630 §5.1.2
+            contact=contact_of(listener, scheme="sips" if request.uri.scheme == "sips" else "sip"),
             sent_by=sent_by(listener),
             rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),
             uuid=session_uuid(request) or uuid_of(self._ids.token() + self._ids.token()),
@@ -419,22 +449,3 @@ class Reception:
 
     def _respond(self, key: str, response: Response, now: float) -> None:
         self._outbox.transmit(self._layer.respond(key, response, now))
-
-
-def _scheme_of(uri: Uri) -> str:
-    """The scheme of our Contact toward who sent a Request-URI (RFC 5630 §5.1.2)."""
-    return "sips" if uri.scheme == "sips" else "sip"
-
-
-def call_limits(force: InForce) -> dict[str, CallLimits]:
-    """The caps of every peer."""
-    return {
-        peer.name: CallLimits(
-            peer.limits.max_calls,
-            peer.limits.calls_per_second,
-            peer.limits.burst,
-            peer.where,
-            peer.limits.max_kbps,
-        )
-        for peer in force.settings.peers
-    }

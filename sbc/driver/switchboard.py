@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from media.events import EngineFailed, HandshakeDatagram, MediaEvent, MediaTimeout
+from media.events import EngineFailed, HandshakeDatagram, MediaEvent
 from sbc.b2bua.causes import TEMPORARY_FAILURE, Ending
 from sbc.b2bua.context import IdSource
 from sbc.b2bua.events import (
     GaveUp,
-    MediaNoted,
-    MediaSilent,
 )
 from sbc.b2bua.table import State
 from sbc.driver import callers
@@ -27,17 +25,18 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
+from sbc.driver.doorkeeper import Doorkeeper
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
-from sbc.driver.media_story import media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.participants import Participants
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.reception import REGISTRAR, Reception
+from sbc.driver.refused import RefusedRequests, Witness
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
-from sbc.policy.admission import Admission, Welcome
+from sbc.policy.admission import Admission
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
@@ -45,7 +44,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations, hosts_of
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Address, Flow, Transport
+from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -73,6 +72,8 @@ class Switchboard:
         wall: Callable[[], float],
         message_limits: Limits = DEFAULT,
         now: float = 0.0,
+        witness: Witness | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         """Start without calls.
 
@@ -80,8 +81,13 @@ class Switchboard:
             force: The configuration in force.
             wall: Seconds since 1970, for records only.
             now: Monotonic seconds of the start, from which on hops are watched.
+            witness: Who is told what becomes of requests; `refused` by default.
+            authenticator: Who judges credentials.
         """
         self.force = force
+        self.refused = RefusedRequests(wall, records.call_refused)
+        """What was turned away lately."""
+        self._witness = self.refused if witness is None else witness
         self.tally = Tally()
         self._message_limits = message_limits
         self._log = log
@@ -97,7 +103,11 @@ class Switchboard:
         self.admission = Admission(
             force.policy, force.trust, self._known_peer, world=force.world, wall=wall
         )
-        self.watch = Watch(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
+        self.doorkeeper = Doorkeeper(self.admission, self.tally, self._contain)
+        exempts = self.admission.exempts
+        self.watch = Watch(
+            force, registrar=self.registrar, wire=wire, log=log, wall=wall, exempts=exempts
+        )
         self.admission.blocklist = self.watch.guard.bans
         self.outbox.answered = self.watch.answered
         self.door = Door(
@@ -109,10 +119,11 @@ class Switchboard:
             wire=wire,
             log=log,
             secret=ids.key(32),
-            authenticator=Authenticator(ids.key(32)),
+            authenticator=authenticator or Authenticator(ids.key(32)),
             wall=wall,
             tally=self.tally,
             watch=self.watch,
+            witness=self._witness,
         )
         self._instance = ids.token()[:8]
         self.logins = Logins()
@@ -139,6 +150,7 @@ class Switchboard:
             wall=wall,
             tally=self.tally,
             watch=self.watch,
+            witness=self._witness,
         )
         self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
@@ -149,39 +161,12 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
-    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
-        """How a datagram is received, of which nothing was looked at; it does not raise."""
-        self.tally.received += 1
-        welcome: Welcome = "away"
-
-        def ask() -> None:
-            nonlocal welcome
-            welcome = self.admission.admits_datagram(network, remote, now)
-
-        self._contain(ask, source=remote)
-        self.tally.dropped_rate += welcome == "away"
-        return welcome
-
-    def admits_connection(
-        self, network: str, remote: Address, transport: Transport, now: float
-    ) -> bool:
-        """Whether a connection may be accepted; it does not raise."""
-        admitted = False
-
-        def ask() -> None:
-            nonlocal admitted
-            admitted = self.admission.admits_connection(network, remote, transport, now)
-
-        self._contain(ask, source=remote)
-        return admitted
-
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
-        self.tally.received += 1
         self._contain(partial(self._receive, flow, data, now), source=flow.remote)
 
     def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
-        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
+        """Take one datagram that the doorkeeper let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
@@ -222,12 +207,7 @@ class Switchboard:
             return
         if isinstance(event, HandshakeDatagram):
             return  # No plan asks for them, and what was under way when one did says nothing now.
-        name = event.stream_id[0]
-        if isinstance(event, MediaTimeout):
-            self._log("info", "media silent", call=name, side=event.side.value, s=event.silent_s)
-            self.calls.tell_named(name, MediaSilent(event.side, event.silent_s), now)
-        else:
-            self.calls.tell_named(name, MediaNoted(event.side, media_story(event)), now)
+        self.calls.media_event(event, now)
 
     # -- operator ---------------------------------------------------------------------------
 
@@ -287,14 +267,14 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
-        proven = self._wire.names(flow)
-        counted = callers.counted_as(self.force, flow, proven)
-        if self.admission.admit(flow, counted, now, proven).admitted:
+        self.watch.now = now
+        verdict = self.doorkeeper.judge(self.force, flow, self._wire.names(flow), now)
+        if verdict.admitted:
             self._take(flow, data, now)
             return
-        self.tally.dropped_rate += 1
-        self.watch.now = now
-        self.watch.over_its_rate(flow)
+        self._witness.limited(flow, verdict)
+        if verdict.level:
+            self.watch.over_its_rate(flow)
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
         self.watch.now = now
@@ -317,6 +297,7 @@ class Switchboard:
     def _malformed(self, error: ParseError, flow: Flow, now: float) -> None:
         self.tally.malformed += 1
         self.tally.oversize += error.status == TOO_LARGE
+        self._witness.malformed(flow, error)
         self._log("info", "malformed", source=flow.remote, network=flow.network, why=error.reason)
         self.watch.malformed(error, flow)
         request = error.answerable

@@ -13,6 +13,7 @@ from sbc.management.control import (
     text_argument,
     who_commands,
 )
+from sbc.management.explaining import explained
 from sbc.management.guarding import Guarding
 from sbc.management.planning import CALLS, MOST_CALLS, Sources, plan
 from sbc.management.stopping import Stopping
@@ -48,10 +49,12 @@ def commands_of(
     return {
         "calls": lambda _: views.calls(),
         "call": lambda arguments: _call(views, arguments),
+        "explain": lambda arguments: explained(switchboard, text_argument(arguments, "id")),
         "registrations": lambda _: views.registrations(),
         "trunks": lambda _: views.trunks(),
         "register": registering(switchboard, rearm),
         "peers": lambda _: views.peers(),
+        "limits": lambda _: views.limits(),
         "status": lambda _: {
             **views.status(),
             "bans": guarding.standing(),

@@ -3,15 +3,19 @@
 Spec: RFC 7092 §3 (our role).
 """
 
+import json
 from collections.abc import Callable
 
 from media.types import SideName
 from sbc.b2bua.call import Call
+from sbc.b2bua.causes import q850_of
 from sbc.b2bua.leg import Leg
+from sbc.driver.refused import RefusedRequest
 from sbc.management.ladder import ladder_text
 from sbc.management.quality import all_streams, rtp_totals
+from sbc.policy.explain import decision_data
 from sbc.routing.facing import host_port
-from sbc.state.cdr import CdrRecord, LegRecord, RtpTotals
+from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 
 CHALLENGES = frozenset({401, 407})
 
@@ -33,10 +37,39 @@ class CallRecords:
         credentials, and that call has its record.
         """
         if call.ending is None or call.ending.status not in CHALLENGES:
-            self._put(record_of(call, ladder_text(call.journal, call.started_at)))
+            decided = call.decided
+            explanation = "" if decided is None else _text(decision_data(decided.decision))
+            ladder = ladder_text(call.journal, call.started_at)
+            self._put(record_of(call, ladder, explanation))
+
+    def call_refused(self, refused: RefusedRequest) -> None:
+        """A call was refused before it began: its record is all there is of it."""
+        leg = LegRecord(refused.peer, refused.network, refused.source, refused.call_id)
+        self._put(
+            CdrRecord(
+                call=refused.id,
+                session_id="",
+                started_at=refused.at,
+                answered_at=None,
+                ended_at=refused.at,
+                from_number=refused.caller,
+                to_number=refused.callee,
+                a=leg,
+                b=LegRecord(),
+                status=refused.status,
+                q850=q850_of(refused.status),
+                ended_by=EndedBy.POLICY,
+                reason=refused.why,
+                explanation=_text(refused.explanation),
+            )
+        )
 
 
-def record_of(call: Call, ladder: str = "") -> CdrRecord:
+def _text(explanation: dict[str, object]) -> str:
+    return json.dumps(explanation, separators=(",", ":"))
+
+
+def record_of(call: Call, ladder: str = "", explanation: str = "") -> CdrRecord:
     """The record of a call as it stands."""
     ending = call.ending
     return CdrRecord(
@@ -59,6 +92,7 @@ def record_of(call: Call, ladder: str = "") -> CdrRecord:
         role="media-aware" if _encrypts(call) else "media-relay",
         ladder=ladder,
         configuration=call.context.version or None,
+        explanation=explanation,
     )
 
 

@@ -15,6 +15,8 @@ BUILT_IN: Final = "built in"
 _ON_ARRIVAL: Final = tuple(stage for stage in STAGES if stage.name in ARRIVAL)
 _AFTERWARDS: Final = tuple(stage for stage in STAGES if stage.name not in ARRIVAL)
 _CALL: Final = "INVITE"
+_PASS: Final = Action("pass")
+_EMERGENCY: Final = (Evidence("emergency", "true", "true"),)
 
 
 def decide(policy: PolicySet, facts: Facts) -> Decision:
@@ -45,6 +47,8 @@ def decide(policy: PolicySet, facts: Facts) -> Decision:
 
 def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
     """Decide on a request whose sender is known as well as it will be: the stages after arrival.
+
+    Those that do not hold for emergencies let them pass, and say so.
 
     Args:
         arrived: What `decide` said, which let it in.
@@ -93,6 +97,8 @@ def _unproven(step: Step) -> Step:
 
 def _step(policy: PolicySet, stage: Stage, facts: Facts) -> Step | None:
     """What the first rule of a stage that matches says; None where none does."""
+    if not stage.emergencies and facts.emergency:
+        return Step(stage.name, "emergency call", BUILT_IN, _PASS, _EMERGENCY)
     rule = policy.first(stage.name, facts)
     return None if rule is None else step_of(stage.name, rule, facts)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, Protocol
 
 from sbc.policy.buckets import PLACES, Buckets
-from sbc.policy.facts import Facts, World
+from sbc.policy.facts import Facts
 from sbc.policy.gate import (
     ADMITTED,
     SHARED,
@@ -30,6 +30,7 @@ from sbc.policy.gate import (
 from sbc.policy.model import PolicySet
 from sbc.policy.mutes import Mutes
 from sbc.policy.rationing import Rationing
+from sbc.policy.world import World
 from sbc.prefixes import source_key
 from sbc.sip.flow import Address, Flow, Transport
 

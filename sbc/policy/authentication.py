@@ -87,13 +87,13 @@ class Authenticator:
             return self._challenge(flow, realm, now)
         user = realm.users.get(credentials.username)
         fault = _fault(credentials, request, realm, user)
-        fresh = self._is_fresh(credentials, flow, realm, now)
+        fresh = self.is_fresh(credentials, flow, realm, now)
         if user is None or fault:
             why = f"{credentials.username!r} did not log in to realm {realm.name!r}: {fault}"
             return self._challenge(flow, realm, now, why=why)
         if not fresh:
             return self._challenge(flow, realm, now, stale=True)
-        self._note(credentials, realm, now)
+        self.note_use(credentials, realm, now)
         claimed = _claimed(request)
         if claimed is not None and not user.may_be(claimed):
             why = f"user {user.name!r} may not call itself {claimed!r}"
@@ -127,7 +127,7 @@ class Authenticator:
         text = "\0".join(parts).encode("utf-8", "surrogateescape")
         return blake2s(text, digest_size=_MAC_BYTES, key=self._secret).hexdigest()
 
-    def _is_fresh(self, credentials: Credentials, flow: Flow, realm: Realm, now: float) -> bool:
+    def is_fresh(self, credentials: Credentials, flow: Flow, realm: Realm, now: float) -> bool:
         """Whether a nonce is ours, for this source, not too old, and its count a new one."""
         nonce = credentials.nonce
         issued, mac = nonce[: _ISSUED_DIGITS + _SERIAL_DIGITS], nonce[-2 * _MAC_BYTES :]
@@ -142,7 +142,7 @@ class Authenticator:
         _, count = self._used.get(nonce, (0, 0))
         return _count(credentials) > count
 
-    def _note(self, credentials: Credentials, realm: Realm, now: float) -> None:
+    def note_use(self, credentials: Credentials, realm: Realm, now: float) -> None:
         """Remember how often a nonce was used."""
         nonce = credentials.nonce
         goes_ms = int(nonce[:_ISSUED_DIGITS], 16) + int(realm.nonce_s * 1000)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sbc.policy.facts import FACTS, UNKNOWN, Fact, Facts
+from sbc.policy.facts import FACTS, Fact, Facts
 from sbc.policy.matchers import (
     SET,
     AddressSet,
@@ -17,12 +17,14 @@ from sbc.policy.matchers import (
     Matcher,
     OneOf,
     Pieces,
+    Statuses,
     addresses,
     is_set,
     numbers,
     shown,
     within,
 )
+from sbc.policy.world import FAILED_CLOSED, FAILED_OPEN, UNKNOWN
 
 
 class Evidence(NamedTuple):
@@ -114,7 +116,7 @@ class Conditions:
 
 def conditions(tests: Iterable[Test]) -> Conditions:
     """Conditions, the cheap ones first."""
-    return Conditions(tuple(sorted(tests, key=lambda test: _COST[test.name])))
+    return Conditions(tuple(sorted(tests, key=lambda test: _COST.get(test.name, len(_COST)))))
 
 
 def asks(not_: Mapping[str, object] | None = None, **wanted: object) -> Conditions:
@@ -155,6 +157,18 @@ def matcher_of(
     return _BY_WORDS.get(kind, _one_of)(words)
 
 
+def in_spite_of_failure(matcher: Matcher, stops: bool, negated: bool) -> Matcher:
+    """A matcher of what a database knows, that does what is wanted when the database fails.
+
+    Args:
+        stops: Whether the rule ends a request.
+        negated: Whether it is a condition that must not hold.
+    """
+    if not isinstance(matcher, OneOf):
+        return matcher
+    return OneOf(matcher.words | {FAILED_CLOSED if stops is not negated else FAILED_OPEN})
+
+
 def _one_of(words: tuple[str, ...]) -> Matcher:
     return OneOf(frozenset(words))
 
@@ -163,14 +177,18 @@ def _countries(words: tuple[str, ...]) -> Matcher:
     return OneOf(frozenset(UNKNOWN if word == "unknown" else word.upper() for word in words))
 
 
+def _or_unknown(words: tuple[str, ...]) -> Matcher:
+    return OneOf(frozenset(UNKNOWN if word == "unknown" else word for word in words))
+
+
 _BY_WORDS: Final[dict[str, Callable[[tuple[str, ...]], Matcher]]] = {
     "countries": _countries,
-    "number_kinds": lambda words: OneOf(
-        frozenset(UNKNOWN if word == "unknown" else word for word in words)
-    ),
+    "number_kinds": _or_unknown,
+    "asns": _or_unknown,
     "pieces": lambda words: Pieces(tuple(word.lower() for word in words)),
     "names": lambda words: AnyOf(frozenset(word.lower() for word in words)),
     "protections": lambda words: AnyOf(frozenset(words)),
+    "statuses": Statuses,
     "domains": lambda words: Domains(tuple(word.lower() for word in words)),
 }
 

@@ -8,85 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple
 from unicodedata import normalize
 
 from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
-from sbc.policy.numbers import NoPlan, NumberPlan, number_of, received
+from sbc.policy.emergency import is_emergency_service
+from sbc.policy.numbers import number_of, received
+from sbc.policy.world import NO_WORLD, World
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
-from sbc.sip.message import Request
+from sbc.sip.headers import Headers, key_of
+from sbc.sip.message import Message, Request, Response
 from sbc.sip.uri import Uri
 
-UNKNOWN: Final = ""
-"""The country, kind or text of what nobody knows."""
-
-
-class Places(Protocol):
-    """Where in the world addresses are, as far as the operator's databases know."""
-
-    def country(self, host: str) -> str:
-        """ISO 3166 letters of the country of a numeric host; `UNKNOWN` if it is in none."""
-
-    def asn(self, host: str) -> int:
-        """The autonomous system that announces a numeric host; 0 if unknown."""
-
-
-class NumberKinds(Protocol):
-    """What the numbering plans say of E.164 numbers."""
-
-    def country(self, e164: str) -> str:
-        """ISO 3166 letters of a number's country, members of +1 told apart; `UNKNOWN` if none."""
-
-    def kind(self, e164: str) -> str:
-        """What a number is: ``fixed``, ``mobile``, ``premium``, ``satellite``, ``invalid``, ..."""
-
-
-class Counters(Protocol):
-    """What has been counted of whoever is asked about."""
-
-    def count(self, what: str, facts: "Facts") -> float:
-        """The present value of one counter for the sender of a request."""
-
-
-class Nowhere:
-    """No database, no plan and no counters: nothing is known, nothing was counted."""
-
-    def country(self, of: str) -> str:
-        """Nothing is anywhere."""
-        del of
-        return UNKNOWN
-
-    def asn(self, host: str) -> int:
-        """Nobody announces it."""
-        del host
-        return 0
-
-    def kind(self, e164: str) -> str:
-        """No number is of any kind."""
-        del e164
-        return UNKNOWN
-
-    def count(self, what: str, facts: "Facts") -> float:
-        """Nothing was counted."""
-        del what, facts
-        return 0.0
-
-
-_NOWHERE: Final = Nowhere()
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a decision may look up; all of it is handed in, none of it changes within a decision."""
-
-    places: Places = _NOWHERE
-    numbers: NumberKinds = _NOWHERE
-    plan: NumberPlan = field(default_factory=NoPlan)
-    counters: Counters = _NOWHERE
-
-
-_NO_WORLD: Final = World()
+SECRET: Final = frozenset(
+    {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
+     "authentication-info", "proxy-authentication-info"}
+)  # fmt: skip
+"""Headers that prove who sends a message: no rule reads them, so that no explanation shows them."""
 
 
 @dataclass(slots=True)
@@ -119,11 +58,13 @@ class Facts:
     """Who proved to have sent it by credentials, once that is known."""
     request: Request | None = None
     """None before anything is parsed."""
+    message: Message | None = None
+    """Whose headers are asked about, where that is not the request."""
     called: Uri | None = None
     """Whom it calls."""
     numbers: NumberRules = AS_WRITTEN
     """In which form its sender sends numbers."""
-    world: World = _NO_WORLD
+    world: World = NO_WORLD
     now: float = 0.0
     """Seconds since 1970."""
     found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -164,10 +105,26 @@ class Facts:
         value: str = self.once("caller", self._caller_number)
         return value
 
-    def _called_number(self) -> str:
+    @property
+    def emergency(self) -> bool:
+        """Whether it is for an emergency service."""
+        value: bool = self.once("emergency", self._emergency)
+        return value
+
+    def _target(self) -> Uri | None:
         from_request = None if self.request is None else self.request.uri
-        uri = self.called or from_request
+        return self.called or from_request
+
+    def _called_number(self) -> str:
+        uri = self._target()
         return "" if uri is None else self.inside(uri, "called")
+
+    def _emergency(self) -> bool:
+        uri = self._target()
+        if uri is not None and is_emergency_service(uri):
+            return True
+        number, world = self.called_number, self.world
+        return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
         return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
@@ -187,13 +144,32 @@ class Fact(NamedTuple):
     example: Any
     parsed: bool = True
     """Whether it is known only once a message was parsed."""
+    answers: bool = False
+    """Whether it is something of responses, which only rules for messages see."""
+
+
+def _headers(facts: Facts) -> Headers:
+    message = facts.message or facts.request
+    return Headers() if message is None else message.headers
 
 
 def _header_names(facts: Facts) -> frozenset[str]:
-    request = facts.request
-    if request is None:
-        return frozenset()
-    return frozenset(name.lower() for name, _ in request.headers.items())
+    return frozenset(name.lower() for name, _ in _headers(facts).items())
+
+
+def header_fact(name: str) -> Fact:
+    """The fact of what one header says: all its values, as one list (RFC 3261 §7.3.1)."""
+    key = key_of(name)
+    return Fact(
+        "regex",
+        lambda facts: _text(", ".join(_headers(facts).all(key))),
+        f"What {name} says.",
+        None,
+    )
+
+
+def _status(facts: Facts) -> str:
+    return str(facts.message.status) if isinstance(facts.message, Response) else ""
 
 
 def _text(value: str | None) -> str:
@@ -269,8 +245,8 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "source_asn": Fact(
         "asns",
-        lambda facts: str(facts.once("source_asn", partial(facts.world.places.asn, facts.host))),
-        "Autonomous systems that announce the source address.",
+        lambda facts: facts.once("source_asn", partial(facts.world.places.asn, facts.host)),
+        "Autonomous systems that announce the source address; `unknown` for none.",
         ["64500"],
         False,
     ),
@@ -289,6 +265,20 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "header": Fact(
         "names", _header_names, "Names of headers, any of which it has.", ["P-Asserted-Identity"]
+    ),
+    "header_matches": Fact(
+        "headers",
+        _headers,
+        "By the name of a header, regular expressions (RE2), any of which what it says matches "
+        "somewhere; several values are one text with commas. All headers named must match.",
+        {"X-Department": "^(sales|support)$"},
+    ),
+    "status": Fact(
+        "statuses",
+        _status,
+        "Statuses of a response: `486`, or `4xx` for a class.",
+        ["486", "6xx"],
+        answers=True,
     ),
     "domain": Fact(
         "domains",
@@ -318,6 +308,12 @@ FACTS: Final[dict[str, Fact]] = {
         ),
         "What the called number is.",
         ["premium", "satellite"],
+    ),
+    "emergency": Fact(
+        "flag",
+        attrgetter("emergency"),
+        "Whether it is for an emergency service, by its number or as `urn:service:sos`.",
+        None,
     ),
     "caller": Fact(
         "numbers",

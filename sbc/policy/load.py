@@ -1,7 +1,10 @@
 """Policy text to frozen objects; a pure function of the text and the names it may use."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
+from typing import Final
 
 from sbc.document.problem import Path, Problem, Severity, did_you_mean
 from sbc.document.schema import Section, validate
@@ -11,22 +14,26 @@ from sbc.policy.bans_schema import ban_rules
 from sbc.policy.call_facts import NOBODY, Owned, Owners
 from sbc.policy.conditions import (
     Conditions,
-    Named,
-    NamedCalendars,
     Test,
     conditions,
+    in_spite_of_failure,
     matcher_of,
 )
+from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.expressions import regular
-from sbc.policy.facts import FACTS
+from sbc.policy.facts import FACTS, header_fact
 from sbc.policy.gate import PARSED_LEVELS
+from sbc.policy.library import Library, emergency_of
+from sbc.policy.manipulation_load import HeaderRuleReader
+from sbc.policy.manipulation_rules import HeaderRule
 from sbc.policy.matchers import SET, Flag, is_set
 from sbc.policy.media import MediaRule
 from sbc.policy.media_schema import codec_rules
 from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.owners import joined
-from sbc.policy.rules import Action, Rule
+from sbc.policy.rules import STOPS, Action, Rule
 from sbc.policy.schema import (
+    HeaderRuleSection,
     MediaRuleSection,
     OwnersSection,
     PolicyFile,
@@ -34,6 +41,7 @@ from sbc.policy.schema import (
     RuleSection,
     rules_of,
 )
+from sbc.policy.sets import EntrySet
 from sbc.policy.shadows import shadowed
 
 
@@ -43,8 +51,7 @@ class Names:
 
     networks: Collection[str] | None = None
     peers: Collection[str] | None = None
-    sets: Named = field(default_factory=dict)
-    calendars: NamedCalendars = field(default_factory=dict)
+    library: Library = field(default_factory=Library)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +61,20 @@ class LoadedPolicy:
     stages: Mapping[StageName, tuple[Rule, ...]]
     rate_limits: tuple[RateLimit, ...]
     problems: tuple[Problem, ...]
+    """Its own, behind those of the files that it includes."""
+    bans: BanRules | None = None
+    sets: Mapping[str, EntrySet] = field(default_factory=dict)
+    emergency: Emergency = NO_EMERGENCY
+    headers: tuple[HeaderRule, ...] = ()
     media: tuple[MediaRule, ...] = ()
     owners: Owners = NOBODY
-    bans: BanRules | None = None
+    included: tuple["LoadedPolicy", ...] = ()
+    """The files that it includes, whose problems are its problems."""
+
+    @property
+    def files(self) -> tuple["LoadedPolicy", ...]:
+        """It, and before it all that it includes."""
+        return (*(file for one in self.included for file in one.files), self)
 
     @property
     def broken(self) -> bool:
@@ -79,19 +97,36 @@ def load_policy(
     file: str,
     networks: Collection[str] | None = None,
     peers: Collection[str] | None = None,
+    library: Library | None = None,
 ) -> LoadedPolicy:
-    """Read one policy file.
+    """Read one policy file, and those that it includes.
 
     Args:
         file: the name to show for it.
         networks: names that conditions may use; None accepts any.
         peers: likewise.
+        library: What was defined before, and how files are read; it learns what this one defines.
     """
+    library = Library() if library is None else library
     document = read_document(text, file)
+    included: list[LoadedPolicy] = []
+    library.include(
+        document,
+        lambda text, file: included.append(load_policy(text, file, networks, peers, library)),
+    )
+    library.expand(document, text)
+    own = _load(document, Names(networks, peers, library))
+    problems = (*(problem for one in included for problem in one.problems), *own.problems)
+    return replace(own, included=tuple(included), problems=problems)
+
+
+def _load(document: Document, names: Names) -> LoadedPolicy:
+    """What a document itself says."""
     model = validate(document, PolicyFile)
     if model is None:
         return LoadedPolicy({}, (), tuple(document.problems))
-    reader = _Reader(document, Names(networks, peers))
+    sets = names.library.define(document, model)
+    reader = _Reader(document, names)
     limits = tuple(
         reader.limit(section, ("rate_limits", number))
         for number, section in enumerate(model.rate_limits)
@@ -105,20 +140,28 @@ def load_policy(
         rules = tuple(reader.rule(section, (stage.name, n)) for n, section in sections)
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
+    headers = reader.headers(model.headers)
     media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
     reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
     owners = reader.owners(model.owners)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
-    bans = None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where)
     return LoadedPolicy(
-        stages, limits, tuple(document.problems), media=media, owners=owners, bans=bans
+        stages,
+        limits,
+        tuple(document.problems),
+        bans=None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where),
+        sets=sets,
+        emergency=emergency_of(model.emergency),
+        headers=headers,
+        media=media,
+        owners=owners,
     )
 
 
 def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
     """Several files as one: the rules of the first before those of the second."""
-    files = tuple(policies)
+    files = tuple(file for policy in policies for file in policy.files)
     return PolicySet(
         (rule for policy in files for rule in policy.rules),
         (limit for policy in files for limit in policy.rate_limits),
@@ -126,10 +169,20 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
             stage.name: [rule for policy in files for rule in policy.stages.get(stage.name, ())]
             for stage in (SOURCES, *STAGES)
         },
+        bans=next((policy.bans for policy in files if policy.bans is not None), None),
+        sets=[one for policy in files for one in policy.sets.values()],
+        emergency=reduce(or_, (policy.emergency for policy in files), NO_EMERGENCY),
+        headers=(rule for policy in files for rule in policy.headers),
         media=(rule for policy in files for rule in policy.media),
         owners=joined(policy.owners for policy in files),
-        bans=next((policy.bans for policy in files if policy.bans is not None), None),
     )
+
+
+_SETS: Final = {"prefixes": "networks", "numbers": "numbers"}
+"""The kind of sets that facts of a kind may be in."""
+
+_PLACED: Final = frozenset(("source_country", "source_asn"))
+"""The facts that databases know, which may fail."""
 
 
 class _Reader:
@@ -145,9 +198,9 @@ class _Reader:
     def rule(self, section: RuleSection, path: Path) -> Rule:
         """A rule."""
         where = self._name(section.name, path)
-        return Rule(
-            section.name, self._conditions(section.when, (*path, "when")), section.then, where
-        )
+        stops = section.then.verb in STOPS
+        when = self._conditions(section.when, (*path, "when"), stops)
+        return Rule(section.name, when, section.then, where)
 
     def media(self, section: MediaRuleSection, path: Path) -> MediaRule:
         """A rule for media."""
@@ -171,7 +224,7 @@ class _Reader:
 
     def _owned(self, lists: Mapping[str, tuple[str, ...]], key: str) -> dict[str, Owned]:
         return {
-            name: matcher_of("numbers", texts, self._known.sets)
+            name: matcher_of("numbers", texts, self._known.library.sets)
             for name, texts in lists.items()
             if not self._unknown("numbers", texts, ("owners", key, name))
         }
@@ -192,6 +245,17 @@ class _Reader:
             section.name, when, section.per, section.rate, section.burst, where, section.shadow
         )
 
+    def headers(self, sections: tuple[HeaderRuleSection, ...]) -> tuple[HeaderRule, ...]:
+        """The rules for headers."""
+        reader = HeaderRuleReader(self._document, self._known.networks, self._known.peers)
+        rules = []
+        for number, section in enumerate(sections):
+            path: Path = ("headers", number)
+            where = self._name(section.name, path)
+            when = self._conditions(section.when, (*path, "when"))
+            rules.append(reader.rule(section, where, when, path))
+        return tuple(rules)
+
     def _name(self, name: str, path: Path) -> str:
         place = self._document.place(path)
         first = self._names.setdefault(name, place.line)
@@ -203,11 +267,18 @@ class _Reader:
             )
         return place.where
 
-    def _conditions(self, section: Section, path: Path) -> Conditions:
+    def _conditions(self, section: Section, path: Path, stops: bool = True) -> Conditions:
+        """Conditions of a rule, or of a limit, which `stops` as a rule that refuses does."""
         tests = list(self._tests(section, path))
         unwanted = getattr(section, "not_", None)
         if unwanted is not None:
             tests += [one._replace(negated=True) for one in self._tests(unwanted, (*path, "not"))]
+        tests = [
+            one._replace(matcher=in_spite_of_failure(one.matcher, stops, one.negated))
+            if one.name in _PLACED
+            else one
+            for one in tests
+        ]
         asked = {test.name: test.matcher for test in tests if not test.negated}
         if "peer" in asked and asked.get("known_peer") == Flag(False):
             self._document.report(
@@ -231,8 +302,11 @@ class _Reader:
                     continue
             elif self._unknown(fact.kind, value, here):
                 continue
-            known = self._known
-            if fact.kind == "regex":
+            known = self._known.library
+            if fact.kind == "headers":
+                for header, texts in value.items():
+                    yield Test(f"{name} {header.lower()}", header_fact(header), regular(texts))
+            elif fact.kind == "regex":
                 yield Test(name, fact, regular(value))
             else:
                 yield Test(name, fact, matcher_of(fact.kind, value, known.sets, known.calendars))
@@ -243,18 +317,24 @@ class _Reader:
         named: dict[str, tuple[Collection[str] | None, str]] = {
             "networks": (self._known.networks, "network"),
             "peers": (self._known.peers, "peer"),
-            "calendars": (self._known.calendars, "calendar"),
+            "calendars": (self._known.library.calendars, "calendar"),
         }
-        known, what = named.get(kind, (self._known.sets, "set"))
+        sets = self._known.library.sets
+        known, what = named.get(kind, (sets, "set"))
         found = False
         for number, word in enumerate(words):
             if kind not in named and not is_set(word):
                 continue
             name = word.removeprefix(SET) if kind not in named else word
+            place = (*path, number) if (*path, number) in self._document.values else path
             if known is not None and name not in known:
-                place = (*path, number) if (*path, number) in self._document.values else path
                 hint = did_you_mean(name, known, f"{what}s")
                 self._document.report(place, f"there is no {what} {name!r}", hint)
+                found = True
+            elif kind not in named and sets[name].kind != _SETS.get(kind):
+                wanted = _SETS.get(kind)
+                hint = f"a set of {wanted} is wanted" if wanted else "write the values out"
+                self._document.report(place, f"{name!r} is a set of {sets[name].kind}", hint)
                 found = True
         return found
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Final, Protocol
 
-from sbc.policy.facts import UNKNOWN
+from sbc.policy.world import FAILURES, UNKNOWN
 from sbc.prefixes import IpNetwork, PrefixMap
 from sbc.routing.patterns import (
     Exact,
@@ -63,7 +63,7 @@ class OneOf:
     def wanted(self, value: str | None) -> str:
         """See `Matcher`."""
         del value
-        return any_of(self.words)
+        return any_of(self.words - FAILURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +144,32 @@ class Regular:
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        return self.compiled.search(value[:LONGEST_TEXT]) is not None
+        text = value[:LONGEST_TEXT]
+        if not text.isascii():
+            # RE2 takes UTF-8 only; a stranger's bytes need not be that.
+            text = text.encode("utf-8", "replace").decode()
+        return self.compiled.search(text) is not None
 
     def wanted(self, value: str) -> str:
         """See `Matcher`."""
         del value
         return "|".join(f"/{text}/" for text in self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """A status of a response, or one of a class."""
+
+    patterns: tuple[str, ...]
+
+    def matches(self, value: str) -> bool:
+        """See `Matcher`."""
+        return any(value.startswith(one.rstrip("x")) for one in self.patterns) and bool(value)
+
+    def wanted(self, value: str) -> str:
+        """See `Matcher`."""
+        del value
+        return any_of(self.patterns)
 
 
 class AddressSet(Protocol):
@@ -305,7 +325,7 @@ def within(narrow: Matcher, wide: Matcher) -> bool:
     if narrow == wide:
         return True
     if isinstance(narrow, OneOf) and isinstance(wide, OneOf):
-        return narrow.words <= wide.words
+        return narrow.words - FAILURES <= wide.words
     if isinstance(narrow, AnyOf) and isinstance(wide, AnyOf):
         return narrow.names <= wide.names
     if isinstance(narrow, Pieces) and isinstance(wide, Pieces):

@@ -7,9 +7,12 @@ from typing import Final, Literal, NamedTuple
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.call_facts import NOBODY, Owners
 from sbc.policy.conditions import Conditions, Evidence
+from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
+from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
 from sbc.policy.media import MediaPolicy, MediaRule
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
+from sbc.policy.sets import EntrySet
 from sbc.routing.codecs import CodecRules
 
 StageName = Literal["sources", "requirements", "rules", "geo", "identity", "fraud"]
@@ -162,25 +165,34 @@ class RateLimit:
 class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
-    __slots__ = ("_stages", "bans", "media", "owners", "rate_limits")
+    __slots__ = (
+        "_stages", "bans", "emergency", "headers", "media", "owners", "rate_limits", "sets",
+    )  # fmt: skip
 
     def __init__(
         self,
         rules: Iterable[Rule] = (),
         rate_limits: Iterable[RateLimit] = (),
         stages: Mapping[StageName, Iterable[Rule]] | None = None,
+        *,
+        bans: BanRules | None = None,
+        sets: Iterable[EntrySet] = (),
+        emergency: Emergency = NO_EMERGENCY,
+        headers: Iterable[HeaderRule] = (),
         media: Iterable[MediaRule] = (),
         owners: Owners = NOBODY,
-        bans: BanRules | None = None,
     ) -> None:
         """Compile the rules.
 
         Args:
             rules: Those of access control.
             stages: Those of all other stages.
+            bans: What is held against sources; None for only counting it.
+            sets: The named sets that conditions ask.
+            emergency: Which calls are emergency calls.
+            headers: What is changed of messages that pass.
             media: Those for the media of calls.
             owners: Who may present which numbers.
-            bans: What is held against sources; None for only counting it.
         """
         self.media = MediaPolicy(media)
         self.owners = owners
@@ -190,6 +202,9 @@ class PolicySet:
         }
         self.rate_limits = tuple(rate_limits)
         self.bans = bans
+        self.sets = tuple(sets)
+        self.emergency = emergency
+        self.headers = HeaderRules(headers)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -7,6 +7,7 @@ Spec: RFC 3261 §8.2 (UAS behaviour), §20.33 (Retry-After), §20.43 (Warning), 
 import re
 from dataclasses import dataclass
 
+from sbc.policy.model import Decision
 from sbc.policy.topology import NIL_UUID, session_id, session_uuid
 from sbc.sip.fields.warning import MISCELLANEOUS, warning
 from sbc.sip.message import Request, Response, make_response
@@ -38,6 +39,17 @@ class Refusal:
     def explanation(self) -> str:
         """The sentence for the operator."""
         return self.text or self.said
+
+
+def refusal_of(decision: Decision, *, told: bool) -> Refusal:
+    """How a decision that refuses is said: in the words of whoever wrote the rule.
+
+    Args:
+        told: Whether the sender may know the rule's name. Others learn that it was a rule.
+    """
+    said = f"refused by the rule {decision.rule!r}" if told else "refused by policy"
+    text, reason = decision.explanation, decision.text or None
+    return Refusal(decision.status or 403, said, text, reason=reason)
 
 
 def refused(

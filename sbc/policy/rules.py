@@ -20,18 +20,9 @@ from sbc.routing.patterns import Exact, Prefix, parse_number_pattern
 Outcome = Literal["allow", "reject", "drop"]
 
 Verb = Literal[
-    "allow",
-    "reject",
-    "drop",
-    "pass",
-    "warn",
-    "replace",
-    "tag",
-    "anonymize",
-    "challenge",
-    "cap",
-    "block",
-]
+    "allow", "reject", "drop", "pass", "warn", "replace", "tag", "anonymize", "challenge", "cap",
+    "block", "change",
+]  # fmt: skip
 """What a rule says is done; every stage has some of them."""
 
 STOPS: Final[frozenset[str]] = frozenset({"reject", "drop"})

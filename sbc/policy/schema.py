@@ -4,26 +4,34 @@ The pydantic side of `sbc.policy.load`; the decisions themselves know nothing of
 """
 
 import re
-from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import (
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    create_model,
+)
 
-from sbc.document.schema import BadValue, OneOrMany, Section
+from sbc.document.schema import BadValue, Section
 from sbc.policy.bans_schema import BansSection
-from sbc.policy.expressions import regular
-from sbc.policy.facts import FACTS
-from sbc.policy.matchers import is_set
+from sbc.policy.conditions_schema import (
+    MessageConditions,
+    Pattern,
+    RequestConditions,
+    RuleName,
+    SourceConditions,
+    Word,
+    many,
+)
+from sbc.policy.library_schema import Definitions
+from sbc.policy.manipulation_schema import HeaderRuleKeys
 from sbc.policy.media_schema import CODECS, KINDS, CodecsSection, Kinds
 from sbc.policy.model import SOURCES, STAGES, Level, Stage
-from sbc.policy.prefix_text import Prefix, parse_prefix
 from sbc.policy.rules import Action, Verb
-from sbc.prefixes import IpNetwork
-from sbc.routing.patterns import parse_number_pattern
 
 MAX_TEXT_LENGTH = 128
-METHOD_PATTERN = r"^[A-Z]+$"
 
 
 def parse_action(value: object, verbs: tuple[Verb, ...]) -> Action:
@@ -66,165 +74,6 @@ def _reject(rest: str, hint: str) -> Action:
     if status and not (status.isascii() and status.isdigit() and 400 <= int(status[:4]) <= 699):
         raise BadValue(f"{status!r} is no status from 400 to 699", hint)
     return Action("reject", int(status or 403), text.strip())
-
-
-def check_method(text: str) -> str:
-    """A SIP method, which is case-sensitive (RFC 3261 §7.1)."""
-    if not re.fullmatch(METHOD_PATTERN, text):
-        raise BadValue(f"{text!r} is no method", f"did you mean {text.upper()!r}?")
-    return text
-
-
-Prefixes = Annotated[tuple[Prefix, ...], Field(min_length=1), OneOrMany()]
-Method = Annotated[
-    str,
-    AfterValidator(check_method),
-    WithJsonSchema({"type": "string", "pattern": METHOD_PATTERN, "examples": ["INVITE"]}),
-]
-Methods = Annotated[tuple[Method, ...], Field(min_length=1), OneOrMany()]
-Word = Annotated[str, Field(min_length=1)]
-Words = Annotated[tuple[Word, ...], Field(min_length=1), OneOrMany()]
-NumberKind = Literal[
-    "fixed", "mobile", "fixed-or-mobile", "toll-free", "premium", "shared-cost", "voip", "personal",
-    "pager", "company", "voicemail", "satellite", "short", "emergency", "invalid", "unallocated",
-    "unknown",
-]  # fmt: skip
-"""What a number may be."""
-
-RuleName = Annotated[str, Field(min_length=1, max_length=80)]
-
-
-class Bounds(Section):
-    """What an amount must be."""
-
-    above: float | None = Field(default=None, description="More than this.", examples=[10])
-    below: float | None = Field(default=None, description="Less than this.", examples=[100])
-
-
-def parse_prefix_or_set(value: object) -> IpNetwork | str:
-    """A prefix, or ``set:NAME``.
-
-    Raises:
-        BadValue: it is neither.
-    """
-    if isinstance(value, str) and is_set(value):
-        return value
-    return parse_prefix(value)
-
-
-def parse_pattern(value: object) -> str:
-    """A number pattern, or ``set:NAME``.
-
-    Raises:
-        BadValue: it is neither.
-    """
-    hint = "for example: +49*, 600, 600-699, 6??, set:premium"
-    if not isinstance(value, str):
-        raise BadValue("expected a number pattern", hint)
-    if not is_set(value):
-        try:
-            parse_number_pattern(value)
-        except ValueError as error:
-            raise BadValue(str(error), hint) from None
-    return value
-
-
-def check_expression(text: str) -> str:
-    """A regular expression that RE2 takes.
-
-    Raises:
-        BadValue: it is none.
-    """
-    try:
-        regular([text])
-    except ValueError as error:
-        raise BadValue(str(error), "RE2 has no look-around and no backreferences") from None
-    return text
-
-
-def check_country(text: str) -> str:
-    """ISO 3166 letters of a country, or ``unknown``.
-
-    Raises:
-        BadValue: it is neither.
-    """
-    if not re.fullmatch(r"[A-Za-z]{2}|unknown", text):
-        raise BadValue(f"{text!r} is no country", "two letters, as DE, or unknown")
-    return text
-
-
-def _many(item: Any) -> Any:
-    return Annotated[tuple[item, ...], Field(min_length=1), OneOrMany()]
-
-
-_Source = Annotated[
-    IpNetwork | str,
-    PlainValidator(parse_prefix_or_set),
-    WithJsonSchema({"type": "string", "examples": ["192.0.2.0/24", "set:bad"]}),
-]
-_Pattern = Annotated[
-    str,
-    PlainValidator(parse_pattern),
-    WithJsonSchema({"type": "string", "examples": ["+49*", "set:premium"]}),
-]
-_TYPES: Final[dict[str, Any]] = {
-    "flag": bool,
-    "trust": Literal["trusted", "untrusted"],
-    "amount": Bounds,
-    "prefixes": _many(_Source),
-    "numbers": _many(_Pattern),
-    "methods": Methods,
-    "countries": _many(Annotated[str, AfterValidator(check_country)]),
-    "regex": _many(Annotated[str, AfterValidator(check_expression)]),
-    "transports": _many(Literal["udp", "tcp", "tls", "ws", "wss"]),
-    "number_kinds": _many(NumberKind),
-    "protections": _many(Literal["none", "sdes", "dtls"]),
-    "ownership": _many(Literal["own", "foreign", "unlisted", "nothing"]),
-}
-"""How the values of each kind of fact are written; `Words` unless said."""
-
-
-def _fields(names: Iterable[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in names:
-        fact = FACTS[name]
-        written = _TYPES.get(fact.kind, Words)
-        examples = None if fact.example is None else [fact.example]
-        found[name] = (
-            written | None,
-            Field(default=None, description=fact.description, examples=examples),
-        )
-    return found
-
-
-def _conditions(name: str, doc: str, facts: Iterable[str]) -> type[Section]:
-    """A section of conditions on some facts, and of what must not be."""
-    names = tuple(facts)
-    none_of: Any = create_model(
-        f"Not{name}", __base__=Section, __doc__="None of these may hold.", **_fields(names)
-    )
-    fields = _fields(names)
-    fields["not_"] = (
-        none_of | None,
-        Field(
-            default=None,
-            alias="not",
-            description="Conditions none of which may hold.",
-            examples=[{"source": "192.0.2.0/24"}],
-        ),
-    )
-    made: type[Section] = create_model(name, __base__=Section, __doc__=doc, **fields)
-    return made
-
-
-SourceConditions = _conditions(
-    "SourceConditions",
-    "What may be asked before a message is read. All conditions given must hold.",
-    (name for name, fact in FACTS.items() if not fact.parsed),
-)
-RequestConditions = _conditions(
-    "RequestConditions", "What may be asked about a request. All conditions given must hold.", FACTS
-)
 
 
 class RuleSection(Section):
@@ -325,12 +174,12 @@ class MediaRuleSection(Section):
 class OwnersSection(Section):
     """Who may present which numbers, in the form that they have inside; `presents` asks for it."""
 
-    peers: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+    peers: dict[Word, many(Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
         default={},
         description="By the name of a peer: the numbers that its calls may present.",
         examples=[{"carrier": ["+4930123*"]}],
     )
-    users: dict[Word, _many(_Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
+    users: dict[Word, many(Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
         default={},
         description="By the name of a user who logged in or whose phone is registered; counts "
         "before the list of the peer.",
@@ -338,13 +187,32 @@ class OwnersSection(Section):
     )
 
 
-class _PolicyFile(Section):
+class HeaderRuleSection(HeaderRuleKeys):
+    """Changes of headers in messages of calls. Every rule that fits is applied, in order."""
+
+    name: RuleName = Field(
+        description="What logs and explanations call the rule.", examples=["name of the trunk"]
+    )
+    when: MessageConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=MessageConditions(),
+        description="Conditions, all of which must hold. Source, peer and network are those of "
+        "whom the message comes from, `called` and `caller` those of the call.",
+        examples=[{"method": "INVITE"}],
+    )
+
+
+class _PolicyFile(Definitions):
     """A policy file."""
 
-    version: int = Field(default=1, ge=1, le=1, description="Version of this format.", examples=[1])
     rate_limits: tuple[RateLimitSection, ...] = Field(
         default=(),
         description="Limits on messages. A message passes the limits of every `per` that fit it.",
+    )
+    bans: BansSection | None = Field(
+        default=None,
+        description="Bans of sources that scan, guess and flood; at most one of all policy files "
+        "says something of them.",
+        examples=[{"threshold": 100}],
     )
     owners: OwnersSection = Field(
         default=OwnersSection(), description="Who may present which numbers."
@@ -352,11 +220,8 @@ class _PolicyFile(Section):
     media: tuple[MediaRuleSection, ...] = Field(
         default=(), description="Which codecs and kinds of media calls have."
     )
-    bans: BansSection | None = Field(
-        default=None,
-        description="Bans of sources that scan, guess and flood; at most one of all policy files "
-        "says something of them.",
-        examples=[{"threshold": 100}],
+    headers: tuple[HeaderRuleSection, ...] = Field(
+        default=(), description="Changes of headers in messages of calls."
     )
 
 

@@ -3,7 +3,7 @@
 Spec: RFC 3261 §7.3.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sbc.sip.grammar import is_token, split_commas
 
@@ -140,6 +140,24 @@ class Headers:
             raise KeyError(name)
         self._values[self._keys.index(name)] = value
 
+    def change(self, name: str, edit: Callable[[str], str | None]) -> None:
+        """Give every field of that name the value that `edit` makes of its own; None removes it."""
+        for at in range(len(self._keys) - 1, -1, -1):
+            if self._keys[at] == name:
+                value = edit(self._values[at])
+                if value is None:
+                    self._delete(at)
+                else:
+                    self._values[at] = value
+
+    def rename(self, name: str, new: str) -> None:
+        """Give every field of that name another name, written as it is; values and order stay."""
+        key = key_of(new)
+        for at, before in enumerate(self._keys):
+            if before == name:
+                self._keys[at] = key
+                self._names[at] = new
+
     def remove(self, name: str) -> None:
         """Remove every field of that name, if there is one."""
         keys = self._keys
@@ -149,6 +167,11 @@ class Headers:
     def items(self) -> Iterable[tuple[str, str]]:
         """Give name as received and value, in order."""
         return zip(self._names, self._values, strict=True)
+
+    def among(self, keys: frozenset[str]) -> list[tuple[str, str]]:
+        """Give name as received and value of every field that has one of those names, in order."""
+        found = zip(self._keys, self._names, self._values, strict=True)
+        return [(name, value) for key, name, value in found if key in keys]
 
     def copy(self) -> "Headers":
         """Copy; the copy can be changed without changing this one."""

@@ -131,6 +131,9 @@ class CdrRecord:
     until the call has ended."""
     configuration: int | None = None
     """The version of the configuration that the call began with and kept; None where none was."""
+    explanation: str = ""
+    """Why policy let it in or refused it, as JSON: every stage's rule, where that stands, and the
+    values that it tested; empty until the call has ended."""
 
     @property
     def origin(self) -> Origin | None:

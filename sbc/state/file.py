@@ -13,8 +13,8 @@ from sbc.state.database import Database, StoreUnusable
 from sbc.state.rows import COLUMNS, Value, record_of
 
 _SCHEMA_VERSION = 3
-"""Version 1 had not the columns of what calls sounded like, version 2 not the number of the
-configuration in force."""
+"""Version 1 had not the columns of what calls sounded like, version 2 neither the number of the
+configuration in force nor the explanation."""
 _DELETE_AT_ONCE = 5000
 
 _NAMES = ", ".join(name for name, _ in COLUMNS)
@@ -109,8 +109,13 @@ class CdrFile:
         self._database.close()
 
 
-def read_records(path: Path, *, last: int, call: str | None = None) -> list[CdrRecord]:
+def read_records(
+    path: Path, *, last: int, call: str | None = None, sip_call_id: str | None = None
+) -> list[CdrRecord]:
     """The newest records, oldest first, or those whose call id begins with `call`.
+
+    Args:
+        sip_call_id: Only those with this Call-ID on either leg.
 
     Of a file that an earlier version wrote, what it did not record is None.
 
@@ -120,6 +125,8 @@ def read_records(path: Path, *, last: int, call: str | None = None) -> list[CdrR
     if not path.exists():
         raise StoreUnusable(f"{path}: there is no such file")
     where = "" if call is None else " WHERE substr(call, 1, length(?1)) = ?1"
+    if sip_call_id is not None:
+        call, where = sip_call_id, " WHERE ?1 IN (a_sip_call_id, b_sip_call_id)"
     try:
         with contextlib.closing(
             sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)

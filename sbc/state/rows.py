@@ -55,6 +55,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     *((f"from_a_{name}", kind) for name, kind in _QUALITY),
     *((f"from_b_{name}", kind) for name, kind in _QUALITY),
     ("configuration", "INTEGER"),
+    ("explanation", "TEXT"),
 )
 """Names and SQL types, in the order of a row. What a later version adds stands at the end and may
 be null, so that it can be added to the files of earlier ones."""
@@ -94,6 +95,7 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         *_quality_values(record.from_a),
         *_quality_values(record.from_b),
         record.configuration,
+        record.explanation,
     )
 
 
@@ -119,6 +121,7 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         role=row[29],
         ladder=row[30],
         configuration=row[49],
+        explanation=row[50] or "",
     )
 
 

@@ -196,16 +196,16 @@ class Transports:
         connection = self._pool.find(flow)
         return connection.names if connection is not None else ()
 
-    def tls_version(self, flow: Flow) -> float:
-        """The version of TLS that a stream has, as 1.3; 0 without, and for one that is gone."""
-        connection = self._pool.find(flow) if flow.transport in SECURED else None
-        return connection.tls_version if connection is not None else 0.0
-
     def cut(self, meant: Callable[[Flow], bool], why: str) -> None:
         """End the connections that others opened and that are meant."""
         for connection in self._pool:
             if not connection.opened_by_us and meant(connection.flow):
                 connection.close(End.CUT, why)
+
+    def tls_version(self, flow: Flow) -> float:
+        """The version of TLS that a stream has, as 1.3; 0 without, and for one that is gone."""
+        connection = self._pool.find(flow) if flow.transport in SECURED else None
+        return connection.tls_version if connection is not None else 0.0
 
     def messages_arrived(self, batch: Batch) -> None:
         """For connections: pass messages on."""

@@ -21,13 +21,16 @@ CORES = [
     # Policies are read by pydantic, which drags in what it likes; deciding knows nothing of it.
     "sbc.policy.access",
     "sbc.policy.admission",
+    "sbc.policy.calendars",
     "sbc.policy.caps",
     "sbc.policy.conditions",
+    "sbc.policy.emergency",
     "sbc.policy.facts",
     "sbc.policy.identity",
     "sbc.policy.model",
     "sbc.policy.numbers",
     "sbc.policy.rules",
+    "sbc.policy.sets",
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.

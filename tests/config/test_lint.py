@@ -116,12 +116,12 @@ def test_where_only_calls_are_asked_about_no_rule_is_for_registrations() -> None
 def test_phones_that_call_through_a_trunk_are_bounded() -> None:
     assert told(changed(OUT, "  - {from: phones, to: trunk}\n")) == [
         (
-            "sbc.yaml:15:3: warning: peers.trunk: phones may call through it by route 'routes[1]' "
+            "sbc.yaml:14:3: warning: peers.trunk: phones may call through it by route 'routes[1]' "
             "(sbc.yaml:22), and nothing limits how many calls at once (for example: limits: "
             "{max_calls: 30})"
         ),
         (
-            "sbc.yaml:15:3: warning: peers.trunk: phones may call through it by route 'routes[1]' "
+            "sbc.yaml:14:3: warning: peers.trunk: phones may call through it by route 'routes[1]' "
             "(sbc.yaml:22), and no rule keeps them from expensive numbers (add a fraud rule: "
             "{name: premium, when: {called_type: [premium, satellite]}, then: reject 403})"
         ),
@@ -148,33 +148,3 @@ def test_what_is_bounded_already_is_not_told(trunk: str, route: str, policy: str
         "    kind: trunk\n", f"    kind: trunk\n    {trunk}\n"
     )
     assert told(text, policy) == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "why"),
-    [
-        (
-            "    address: 192.168.1.5\n",
-            (
-                "    address: 192.168.1.5;transport=tcp\n"
-                "    media: {srtp: require, sdes_in_clear: true}\n"
-            ),
-            (
-                "sbc.yaml:14:19: warning: peers.pbx.media.srtp: the keys of 'pbx' are sent in the "
-                "clear, for its signalling goes by tcp (reach it by transport=tls, and remove "
-                "sdes_in_clear)"
-            ),
-        ),
-        (
-            "network: outside}\n",
-            "network: outside, media: {srtp: prefer, sdes_in_clear: true}}\n",
-            (
-                "sbc.yaml:19:61: warning: peers.phones.media.srtp: the keys of 'phones' are sent "
-                "in the clear, for network 'outside' has no tls or wss listener (reach it by "
-                "transport=tls, and remove sdes_in_clear)"
-            ),
-        ),
-    ],
-)
-def test_keys_that_everybody_can_read_are_told(old: str, new: str, why: str) -> None:
-    assert told(changed(old, new)) == [why]

@@ -23,7 +23,9 @@ from sbc.b2bua.call import Call
 from sbc.config.files import read_text
 from sbc.config.load import Configuration, load_text
 from sbc.driver.in_force import InForce
+from sbc.driver.refused import RefusedRequest
 from sbc.driver.switchboard import Switchboard
+from sbc.driver.world import world_of
 from sbc.registrar.commands import BindingChanged
 from sbc.routing.location import Located, Locations, default_transport, destinations
 from sbc.routing.model import DEFAULT_PORTS, Place, Settings
@@ -148,12 +150,16 @@ class FakeRecords:
     def __init__(self) -> None:
         self.answered: list[Call] = []
         self.ended: list[Call] = []
+        self.refused: list[RefusedRequest] = []
 
     def call_answered(self, call: Call) -> None:
         self.answered.append(call)
 
     def call_ended(self, call: Call) -> None:
         self.ended.append(call)
+
+    def call_refused(self, refused: RefusedRequest) -> None:
+        self.refused.append(refused)
 
 
 class FakeBindings:
@@ -227,7 +233,8 @@ def in_force(
 ) -> InForce:
     known = locations(configuration.settings, addresses or {})
     table = configuration.routing_table().with_locations(known)
-    return InForce(configuration.settings, table, configuration.policies, known)
+    world = world_of(configuration.settings.peers, configuration.policies.emergency)
+    return InForce(configuration.settings, table, configuration.policies, known, world=world)
 
 
 class Board:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sbc.policy.access import decide
 from sbc.policy.conditions import Conditions, Evidence, asks
+from sbc.policy.expressions import regular
 from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
@@ -201,3 +202,9 @@ def test_the_first_rule_whose_conditions_hold_decides_and_every_decision_is_expl
     assert decision.where
     assert decision.rule in decision.explanation
     assert decision.trail[-1].tested == decision.tested
+
+
+def test_an_expression_looks_at_whatever_bytes_a_stranger_sends() -> None:
+    matcher = regular(["^S.*x$"])
+    assert matcher.matches("S\udcff\udcfex")
+    assert not matcher.matches("\udcff")

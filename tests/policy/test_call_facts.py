@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sbc.numbering import WorldPlan
 from sbc.policy.call_facts import Owners
 from sbc.policy.conditions import asks
-from sbc.policy.facts import FACTS, Facts, World
+from sbc.policy.facts import FACTS, Facts
 from sbc.policy.matchers import numbers
 from sbc.policy.offers import NO_OFFER, offer_of_untrusted
+from sbc.policy.world import World
 from sbc.routing.numbers import NumberRules, Rewriting
 from sbc.sip.headers import Headers
 from sbc.sip.message import Request

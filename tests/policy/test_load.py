@@ -87,7 +87,7 @@ RULE = "rules:\n  - name: a\n    "
     [
         (
             "",
-            "1:1: error: expected a mapping, found nothing (top keys: version, rate_limits, ",
+            "1:1: error: expected a mapping, found nothing (top keys: version, include, ",
         ),
         ("- a\n", "1:1: error: expected a mapping, found a list (top keys: "),
         ("rule: []", "1:1: error: rule: unknown key 'rule' (did you mean 'rules'?)"),

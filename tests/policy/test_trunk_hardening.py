@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from sbc.policy.facts import Facts, Nowhere, World
+from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import RateLimit
+from sbc.policy.world import Nowhere, World
 from sbc.sip.message import Request
 from tests.kit.mutants import Verdict, read, shipped, unnoticed, verdict
 from tests.policy.test_call_facts import an_invite

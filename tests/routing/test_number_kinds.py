@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc.numbering import WorldKinds
-from sbc.policy.schema import NumberKind
+from sbc.policy.conditions_schema import NumberKind
 
 KINDS = WorldKinds(["DE", "US"])
 

@@ -108,3 +108,16 @@ def test_what_is_no_header_name_is_refused(name: str) -> None:
     for write in (Headers().append, Headers().set):
         with pytest.raises(ValueError, match="not a header name"):
             write(name, "x")
+
+
+def test_changing_gives_every_field_of_a_name_a_value_of_its_own_or_takes_it_away() -> None:
+    headers = Headers([("X-A", "1"), ("Y", "1"), ("x-a", "2"), ("X-A", "3")])
+    headers.change("x-a", lambda value: None if value == "2" else value * 2)
+    assert list(headers.items()) == [("X-A", "11"), ("Y", "1"), ("X-A", "33")]
+
+
+def test_renaming_keeps_values_and_order() -> None:
+    headers = Headers([("x-a", "1"), ("Y", "2"), ("X-A", "3")])
+    headers.rename("x-a", "v")
+    assert list(headers.items()) == [("v", "1"), ("Y", "2"), ("v", "3")]
+    assert headers.all("via") == ["1", "3"]

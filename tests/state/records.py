@@ -37,6 +37,7 @@ def a_record(call: str = "c1", **changes: object) -> CdrRecord:
         from_b=RtpTotals(2990, 514_280, 0, 0.25, longest_burst=0, worst_loss_percent=0.0),
         role="media-aware",
         ladder="0.000 sip a in INVITE sip:600@sbc\n60.021 decision - - ends",
+        explanation='{"rule": "known peers"}',
     )
     return replace(record, **changes)  # type: ignore[arg-type]  # names are the fields'
 
@@ -44,4 +45,4 @@ def a_record(call: str = "c1", **changes: object) -> CdrRecord:
 def in_progress(call: str = "c1", answered_at: float = 1002.5) -> CdrRecord:
     """A call that was answered and goes on."""
     changes = {"answered_at": answered_at, "ended_at": None, "ended_by": None}
-    return a_record(call, **changes, reason="", ladder="")
+    return a_record(call, **changes, reason="", ladder="", explanation="")

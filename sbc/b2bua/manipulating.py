@@ -1,0 +1,133 @@
+"""Header manipulation in a call: rules applied to what comes in and to what leaves.
+
+What leaves is changed once, when it is made, so that repetitions are the same byte for byte. What
+comes from a transaction alone (100, the ACK to a failure) is nobody's to change.
+
+Spec: RFC 5853 §3.6.
+"""
+
+from functools import partial
+
+from media.types import SideName
+from sbc.b2bua.call import Call
+from sbc.b2bua.events import (
+    AckReceived,
+    CancelReceived,
+    Event,
+    ReplyReceived,
+    RequestReceived,
+)
+from sbc.b2bua.leg import Leg
+from sbc.policy.facts import Facts
+from sbc.policy.manipulation import manipulate
+from sbc.policy.manipulation_rules import End, HeaderRule
+from sbc.policy.manipulation_values import Passing
+from sbc.policy.numbers import NumberRole, received
+from sbc.sip.errors import ParseError
+from sbc.sip.message import Message, Request
+
+
+def leave(
+    call: Call,
+    receiver: Leg,
+    message: Message,
+    source: Message | None = None,
+    origin: Leg | None = None,
+) -> None:
+    """Change what a complete message says, before it leaves to a leg.
+
+    Args:
+        source: The other side's message that it stands for.
+        origin: The leg that `source` came from; None for the other leg as it is now.
+    """
+    rules = call.context.headers
+    if not rules.all:
+        return
+    origin = origin or call.other(receiver.side)
+    fitting = rules.fitting("out", message, _end(origin), _end(receiver))
+    if fitting:
+        toward = receiver.peer or receiver.flow.network
+        _apply(call, fitting, origin, message, receiver.side, toward, source)
+
+
+def arrive(call: Call, event: Event) -> None:
+    """Change what a message that came says, before the call hears of it."""
+    rules = call.context.headers
+    if not rules.all:
+        return
+    if isinstance(event, ReplyReceived):
+        message: Message = event.response
+        sender = _answering(call, event.ref)
+    elif isinstance(event, RequestReceived | AckReceived | CancelReceived):
+        message, sender = event.request, call.leg(event.side)
+    else:
+        return
+    fitting = rules.fitting("in", message, _end(sender), None)
+    if fitting:
+        _apply(call, fitting, sender, message, sender.side)
+
+
+def _apply(
+    call: Call,
+    rules: tuple[HeaderRule, ...],
+    origin: Leg,
+    message: Message,
+    side: SideName,
+    toward: str = "",
+    source: Message | None = None,
+) -> None:
+    passing = Passing(_facts(call, origin, message), message.headers, message, toward, source)
+    try:
+        steps, failures = manipulate(rules, passing)
+    except ParseError as error:
+        call.note("error", f"headers stay as they are: {error.reason}", side)
+        return
+    for step in steps:
+        call.note("decision", f"headers: {step.explanation}", side)
+    for text in failures:
+        call.note("error", f"headers: {text}", side)
+
+
+def _end(leg: Leg) -> End:
+    return End(leg.peer, leg.flow.network)
+
+
+def _answering(call: Call, ref: str) -> Leg:
+    """The leg that answers our request of that branch."""
+    for passed in call.passed_over:
+        if ref in (passed.invite.ref, passed.bye_ref):
+            return passed.leg
+    return call.leg(call.side_asked(ref))
+
+
+def _facts(call: Call, origin: Leg, message: Message) -> Facts:
+    """What is known of a message, as rules ask for it."""
+    context, flow = call.context, origin.flow
+    request = message if isinstance(message, Request) else None
+    facts = Facts(
+        network=flow.network,
+        trusted=context.networks[flow.network].trusted,
+        host=flow.remote[0],
+        method=message.cseq.method,
+        peer=origin.peer or None,
+        registered=bool(origin.registered),
+        user_agent=message.headers.first("user-agent"),
+        port=flow.remote[1],
+        transport=flow.transport,
+        request=request,
+        message=message,
+        world=context.world,
+        now=call.started_wall + call.now - call.started_at,
+    )
+    # Of every message of a call, whom the call calls, and who does.
+    facts.once("called", partial(_inside, call, call.callee, "called"))
+    facts.once("caller", partial(_inside, call, call.caller, "caller"))
+    return facts
+
+
+def _inside(call: Call, number: str, role: NumberRole) -> str:
+    """A number as the caller sent it, in the form that it has inside."""
+    peer = call.context.peers.get(call.a.peer)
+    return (
+        number if peer is None else received(number, peer.numbers, role, call.context.plan).number
+    )

@@ -1,0 +1,1 @@
+"""Requests asked of a configuration without a wire: the switchboard of production, simulated."""

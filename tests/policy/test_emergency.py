@@ -1,0 +1,116 @@
+"""Emergency calls: which they are, and what does not hold for them."""
+
+import pytest
+
+from sbc.numbering import WorldKinds, WorldPlan
+from sbc.policy.access import decide, screen
+from sbc.policy.emergency import EmergencyNumbers, is_emergency_service
+from sbc.policy.facts import Facts
+from sbc.policy.load import combine, load_policy
+from sbc.policy.model import Decision
+from sbc.policy.world import World
+from sbc.routing.numbers import NumberRules, Rewriting
+from sbc.sip.uri import parse_uri_untrusted
+
+POLICY = combine(
+    [
+        load_policy(
+            """\
+rules:
+  - {name: registered, when: {registered: true}, then: allow}
+geo: [{name: nobody, then: reject}]
+identity: [{name: fine, then: pass}]
+fraud: [{name: too dear, then: reject 603}]
+""",
+            "p.yaml",
+        )
+    ]
+)
+WORLD = World(
+    numbers=WorldKinds(["DE"]), plan=WorldPlan(), emergency=EmergencyNumbers(["0112", "117*"])
+)
+
+
+def calling(uri: str, registered: bool = True, method: str = "INVITE") -> Facts:
+    return Facts(
+        "outside",
+        False,
+        "192.0.2.1",
+        method,
+        registered=registered,
+        called=parse_uri_untrusted(uri),
+        numbers=NumberRules("DE", inbound=Rewriting(format="e164")),
+        world=WORLD,
+    )
+
+
+def decided(facts: Facts) -> Decision:
+    arrived = decide(POLICY, facts)
+    return screen(POLICY, facts, arrived) if arrived.allowed else arrived
+
+
+@pytest.mark.parametrize(
+    ("uri", "emergency"),
+    [
+        ("sip:112@example.com", True),
+        ("sip:110@example.com;user=phone", True),
+        ("sip:911@example.com", True),
+        ("tel:112;phone-context=+49", True),
+        ("sip:0112@example.com", True),
+        ("sip:11702@example.com", True),
+        ("urn:service:sos", True),
+        ("URN:Service:SOS.police", True),
+        ("urn:service:test.sos.fire", True),
+        ("urn:service:sosfoo", False),
+        ("urn:service:counseling", False),
+        ("sip:service%3Asos@example.com", False),
+        ("sip:+112@example.com", False),
+        ("sip:1120@example.com", False),
+        ("sip:+4930112@example.com", False),
+        ("sip:999@example.com", False),
+        ("sip:example.com", False),
+    ],
+)
+def test_a_call_is_an_emergency_by_its_number_or_by_the_name_of_the_service(
+    uri: str, emergency: bool
+) -> None:
+    assert calling(uri).emergency is emergency
+
+
+def test_emergency_calls_pass_geography_and_fraud_and_the_trail_says_why() -> None:
+    decision = decided(calling("sip:112@example.com"))
+    assert decision.allowed
+    assert [(step.stage, step.rule, step.where) for step in decision.trail] == [
+        ("rules", "registered", "p.yaml:2"),
+        ("geo", "emergency call", "built in"),
+        ("identity", "fine", "p.yaml:4"),
+        ("fraud", "emergency call", "built in"),
+    ]
+    assert decision.trail[1].explanation == (
+        "pass by rule 'emergency call' (built in): emergency true (true wanted)"
+    )
+
+
+def test_other_calls_do_not() -> None:
+    assert decided(calling("sip:+4930123456@example.com")).rule == "nobody"
+
+
+def test_whoever_may_not_call_at_all_may_not_by_dialling_112_either() -> None:
+    assert decided(calling("sip:112@example.com", registered=False)).rule == "default deny"
+
+
+def test_a_policy_without_such_stages_has_nothing_to_say_of_emergencies() -> None:
+    policy = combine([load_policy("rules: [{name: all, then: allow}]", "p")])
+    facts = calling("sip:112@example.com")
+    assert screen(policy, facts, decide(policy, facts)).trail == decide(policy, facts).trail
+
+
+def test_rules_may_ask_for_emergencies() -> None:
+    text = "rules: [{name: sos, when: {emergency: true}, then: allow}]"
+    policy = combine([load_policy(text, "p")])
+    assert decide(policy, calling("urn:service:sos")).rule == "sos"
+    assert decide(policy, calling("sip:600@example.com")).rule == "default deny"
+
+
+def test_a_service_is_asked_for_by_urn_only() -> None:
+    assert not is_emergency_service(parse_uri_untrusted("tel:112"))
