@@ -52,6 +52,8 @@ class Facts:
     """Of the connection, as 1.3; 0 without TLS."""
     phone: str = ""
     """The user of the live binding whose flow it came on."""
+    group: str = ""
+    """The peer whose rules hold for that phone."""
     owners: Owners = NOBODY
     """Who may present which numbers, by the policy that decides."""
     user: str = ""
