@@ -121,6 +121,8 @@ class Simulation:
             counters: Values that counters have now.
         """
         self._wake(at)
+        for entries in self.board.force.policy.sets:
+            entries.look(at)
         self._heard.forget()
         self._wire.proven, self._wire.tls, self._believing.user = proven, tls, user
         self._given.given = counters or {}
