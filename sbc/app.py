@@ -12,7 +12,7 @@ import trio
 
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
-from sbc.config.files import Files
+from sbc.config.files import Files, read_text
 from sbc.config.load import Configuration
 from sbc.config.machine import ThisMachine
 from sbc.config.plan import entries
@@ -23,6 +23,7 @@ from sbc.driver.entropy import SystemEntropy
 from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
+from sbc.driver.world import world_of
 from sbc.firewall.nftables import FirewallUnusable
 from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.advice import advice
@@ -36,6 +37,7 @@ from sbc.management.control import (
     user_name,
 )
 from sbc.management.guarding import Guarding
+from sbc.management.lists import ListWatch
 from sbc.management.log import Level, Log
 from sbc.management.planning import Sources
 from sbc.management.records import CallRecords
@@ -113,7 +115,7 @@ class App:
             configuration.settings.networks,
             on_messages=self.loop.messages,
             on_datagrams=self.loop.datagrams,
-            doorkeeper=self.loop,
+            doorkeeper=self.switchboard.doorkeeper,
             on_failure=self.loop.flow_failed,
             on_connection_closed=self.loop.flow_closed,
             on_trouble=self._stream_trouble,
@@ -173,6 +175,8 @@ class App:
             log=log,
             wall=time.time,
         )
+        self._lists = ListWatch(log, read=read_text, wall=time.time)
+        self._lists.watch(configuration.policies.sets, configuration.places)
         self._views = Views(
             self.switchboard,
             relay,
@@ -181,7 +185,9 @@ class App:
             self.bindings,
             self._locator,
             self._watch,
+            self._lists,
             answers.statistics,
+            self._socket_filter,
             log,
             time.time,
         )
@@ -226,6 +232,7 @@ class App:
             for warning in self.transports.warnings:
                 self.log.warning("transport", text=warning)
             nursery.start_soon(self._watch.run)
+            nursery.start_soon(self._lists.run)
             nursery.start_soon(self.versions.run)
             nursery.start_soon(self._locator.run)
             # What arrives meanwhile waits in the sockets, and then finds the peers that have names.
@@ -303,6 +310,7 @@ class App:
 
     def _put_in_force(self, configuration: Configuration) -> None:
         settings = configuration.settings
+        configuration.places.inherit(self.reloading.configuration.places)
         self._contexts.replace(settings.networks, settings.peers)
         self.transports.configure(settings.networks)
         self._dns.configure(configuration.dns)
@@ -311,6 +319,7 @@ class App:
         if not self.switchboard.configure(force, trio.current_time()):
             raise RuntimeError("the switchboard kept the configuration before; the log says why")
         self._guarding.configured()
+        self._lists.watch(configuration.policies.sets, configuration.places)
         self.loop.changed()
 
     def _located(self, locations: Locations) -> None:
@@ -421,8 +430,14 @@ def _read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
 def in_force(configuration: Configuration, locations: Locations) -> InForce:
     """What the switchboard judges by under a configuration."""
     table = configuration.routing_table().with_locations(locations)
+    settings, policies = configuration.settings, configuration.policies
     return InForce(
-        configuration.settings, table, configuration.policies, locations, configuration.version
+        settings,
+        table,
+        policies,
+        locations,
+        configuration.version,
+        world=world_of(settings.peers, policies.emergency, places=configuration.places),
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc.cli import bans, files, names, operate, peers, route, serve, versions
+from sbc.cli import bans, files, limits, names, operate, peers, route, serve, versions
 from sbc.cli.explain import explain
 from sbc.cli.policy import add_policy
 from sbc.cli.trunks import trunks
@@ -137,6 +137,9 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
     )
     _add_whom(listed)
+    _add_whom(
+        _add(commands, "limits", limits.limits, "show what is used of each rate limit, and dropped")
+    )
     banned = _add(commands, "bans", bans.bans, "list who is shut out and why, lift and add bans")
     bans.add_arguments(banned)
     _add_whom(banned)

@@ -10,6 +10,7 @@ from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
 from sbc.config.firewall import build_firewall
+from sbc.config.geo import build_geo
 from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
@@ -21,6 +22,7 @@ from sbc.document.problem import Problem, Severity
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
 from sbc.firewall.nftables import FirewallSettings
+from sbc.geo.places import GeoPlaces
 from sbc.policy.caps import CallLimits
 from sbc.policy.library import Library, reason
 from sbc.policy.load import LoadedPolicy, combine, load_policy
@@ -64,6 +66,8 @@ class Configuration:
     media_engine: MediaEngine
     dns: DnsSettings
     firewall: FirewallSettings
+    places: GeoPlaces = field(compare=False)
+    """Where addresses are; the databases in it may be exchanged while it is in force."""
     state_dir: Path
     control_socket: Path
     version: int = field(default=0, compare=False)
@@ -160,6 +164,7 @@ def load_text(
     state_dir = base / model.state_dir
     control_socket = _control_socket(document, model, base)
     policies = _policies(document, model, read, environment)
+    places = build_geo(document, model.geo)
     lint(document, networks, peers, routes, combine(policies))
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
@@ -214,6 +219,7 @@ def load_text(
         media_engine=MediaEngine(model.media.engine, model.media.workers),
         dns=build_dns(model.dns),
         firewall=build_firewall(model.firewall),
+        places=places,
         state_dir=state_dir,
         control_socket=control_socket,
     )

@@ -15,6 +15,7 @@ from sbc.config.balancing import (
 )
 from sbc.config.dids import DidsSection
 from sbc.config.firewall import FirewallSection
+from sbc.config.geo import GeoSection
 from sbc.config.identity import IdentitySection
 from sbc.config.media import MediaSection
 from sbc.config.names import DnsSection
@@ -317,6 +318,9 @@ class SbcFile(Section):
         description="Policy files, relative to this file; their rules are tried in this order. "
         "What no rule allows is denied.",
         examples=["policies/edge-default.yaml"],
+    )
+    geo: GeoSection = Field(
+        default=GeoSection(), description="Databases that say where addresses are."
     )
     timers: TimersSection = Field(default=TimersSection(), description="Timers of calls.")
     limits: LimitsSection = Field(

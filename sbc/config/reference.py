@@ -19,7 +19,8 @@ between those, and the policy files that say who may do what. `deploy/sbc.yaml` 
   restart; a reload that would change them says so and changes nothing.
 - Where a list is wanted, a single value will do: `bind: 192.0.2.1`.
 - `${NAME}` in a value of sbc.yaml is replaced by that environment variable; one that is not set,
-  or empty, is an error. Aliases and tags of YAML are refused, and so is a key that stands twice.
+  or empty, is an error. In a policy file a name that its `variables` have stands for what they
+  say. Aliases and tags of YAML are refused, and so is a key that stands twice.
 - Durations are seconds.
 
 This page is made from the schemas: `python -m sbc.config.reference > deploy/CONFIGURATION.md`.

@@ -135,6 +135,10 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     )
 
 
+def _sets(configuration: Configuration) -> dict[str, object]:
+    return {one.name: one for one in configuration.policies.sets}
+
+
 def _flat(configuration: Configuration) -> dict[str, object]:
     settings = configuration.settings
     return {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sbc.numbering import WorldPlan
+from sbc.driver.world import PLAN
 from sbc.policy.caps import CallLimits
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
@@ -12,8 +12,6 @@ from sbc.routing.location import Destination, Located, Locations
 from sbc.routing.model import Network, Peer, Settings
 from sbc.routing.table import RoutingTable
 from sbc.trunks.registrations import Registrations
-
-_WORLD = WorldPlan()
 
 
 @dataclass(slots=True)
@@ -34,8 +32,8 @@ class InForce:
     """By network: the realm that unknown sources may log in to, and the peers they then are."""
     ours: frozenset[tuple[str, int]] = frozenset()
     """Addresses and ports of every listener, as we bind and as we advertise them."""
-    plan: NumberPlan = _WORLD
-    world: World = field(default_factory=World)
+    plan: NumberPlan = PLAN
+    world: World = field(default_factory=lambda: World(plan=PLAN))
     """What decisions may look up."""
     registrations: Registrations = field(default_factory=Registrations)
     """Ours with trunks, which outlive every configuration."""

@@ -10,8 +10,7 @@ import trio
 
 from media.events import MediaEvent
 from sbc.driver.switchboard import Switchboard
-from sbc.policy.admission import Welcome
-from sbc.sip.flow import Address, Flow, Transport
+from sbc.sip.flow import Flow
 
 
 class Loop:
@@ -31,22 +30,12 @@ class Loop:
         self._rearm()
 
     def datagrams(self, batch: Sequence[tuple[Flow, bytes]]) -> None:
-        """Take what one socket brought in one turn and `admits_datagram` let in."""
+        """Take what one socket brought in one turn and the doorkeeper let in."""
         now = trio.current_time()
         take = self._switchboard.take_datagram
         for flow, data in batch:
             take(flow, data, now)
         self._rearm()
-
-    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
-        """How a datagram is received, of which nothing was looked at."""
-        return self._switchboard.admits_datagram(network, remote, now)
-
-    def admits_connection(
-        self, network: str, remote: Address, transport: Transport, now: float
-    ) -> bool:
-        """Whether a connection may be accepted."""
-        return self._switchboard.admits_connection(network, remote, transport, now)
 
     def flow_failed(self, flow: Flow, why: str) -> None:
         """Something could not be sent."""

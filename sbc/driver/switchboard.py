@@ -25,6 +25,7 @@ from sbc.driver.callers import Caller
 from sbc.driver.calls import Calls
 from sbc.driver.carriers import Carriers
 from sbc.driver.door import Door
+from sbc.driver.doorkeeper import Doorkeeper
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
@@ -35,7 +36,7 @@ from sbc.driver.reception import REGISTRAR, Reception
 from sbc.driver.refused import RefusedRequests, Witness
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
-from sbc.policy.admission import Admission, Welcome
+from sbc.policy.admission import Admission
 from sbc.policy.authentication import Authenticator
 from sbc.policy.caps import PeerCaps
 from sbc.policy.refusal import Refusal
@@ -43,7 +44,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Logins
 from sbc.routing.location import Locations, hosts_of
 from sbc.sip.errors import TOO_LARGE, ParseError
-from sbc.sip.flow import Address, Flow, Transport
+from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
 from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction import events as tx
@@ -102,7 +103,11 @@ class Switchboard:
         self.admission = Admission(
             force.policy, force.trust, self._known_peer, world=force.world, wall=wall
         )
-        self.watch = Watch(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
+        self.doorkeeper = Doorkeeper(self.admission, self.tally, self._contain)
+        exempts = self.admission.exempts
+        self.watch = Watch(
+            force, registrar=self.registrar, wire=wire, log=log, wall=wall, exempts=exempts
+        )
         self.admission.blocklist = self.watch.guard.bans
         self.outbox.answered = self.watch.answered
         self.door = Door(
@@ -156,39 +161,12 @@ class Switchboard:
 
     # -- inputs -----------------------------------------------------------------------------
 
-    def admits_datagram(self, network: str, remote: Address, now: float) -> Welcome:
-        """How a datagram is received, of which nothing was looked at; it does not raise."""
-        self.tally.received += 1
-        welcome: Welcome = "away"
-
-        def ask() -> None:
-            nonlocal welcome
-            welcome = self.admission.admits_datagram(network, remote, now)
-
-        self._contain(ask, source=remote)
-        self.tally.dropped_rate += welcome == "away"
-        return welcome
-
-    def admits_connection(
-        self, network: str, remote: Address, transport: Transport, now: float
-    ) -> bool:
-        """Whether a connection may be accepted; it does not raise."""
-        admitted = False
-
-        def ask() -> None:
-            nonlocal admitted
-            admitted = self.admission.admits_connection(network, remote, transport, now)
-
-        self._contain(ask, source=remote)
-        return admitted
-
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Take one message from the wire; whatever it is, it does not raise."""
-        self.tally.received += 1
         self._contain(partial(self._receive, flow, data, now), source=flow.remote)
 
     def take_datagram(self, flow: Flow, data: bytes, now: float) -> None:
-        """Take one datagram that `admits_datagram` let in; whatever it is, it does not raise."""
+        """Take one datagram that the doorkeeper let in; whatever it is, it does not raise."""
         self._contain(partial(self._take, flow, data, now), source=flow.remote)
 
     def handle_timeout(self, now: float) -> None:
@@ -289,16 +267,14 @@ class Switchboard:
     # -- on the way in ----------------------------------------------------------------------
 
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
-        proven = self._wire.names(flow)
-        counted = callers.counted_as(self.force, flow, proven)
-        verdict = self.admission.admit(flow, counted, now, proven)
+        self.watch.now = now
+        verdict = self.doorkeeper.judge(self.force, flow, self._wire.names(flow), now)
         if verdict.admitted:
             self._take(flow, data, now)
             return
-        self.tally.dropped_rate += 1
         self._witness.limited(flow, verdict)
-        self.watch.now = now
-        self.watch.over_its_rate(flow)
+        if verdict.level:
+            self.watch.over_its_rate(flow)
 
     def _take(self, flow: Flow, data: bytes, now: float) -> None:
         self.watch.now = now

@@ -59,7 +59,15 @@ class Watch:
         wire: Wire,
         log: Log,
         wall: Callable[[], float],
+        exempts: Callable[[str, str, float], bool],
     ) -> None:
+        """Watch from now on.
+
+        Args:
+            wall: seconds since 1970.
+            exempts: whether the policy lets a host of a network be, whatever it does.
+        """
+        self._exempts = exempts
         self._registrar = registrar
         self._wire = wire
         self._log = log
@@ -97,11 +105,6 @@ class Watch:
         """Who is never banned, whatever is registered from there."""
         return self._protected
 
-    def blocks(self, flow: Flow) -> bool:
-        """Whether nothing of a message on a flow is to be read."""
-        network, host, port = flow_key(flow)
-        return self.guard.bans.blocked(network, host, port, self.now) is not None
-
     # -- what comes -------------------------------------------------------------------------
 
     def arrived(self, request: Request, flow: Flow) -> None:
@@ -111,12 +114,12 @@ class Watch:
         if request.headers.first("to") is None or request.to_tag is not None:
             return
         attempt = attempt_of(request, flow, self._nonces)
-        self._attempts.put(server_key(request, flow, request.method), attempt)
         rules = self.guard.rules
         name = traits.name_of(request, rules.scanners) if rules is not None else ""
         if name:
             self._observe(Offence.SCANNER_NAME, attempt, f"its User-Agent says {name!r}")
             return
+        self._attempts.put(server_key(request, flow, request.method), attempt)
         trait = traits.trait_of(request)
         if trait:
             self._observe(Offence.SCANNER_TRAITS, attempt, trait)
@@ -161,10 +164,10 @@ class Watch:
         self._judge(attempt, refusal.status, headers, refusal)
 
     def dropped(self, request: Request, flow: Flow, why: str) -> None:
-        """A request is dropped by a rule."""
-        if self._is_open(flow.network):
-            self._attempts.take(server_key(request, flow, request.method))
-            self._observe(Offence.POLICY, attempt_of(request, flow, self._nonces), why)
+        """A request is dropped by a rule; one of a known scanner counted already."""
+        attempt = self._attempts.take(server_key(request, flow, request.method))
+        if attempt is not None:
+            self._observe(Offence.POLICY, attempt, why)
 
     def answered(self, key: TransactionKey, response: Response) -> None:
         """A final response leaves, whoever made it."""
@@ -230,6 +233,8 @@ class Watch:
         flow = seen.flow
         peer = self._force.table.sender(flow, self._wire.names(flow))
         if peer is not None or flow.peer or not self._is_open(flow.network):
+            return Known(Standing.SPARED)
+        if self._exempts(flow.network, flow.remote[0], self.now):
             return Known(Standing.SPARED)
         if self._registrar.has_flow(flow):
             return Known(Standing.REGISTERED)

@@ -1,13 +1,15 @@
 """Muting in the kernel without privileges: a filter on each of our own UDP sockets.
 
-What is muted comes from the budgets, which go on counting whatever the filter lets through.
+What is muted comes from the budgets, which go on counting whatever the filter lets through. The
+firewall's tables of the host are not told: they would drop connections, too, so that a forger of
+datagrams could shut out whoever connects from the address that he names.
 """
 
 import ctypes
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
@@ -21,16 +23,6 @@ _DROPS: Final = 8
 
 CHANGE_S = 0.1
 """How often the filters are changed at most."""
-
-
-class MuteToo(Protocol):
-    """Another place where sources may be muted, as the tables of the host are."""
-
-    def mute(self, hosts: list[str], seconds: float) -> None:
-        """Drop what these hosts send."""
-
-    def mute_flow(self, host: str, port: int, seconds: float) -> None:
-        """Drop what a host sends from one port."""
 
 
 Sockets = Callable[[str], Iterable[socket.socket]]
@@ -68,7 +60,7 @@ def datagrams_dropped(sock: socket.socket) -> int | None:
 class SocketFilter:
     """Keeps the filters of all networks as they should be, while `run` runs."""
 
-    __slots__ = ("_changed", "_muted", "_sockets", "_wake", "also", "trouble")
+    __slots__ = ("_changed", "_muted", "_sockets", "_wake", "trouble")
 
     def __init__(self, sockets: Sockets) -> None:
         """Nobody is muted."""
@@ -76,8 +68,6 @@ class SocketFilter:
         self._muted: dict[str, dict[Source, float]] = {}
         self._changed: set[str] = set()
         self._wake = trio.Event()
-        self.also: MuteToo | None = None
-        """Where sources are muted too."""
         self.trouble = ""
         """Why the kernel took no filter, if it did not."""
 
@@ -94,12 +84,6 @@ class SocketFilter:
             return
         muted[source] = trio.current_time() + seconds
         self._change(network)
-        if self.also is not None:
-            address = f"{host}::" if ":" in host else host
-            if port:
-                self.also.mute_flow(address, port, seconds)
-            else:
-                self.also.mute([address], seconds)
 
     def release(self, network: str, host: str) -> None:
         """Drop nothing of a host any more."""

@@ -54,6 +54,7 @@ def commands_of(
         "trunks": lambda _: views.trunks(),
         "register": registering(switchboard, rearm),
         "peers": lambda _: views.peers(),
+        "limits": lambda _: views.limits(),
         "status": lambda _: {
             **views.status(),
             "bans": guarding.standing(),

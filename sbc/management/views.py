@@ -9,7 +9,9 @@ from media.relay import Relay
 from media.types import DropReason, FlowCounters, SideName
 from sbc.b2bua.call import Call
 from sbc.driver.switchboard import Switchboard
+from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.certificates import CertificateWatch
+from sbc.management.limits import limits_counters, limits_listing
 from sbc.management.listing import (
     Row,
     call_story,
@@ -17,6 +19,7 @@ from sbc.management.listing import (
     registrations_listing,
     trunks_listing,
 )
+from sbc.management.lists import ListWatch
 from sbc.management.log import Log
 from sbc.management.peers import peers_listing
 from sbc.management.quality import rtp_totals
@@ -40,7 +43,9 @@ class Views:
         bindings: BindingStore,
         locator: Locator,
         certificates: CertificateWatch,
+        lists: ListWatch,
         questions: ResolverStatistics,
+        socket_filter: SocketFilter,
         log: Log,
         wall: Callable[[], float],
     ) -> None:
@@ -51,7 +56,9 @@ class Views:
         self._bindings = bindings
         self._locator = locator
         self._certificates = certificates
+        self._lists = lists
         self._questions = questions
+        self._filter = socket_filter
         self._log = log
         self._wall = wall
         self._since = wall()
@@ -75,6 +82,10 @@ class Views:
         """Every registration of ours with a trunk."""
         registrations = self._switchboard.carriers.registrations
         return trunks_listing(registrations, trio.current_time())
+
+    def limits(self) -> list[Row]:
+        """Every rate limit: what it drops and what is used of it."""
+        return limits_listing(self._switchboard.admission, trio.current_time())
 
     def peers(self) -> list[Row]:
         """Every place that a target of a peer stands for."""
@@ -121,6 +132,8 @@ class Views:
             "tasks": statistics.tasks_living,
             "faults": tally.pop("faults"),
             "received": {"messages": tally.pop("received"), **tally},
+            "limits": limits_counters(board.admission),
+            "muted": self._muted(),
             "transport": asdict(self._transports.statistics),
             "records": {"waiting": self._store.waiting, **asdict(self._store.statistics)},
             "log": {"lost": self._log.lost},
@@ -133,6 +146,16 @@ class Views:
                 "in_force": self._certificates.listing(),
                 "trouble": list(self._certificates.trouble),
             },
+            **self._lists.listing(),
+        }
+
+    def _muted(self) -> Row:
+        """What the kernel drops for us; ``dropped`` is None where it does not count it."""
+        return {
+            "now": self._filter.muted,
+            "times": self._switchboard.admission.mutes.muted,
+            "dropped": self._filter.dropped(),
+            "trouble": self._filter.trouble or None,
         }
 
     def _media(self, call: Call) -> list[Row]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Final
 
-from sbc.policy.admission import Verdict
+from sbc.policy.gate import Verdict
 from sbc.policy.offences import Evidence
 from sbc.prefixes import IpNetwork, PrefixMap, single_host, source_key
 from sbc.sip.flow import Flow

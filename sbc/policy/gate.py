@@ -80,7 +80,7 @@ class Gauge(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What a source is, and the buckets that its messages pass, the narrowest first."""
+    """What a source is, and the buckets that its messages pass: shadows, then the narrowest."""
 
     gauges: tuple[Gauge, ...]
     known: bool
@@ -98,7 +98,7 @@ class Standing(NamedTuple):
 
 
 _Fitting = list[tuple[Buckets, Level, Verdict | None]]
-"""The buckets of the limits that fit a source, the widest first."""
+"""The buckets of the limits that fit a source: shadows, and then the widest first."""
 
 Kept = str | Source
 """What a source is remembered by: a datagram's by its address alone."""
@@ -198,7 +198,8 @@ class Gate:
         counted = kept if isinstance(kept, str) else kept.counted
         peer, registered = self._known_peer(self.network, counted), flow in self.proven
         known = peer is not None or registered
-        gauges = []
+        gauges: list[Gauge] = []
+        shadows: list[Gauge] = []
         for buckets, level, denied in self._fitting_for(kept, peer, registered):
             key = self._key(level, counted, peer, registered)
             if key == _NO_LEVEL:
@@ -206,8 +207,8 @@ class Gate:
             taken = buckets.take(flow if key is None else key, now, known)
             if not taken and denied is not None:
                 return denied, known
-            gauges.append(Gauge(buckets, key, denied))
-        self._remember(kept, Standing(tuple(reversed(gauges)), known), registered)
+            (shadows if denied is None else gauges).append(Gauge(buckets, key, denied))
+        self._remember(kept, Standing((*shadows, *reversed(gauges)), known), registered)
         return None, known
 
     def take_parsed(self, facts: Facts, own: Hashable, user: str, now: float) -> Verdict | None:
@@ -297,7 +298,8 @@ class Gate:
                 continue
             if not known or limit.per not in SHARED or _asks_for_known(limit.when, facts):
                 chosen[place] = (buckets, limit.per, denied)
-        return sorted(chosen.values(), key=lambda one: LEVELS.index(one[1]))
+        # Shadows first, so that they count what other limits deny, too.
+        return sorted(chosen.values(), key=lambda one: (one[2] is not None, LEVELS.index(one[1])))
 
     def _key(self, level: Level, counted: str, peer: str | None, registered: bool) -> Hashable:
         """What a source is counted by at a level; None for its flow."""

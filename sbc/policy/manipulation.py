@@ -8,11 +8,10 @@ begins; whatever follows repeats them, as dialogs and transactions need (RFC 326
 Spec: RFC 5853 §3.6 (protocol repair), RFC 3261 §7.3.1.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
-from sbc.policy.manipulation_operations import Operation
+from sbc.policy.manipulation_operations import Operation, touched
 from sbc.policy.manipulation_parts import IllegalValue, check_text
 from sbc.policy.manipulation_rules import HeaderRule
 from sbc.policy.manipulation_values import Passing
@@ -21,7 +20,7 @@ from sbc.policy.rules import Action
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import parse_name_addrs_untrusted
 from sbc.sip.grammar import read_decimal
-from sbc.sip.headers import Headers
+from sbc.sip.headers import Headers, key_of
 from sbc.sip.message import Message, Request
 from sbc.sip.parser import DEFAULT, SINGLE
 
@@ -33,13 +32,27 @@ ADDRESSES: Final = frozenset(
 )  # fmt: skip
 """Headers that must stay addresses."""
 
+_ENDS = frozenset({"from", "to"})
 _NUMBERS = frozenset({"expires", "min-expires"})
 _MOST_FIELDS = DEFAULT.header_count - 8
 """Fields that a changed message may have: Content-Length and the like are still to come."""
 _MOST_BYTES = DEFAULT.head_bytes - 4096
+"""Of all headers together; the start line needs room, too."""
 _LONGEST_LINE = DEFAULT.line_bytes
 _LONGEST_SHOWN = 160
 _MOST_SHOWN = 12
+
+
+class Changes(NamedTuple):
+    """The fields that went and those that came, each with name and value."""
+
+    gone: list[tuple[str, str]]
+    come: list[tuple[str, str]]
+
+    def __str__(self) -> str:
+        lines = [_line("-", item) for item in self.gone] + [_line("+", item) for item in self.come]
+        more = len(lines) - _MOST_SHOWN
+        return "; ".join(lines[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def manipulate(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step], list[str]]:
@@ -63,15 +76,15 @@ def manipulate(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step
         try:
             for operation in _possible(rule.operations, message):
                 operation.apply(passing)
-            if passing.headers == before:
+            changes = changes_of(before, passing.headers, rule.touched)
+            if not (changes.gone or changes.come):
                 continue
-            _check_legal(before, passing.headers)
+            _check_legal(changes, passing.headers)
         except IllegalValue as error:
             failures.append(f"rule {rule.name!r} ({rule.where}) was not applied: {error}")
             continue
-        shown = difference(before, passing.headers)
-        tested = rule.when.tested(passing.facts)
-        steps.append(Step(STAGE, rule.name, rule.where, Action("change", 0, shown), tested))
+        action = Action("change", 0, str(changes))
+        steps.append(Step(STAGE, rule.name, rule.where, action, rule.when.tested(passing.facts)))
         message.headers = passing.headers
     return steps, failures
 
@@ -90,58 +103,51 @@ def begins_dialog(message: Message) -> bool:
     return message.to_tag is None
 
 
-def difference(before: Headers, after: Headers) -> str:
-    """The lines that differ, as ``-X: old; +X: new``; long ones cut."""
-    old, new = Counter(before.items()), Counter(after.items())
-    gone, come = old - new, new - old
-    lines = [*_lines("-", before, gone), *_lines("+", after, come)]
-    more = len(lines) - _MOST_SHOWN
-    return "; ".join(lines[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+def changes_of(before: Headers, after: Headers, keys: frozenset[str]) -> Changes:
+    """What differs of the headers named; that a field only moved is no difference."""
+    old, new = before.among(keys), after.among(keys)
+    gone = []
+    for item in old:
+        try:
+            new.remove(item)
+        except ValueError:
+            gone.append(item)
+    return Changes(gone, new)
 
 
-def _lines(sign: str, headers: Headers, wanted: Counter[tuple[str, str]]) -> Iterable[str]:
-    left = wanted.copy()
-    for item in headers.items():
-        if left[item] > 0:
-            left[item] -= 1
-            line = f"{sign}{item[0]}: {item[1]}"
-            line = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 3] + "..."
-            yield line if line.isprintable() else ascii(line)[1:-1]
+def _line(sign: str, item: tuple[str, str]) -> str:
+    line = f"{sign}{item[0]}: {item[1]}"
+    line = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 3] + "..."
+    return line if line.isprintable() else ascii(line)[1:-1]
 
 
 def _possible(operations: tuple[Operation, ...], message: Message) -> Iterable[Operation]:
     """The operations that a message allows: From and To only where a dialog begins."""
     if begins_dialog(message):
         return operations
-    return [one for one in operations if not _touched(one) & {"from", "to"}]
+    return [one for one in operations if _ENDS.isdisjoint(touched(one))]
 
 
-def _touched(operation: Operation) -> set[str]:
-    to = getattr(operation, "to", operation.part)
-    return {operation.part.key, to.key}
-
-
-def _check_legal(before: Headers, after: Headers) -> None:
+def _check_legal(changes: Changes, after: Headers) -> None:
     """Make sure that headers with changes can be said, and read.
 
     Raises:
         IllegalValue: they cannot.
     """
-    if len(after) > max(_MOST_FIELDS, len(before)):
+    if len(after) > _MOST_FIELDS and len(changes.come) > len(changes.gone):
         raise IllegalValue(f"the message would have more than {_MOST_FIELDS} headers")
-    known = set(before.items())
-    size = 0
-    for name, value in after.items():
-        size += len(name) + len(value) + 4
-        if (name, value) not in known:
-            _check_line(name, value)
-    if size > _MOST_BYTES:
-        raise IllegalValue(f"the headers would be longer than {_MOST_BYTES} characters")
-    for key in SINGLE:
-        if len(after.all(key)) > 1 and len(before.all(key)) < 2:
-            raise IllegalValue(f"{key} would be there twice")
-    for key in ADDRESSES | _NUMBERS:
-        _check_kind(key, before.all(key), after.all(key))
+    for name, value in changes.come:
+        _check_line(name, value)
+        key = key_of(name)
+        if key in SINGLE and len(after.all(key)) > 1:
+            raise IllegalValue(f"{name} would be there twice")
+        if key in ADDRESSES:
+            _check_address(value)
+        elif key in _NUMBERS and read_decimal(value, 2**32 - 1) is None:
+            raise IllegalValue(f"{value!a} is no number of seconds")
+    lines = "\r\n".join([f"{name}: {value}" for name, value in after.items()])
+    if len(lines.encode("utf-8", "surrogateescape")) > _MOST_BYTES:
+        raise IllegalValue(f"the headers would be longer than {_MOST_BYTES} bytes")
 
 
 def _check_line(name: str, value: str) -> None:
@@ -150,20 +156,6 @@ def _check_line(name: str, value: str) -> None:
         raise IllegalValue(f"{name} would be longer than {_LONGEST_LINE} bytes")
     if value != value.strip(" \t"):
         raise IllegalValue(f"{name} would begin or end with a space")
-
-
-def _check_kind(key: str, before: list[str], after: list[str]) -> None:
-    if after == before:
-        return
-    check: Callable[[str], object] = _check_number if key in _NUMBERS else _check_address
-    for value in after:
-        if value not in before:
-            check(value)
-
-
-def _check_number(value: str) -> None:
-    if read_decimal(value, 2**32 - 1) is None:
-        raise IllegalValue(f"{value!a} is no number of seconds")
 
 
 def _check_address(value: str) -> None:

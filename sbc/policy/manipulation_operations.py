@@ -135,6 +135,12 @@ class Pass:
                 passing.headers.append(self.part.name, value)
 
 
+def touched(operation: Operation) -> frozenset[str]:
+    """The lookup keys of the headers that an operation may change."""
+    to = getattr(operation, "to", operation.part)
+    return frozenset({operation.part.key, to.key})
+
+
 def _expanded(value: Template, passing: Passing) -> str:
     text = value.expand(passing)
     check_text(text)

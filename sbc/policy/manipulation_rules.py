@@ -1,11 +1,11 @@
 """Rules for headers as frozen objects, found by where a message comes from and goes to."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from sbc.policy.conditions import Conditions
-from sbc.policy.manipulation_operations import Operation
+from sbc.policy.manipulation_operations import Operation, touched
 from sbc.sip.message import Message, Response
 
 Direction = Literal["in", "out"]
@@ -36,6 +36,12 @@ class HeaderRule:
     senders: frozenset[str] = frozenset()
     """Peers and networks that it is for messages from; empty for all."""
     receivers: frozenset[str] = frozenset()
+    touched: frozenset[str] = field(init=False, compare=False, repr=False)
+    """The lookup keys of the headers that it may change."""
+
+    def __post_init__(self) -> None:
+        keys = frozenset(key for operation in self.operations for key in touched(operation))
+        object.__setattr__(self, "touched", keys)
 
     def is_for(self, sender: End, receiver: End | None) -> bool:
         """Whether the ends of a message are those that it is for."""

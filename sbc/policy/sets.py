@@ -243,6 +243,10 @@ class EntrySet:
     def __hash__(self) -> int:
         return hash(self._definition)
 
+    def __str__(self) -> str:
+        of = f" of {self.file}" if self.file else ""
+        return f"{self.kind}{of}, {len(self.entries_here)} in the policy"
+
     @property
     def _definition(self) -> tuple[object, ...]:
         return self.name, self.kind, self.file, self.entries_here, self.expires_s

@@ -76,17 +76,18 @@ class Nowhere:
         return 0.0
 
 
-_NOWHERE: Final = Nowhere()
+NOWHERE: Final = Nowhere()
+"""What decisions look up where nothing is there to be looked up."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What a decision may look up; all of it is handed in, none of it changes within a decision."""
 
-    places: Places = _NOWHERE
-    numbers: NumberKinds = _NOWHERE
+    places: Places = NOWHERE
+    numbers: NumberKinds = NOWHERE
     plan: NumberPlan = field(default_factory=NoPlan)
-    counters: Counters = _NOWHERE
+    counters: Counters = NOWHERE
     emergency: Container[str] = frozenset()
     """Numbers that are for emergencies, beside those whose kind says so."""
 

@@ -168,6 +168,11 @@ class Headers:
         """Give name as received and value, in order."""
         return zip(self._names, self._values, strict=True)
 
+    def among(self, keys: frozenset[str]) -> list[tuple[str, str]]:
+        """Give name as received and value of every field that has one of those names, in order."""
+        found = zip(self._keys, self._names, self._values, strict=True)
+        return [(name, value) for key, name, value in found if key in keys]
+
     def copy(self) -> "Headers":
         """Copy; the copy can be changed without changing this one."""
         return headers_of(self._names.copy(), self._keys.copy(), self._values.copy())

@@ -14,7 +14,7 @@ import struct
 import time
 from ipaddress import IPv4Address
 
-_FIRST_SOURCE = int(IPv4Address("127.16.0.1"))
+_FIRST_SOURCE = "127.16.0.1"
 _IP_PKTINFO = 8
 _PAUSE_S = 0.0005
 _MESSAGES = 997
@@ -32,23 +32,25 @@ def junk(number: int, host: str, port: int) -> bytes:
     ).encode()
 
 
-def source(number: int) -> list[tuple[int, int, bytes]]:
+def source(number: int, first: str) -> list[tuple[int, int, bytes]]:
     """What has a datagram sent from one address."""
-    address = IPv4Address(_FIRST_SOURCE + number).packed
+    address = (IPv4Address(first) + number).packed
     return [(socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4x", 0, address))]
 
 
-def flood(host: str, port: int, rate: float, seconds: float, sources: int) -> dict[str, float]:
+def flood(
+    host: str, port: int, rate: float, seconds: float, sources: int, first: str = _FIRST_SOURCE
+) -> dict[str, float]:
     """Send, and say what was sent."""
     messages = [[junk(number, host, port)] for number in range(_MESSAGES)]
-    few = [source(number) for number in range(sources)] if sources <= 100_000 else None
+    few = [source(number, first) for number in range(sources)] if sources <= 100_000 else None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         began = time.monotonic()
         sent = lost = 0
         while (spent := time.monotonic() - began) < seconds:
             for number in range(sent, int(spent * rate)):
-                ancillary = few[number % sources] if few else source(number % sources)
+                ancillary = few[number % sources] if few else source(number % sources, first)
                 try:
                     sock.sendmsg(messages[number % _MESSAGES], ancillary, 0, (host, port))
                 except OSError:

@@ -92,6 +92,26 @@ class Process:
                     "last_error_ago_s": 65.0,
                 }
             ],
+            "limits": [
+                {
+                    "limit": "strangers",
+                    "where": "p.yaml:7",
+                    "network": "outside",
+                    "per": "source",
+                    "shadow": False,
+                    "rate": 20.0,
+                    "burst": 60,
+                    "remembered": 3,
+                    "dropped": 12,
+                    "would_drop": 0,
+                    "without_place": 0,
+                    "minutes": 250,
+                    "at_once": {"p50": 2, "p99": 9, "p999": 11, "most": 60},
+                    "per_minute": {"p50": 4, "p99": 20, "p999": 30, "most": 500},
+                    "suggested": {"rate": 1.0, "burst": 22},
+                    "advice": "it is wide enough",
+                }
+            ],
             "peers": [
                 {
                     "peer": "carrier",
@@ -260,6 +280,21 @@ async def test_a_trunk_is_registered_with_at_once_when_asked(process: Process) -
     assert process.asked[-1] == ("register", {"trunk": "carrier"})
 
 
+async def test_limits_are_a_table_and_advice(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("limits") == 0
+    head, strangers, advice = capsys.readouterr().out.splitlines()
+    assert head.startswith("LIMIT")
+    assert [cell.strip() for cell in strangers.split("  ") if cell] == [
+        *("strangers", "outside", "source", "20.0", "60", "3", "12", "-"),
+        *("2/9/11/60", "4/20/30/500"),
+    ]
+    assert advice == "strangers on outside (p.yaml:7): it is wide enough"
+    assert await process.sbc("limits", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["suggested"]["burst"] == 22
+
+
 async def test_peers_are_a_table(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
     assert await process.sbc("peers") == 0
     head, carrier, pbx = (line.split("  ") for line in capsys.readouterr().out.splitlines())
@@ -346,7 +381,7 @@ async def test_a_process_that_does_not_go_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    "command", ["calls", "registrations", "trunks", "peers", "reload", "stop", "status"]
+    "command", ["calls", "registrations", "trunks", "peers", "limits", "reload", "stop", "status"]
 )
 def test_nobody_there_has_its_own_exit_code(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,9 +1,10 @@
 """YAML text to values and places."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sbc.document import text
 from sbc.document.problem import Place, Problem, Severity, did_you_mean, path_text
 from sbc.document.text import MAX_DEPTH, Document, read_document
 
@@ -212,3 +213,24 @@ def test_paths_and_problems_read_like_compilers_write_them() -> None:
     problem = Problem(Severity.WARNING, "f", 3, 4, "", "odd")
     assert str(problem) == "f:3:4: warning: odd"
     assert not problem.is_error
+
+
+_PIECES = st.sampled_from(
+    [
+        "a", "b", ": ", ":", "- ", "\n", "\n  ", "\n    ", "[", "]", "{", "}", ", ", "'", '"', "~",
+        "null", "0049", "12:30", "#", " # x", "|\n", ">\n", "&x ", "*x", "!t ", "---\n", "?", "é",
+        "\t", "\\", "%", "@", "`", "\x00", "\u2028", "😀",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=14).map("".join))
+@settings(max_examples=400)
+def test_it_does_not_matter_which_of_the_two_parsers_reads(written: str) -> None:
+    fast = read_document(written, "f")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "_FAST", text.yaml.SafeLoader)
+        slow = read_document(written, "f")
+    # libyaml takes a little more: a tab behind a value, for example.
+    if not slow.broken:
+        assert (fast.data, fast.values, fast.keys) == (slow.data, slow.values, slow.keys)

@@ -25,6 +25,7 @@ from sbc.config.load import Configuration, load_text
 from sbc.driver.in_force import InForce
 from sbc.driver.refused import RefusedRequest
 from sbc.driver.switchboard import Switchboard
+from sbc.driver.world import world_of
 from sbc.registrar.commands import BindingChanged
 from sbc.routing.location import Located, Locations, default_transport, destinations
 from sbc.routing.model import DEFAULT_PORTS, Place, Settings
@@ -232,7 +233,8 @@ def in_force(
 ) -> InForce:
     known = locations(configuration.settings, addresses or {})
     table = configuration.routing_table().with_locations(known)
-    return InForce(configuration.settings, table, configuration.policies, known)
+    world = world_of(configuration.settings.peers, configuration.policies.emergency)
+    return InForce(configuration.settings, table, configuration.policies, known, world=world)
 
 
 class Board:

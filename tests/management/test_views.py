@@ -6,7 +6,9 @@ from typing import cast
 
 from media.relay import Relay
 from sbc.driver.switchboard import Switchboard
+from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.certificates import CertificateWatch
+from sbc.management.lists import ListWatch
 from sbc.management.log import Log
 from sbc.management.views import Views
 from sbc.resolver.cache import ResolverStatistics
@@ -30,7 +32,9 @@ async def test_the_story_of_an_ended_call_tells_what_was_measured() -> None:
         cast("BindingStore", nothing),
         cast("Locator", nothing),
         cast("CertificateWatch", nothing),
+        cast("ListWatch", nothing),
         ResolverStatistics(),
+        cast("SocketFilter", nothing),
         cast("Log", nothing),
         wall=lambda: 0.0,
     )

@@ -265,7 +265,7 @@ def test_a_difference_is_short_and_printable_however_long_the_lines_are() -> Non
         ),
         ([("Reply-To", "<sip:a@b>")], "regex: Reply-To.uri.host, match: b, replace: ''", "is no"),
         ([], "set: Expires, value: soon", "'soon' is no number of seconds"),
-        ([("X-A", "1"), ("X-A", "2")], "rename: X-A, to: Expires", "expires would be there twice"),
+        ([("X-A", "1"), ("X-A", "2")], "rename: X-A, to: Expires", "Expires would be there twice"),
         ([("X-A", "\udcff")], "regex: X-A, match: a, replace: b", "is no UTF-8"),
         ([("X-A", "a" * 5000)], "regex: X-A, match: a, replace: b", "longer than 4096"),
         (

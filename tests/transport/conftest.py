@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from sbc.routing.model import Network
 from sbc.sip.parser import DEFAULT, Limits
+from sbc.transport.doorkeeper import Doorkeeper
 from sbc.transport.limits import TransportLimits
 from sbc.transport.tls.contexts import TlsContexts
 from tests.transport.edge import Edge
@@ -23,6 +24,7 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
         message_limits: Limits = DEFAULT,
         echo: bool = False,
         contexts: TlsContexts | None = None,
+        doorkeeper: Doorkeeper | None = None,
     ) -> Edge:
         edge = Edge(
             networks,
@@ -30,6 +32,7 @@ async def start(nursery: trio.Nursery) -> AsyncIterator[Start]:
             message_limits=message_limits,
             echo=echo,
             contexts=contexts,
+            doorkeeper=doorkeeper,
         )
         await nursery.start(edge.transports.run)
         return edge

@@ -11,6 +11,7 @@ from sbc.routing.tls import NetworkTls
 from sbc.routing.websocket import WebSocketRules
 from sbc.sip.flow import Address, Flow, Transport
 from sbc.sip.parser import DEFAULT, Limits
+from sbc.transport.doorkeeper import Doorkeeper
 from sbc.transport.limits import TransportLimits
 from sbc.transport.tls.contexts import TlsContexts
 from sbc.transport.transports import Transports
@@ -64,6 +65,7 @@ class Edge:
     contexts: TlsContexts | None = None
     echo: bool = False
     message_limits: Limits = DEFAULT
+    doorkeeper: Doorkeeper | None = None
 
     def __post_init__(self) -> None:
         self._told = trio.Event()
@@ -73,6 +75,7 @@ class Edge:
             on_failure=self._failure,
             on_connection_closed=self._closed,
             on_trouble=self._trouble,
+            doorkeeper=self.doorkeeper,
             contexts=self.contexts,
             limits=self.limits,
             message_limits=self.message_limits,

@@ -1,0 +1,1 @@
+"""Where in the world addresses are, by databases in MaxMind's format that the operator brings."""
