@@ -1,6 +1,7 @@
 """The table of policy cases: a policy and a message in, a decision and its explanation out."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ TABLES = sorted(
 EDGE = "policies: POLICIES/edge-default.yaml\n"
 
 
+@cache
 def ran(path: Path) -> Findings:
     return run_cases(path, lambda configuration: in_force(configuration, {}))
 
