@@ -340,7 +340,6 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            # RFC 5630 §5.1.2
             contact=contact_of(listener, scheme="sips" if request.uri.scheme == "sips" else "sip"),
             sent_by=sent_by(listener),
             rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),
