@@ -120,6 +120,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     rules = differences("", old.policies.stages, new.policies.stages)
     rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
     rules += differences("headers", old.policies.headers.all, new.policies.headers.all)
+    rules += differences("admission", old.policies.admission, new.policies.admission)
     rules += differences("tariffs", old.policies.tariffs, new.policies.tariffs)
     rules += differences("registrations", old.policies.takeover, new.policies.takeover)
     rules += differences("bans", old.policies.bans, new.policies.bans)
