@@ -115,7 +115,8 @@ def _changed(arguments: Namespace, command: str, wanted: dict[str, object], done
         return PROBLEM
     changes = _texts(answer.get("changes"))
     print("\n".join([done, *changes]) if changes else f"{done}; nothing differs")
-    print(f"version {answer.get('version')} is in force{_until(answer.get('confirm_within_s'))}")
+    if answer.get("version") is not None:
+        print(f"version {answer['version']} is in force{_until(answer.get('confirm_within_s'))}")
     return OK
 
 

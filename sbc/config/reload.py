@@ -139,6 +139,8 @@ def _of_policies(policies: PolicySet) -> dict[str, object]:
         **policies.stages,
         "rate_limits": policies.rate_limits,
         "bans": policies.bans,
+        "tariffs": policies.tariffs,
+        "registrations": policies.takeover,
         "emergency": policies.emergency,
         "headers": policies.headers.all,
         "media rules": {one.rule.name: one.rule for one in policies.media.all},
