@@ -162,7 +162,8 @@ def header_fact(name: str) -> Fact:
     return Fact("regex", _Said(key_of(name)), f"What {name} says.", None)
 
 
-class _Said(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Said:
     """Reads a header; equal for the same one, so that rules of two loads can be compared."""
 
     key: str
