@@ -14,6 +14,7 @@ from sbc.b2bua.table import State
 from sbc.policy.load import load_policy
 from sbc.policy.manipulation_rules import HeaderRules
 from sbc.routing.accounts import Account
+from sbc.routing.codecs import CodecRules
 from sbc.routing.model import MediaRules
 from sbc.routing.repair import QUIRKS, Quirk
 from sbc.sip.user import SendRequest
@@ -103,7 +104,13 @@ CHALLENGES = st.sampled_from(
 ACCOUNTS = st.sampled_from([(), (CALLEE,), (CALLER, CALLEE, BACKUP)])
 """Peers at which we have an account."""
 MODES = st.sampled_from(
-    [MediaRules(mode, sdes_in_clear=True) for mode in ("off", "allow", "prefer", "require")]
+    [
+        *(MediaRules(mode, sdes_in_clear=True) for mode in ("off", "allow", "prefer", "require")),
+        MediaRules("prefer"),
+        MediaRules("require"),
+        MediaRules(codecs=(CodecRules(allow=("pcma",), prefer=("pcma",)),)),
+        MediaRules(sdes_in_clear=True, codecs=(CodecRules(remove=("pcma",), kinds=("audio",)),)),
+    ]
 )
 
 MANIPULATIONS = """
@@ -287,5 +294,5 @@ def test_the_plan_is_of_what_both_legs_can_do(
             assert (side.send_keys is None) == (side.receive_keys is None)
             if rules.srtp == "require" and (side.sending or side.receiving):
                 assert side.send_keys is not None
-            if rules.srtp == "off":
+            if rules.srtp == "off" or not rules.sdes_in_clear:
                 assert side.send_keys is None
