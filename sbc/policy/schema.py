@@ -190,7 +190,10 @@ class OwnersSection(Section):
 
 
 class HeaderRuleSection(HeaderRuleKeys):
-    """Changes of headers in messages of calls. Every rule that fits is applied, in order."""
+    """Changes of headers in messages of calls, and of registrations on their way to a registrar.
+
+    Every rule that fits is applied, in order.
+    """
 
     name: RuleName = Field(
         description="What logs and explanations call the rule.", examples=["name of the trunk"]
@@ -229,7 +232,7 @@ class _PolicyFile(Definitions):
         default=None, description="The guard against phones that somebody else takes over."
     )
     headers: tuple[HeaderRuleSection, ...] = Field(
-        default=(), description="Changes of headers in messages of calls."
+        default=(), description="Changes of headers in messages of calls and in registrations."
     )
 
 
