@@ -224,7 +224,10 @@ class CallLimitSection(Section):
 
 
 class HeaderRuleSection(HeaderRuleKeys):
-    """Changes of headers in messages of calls. Every rule that fits is applied, in order."""
+    """Changes of headers in messages of calls, and of registrations on their way to a registrar.
+
+    Every rule that fits is applied, in order.
+    """
 
     name: RuleName = Field(
         description="What logs and explanations call the rule.", examples=["name of the trunk"]
@@ -266,7 +269,7 @@ class _PolicyFile(Definitions):
         default=(), description="Limits on calls, beside those of peers in sbc.yaml."
     )
     headers: tuple[HeaderRuleSection, ...] = Field(
-        default=(), description="Changes of headers in messages of calls."
+        default=(), description="Changes of headers in messages of calls and in registrations."
     )
 
 
