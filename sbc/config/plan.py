@@ -22,6 +22,7 @@ _BY_NAME = frozenset(
         "dids",
         "rate_limits",
         "headers",
+        "media_rules",
         *(s.name for s in STAGES),
     )
 )
@@ -81,6 +82,7 @@ def entries(old: Configuration, new: Configuration) -> tuple[Entry, ...]:
 def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
     return [
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
+        *_ordered("media rule", old.media.all, new.media.all),
         *_ordered("header rule", old.headers.all, new.headers.all),
         *(
             entry
