@@ -122,6 +122,8 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     rules += differences("headers", old.policies.headers.all, new.policies.headers.all)
     rules += differences("media_rules", old.policies.media.all, new.policies.media.all)
     rules += differences("owners", old.policies.owners._asdict(), new.policies.owners._asdict())
+    rules += differences("tariffs", old.policies.tariffs, new.policies.tariffs)
+    rules += differences("registrations", old.policies.takeover, new.policies.takeover)
     rules += differences("bans", old.policies.bans, new.policies.bans)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
