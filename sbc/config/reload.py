@@ -140,6 +140,7 @@ def _of_policies(policies: PolicySet) -> dict[str, object]:
         "rate_limits": policies.rate_limits,
         "bans": policies.bans,
         "admission": policies.admission,
+        "owners": policies.owners._asdict(),
         "tariffs": policies.tariffs,
         "registrations": policies.takeover,
         "emergency": policies.emergency,

@@ -32,7 +32,7 @@ from sbc.policy.media import MediaRule
 from sbc.policy.media_schema import codec_rules
 from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.owners import joined
-from sbc.policy.rules import STOPS, Action, Rule
+from sbc.policy.rules import STOPS, Rule
 from sbc.policy.schema import (
     CallLimitSection,
     HeaderRuleSection,
@@ -151,7 +151,7 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
     headers = reader.headers(model.headers)
     admission = tuple(reader.call_limit(one, n) for n, one in enumerate(model.admission))
     media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
-    reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
+    reader.find_shadowed("media", [(one.name, one.when, "") for one in media])
     owners = reader.owners(model.owners)
     tariffs = build_tariffs(document, model.tariffs, names.library.read)
     if document.broken:
@@ -222,11 +222,10 @@ class _Reader:
         """A rule for media."""
         where = self._name(section.name, path)
         codecs = codec_rules(section.codecs, section.kinds, f"{section.name!r} ({where})")
-        said = str(codecs)
-        if not said:
+        if not str(codecs):
             self._document.report(path, "the rule says nothing", "add codecs, or kinds", key=True)
         when = self._conditions(section.when, (*path, "when"))
-        return MediaRule(Rule(section.name, when, Action("pass", 0, said), where), codecs)
+        return MediaRule(section.name, when, codecs, where)
 
     def owners(self, section: OwnersSection) -> Owners:
         """Who owns which numbers."""
