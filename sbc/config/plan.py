@@ -14,7 +14,16 @@ from sbc.routing.did import DidTable
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
 
 _BY_NAME = frozenset(
-    ("networks", "peers", "peer order", "routes", "dids", "rate_limits", *(s.name for s in STAGES))
+    (
+        "networks",
+        "peers",
+        "peer order",
+        "routes",
+        "dids",
+        "rate_limits",
+        "headers",
+        *(s.name for s in STAGES),
+    )
 )
 """What is compared by the names of its entries."""
 
@@ -72,6 +81,7 @@ def entries(old: Configuration, new: Configuration) -> tuple[Entry, ...]:
 def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
     return [
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
+        *_ordered("header rule", old.headers.all, new.headers.all),
         *(
             entry
             for stage in STAGES
@@ -128,7 +138,7 @@ def _ordered(
     """What differs between two lists of named things, in which the order counts."""
     before = {_key(one): one for one in old}
     after = {_key(one): one for one in new}
-    moved = _moved([name for name in after if name in before], before)
+    elsewhere = moved([name for name in after if name in before], before)
     found = [
         Entry("removed", f"{kind} {one.name!r}", before=one.where)
         for name, one in before.items()
@@ -144,7 +154,7 @@ def _ordered(
         details = [] if name != one.name else differences("", known, one)
         if details:
             found.append(_changed(what, kind, known, one, details, restart))
-        if name in moved:
+        if name in elsewhere:
             found.append(Entry("moved", what, known.where, one.where))
     return found
 
@@ -169,7 +179,7 @@ def _changed(
     return Entry("changed", what, old.where, new.where, texts, needs_restart)
 
 
-def _moved(names: Sequence[str], before: Mapping[str, object]) -> frozenset[str]:
+def moved(names: Sequence[str], before: Mapping[str, object]) -> frozenset[str]:
     """As few names as possible of those that stand in another order than before.
 
     All but those of a longest increasing run of their old positions, found by patience sorting.

@@ -87,6 +87,7 @@ def identify(
         proven=proven,
         tls_version=tls_version,
         phone="" if binding is None else binding.user,
+        group="" if binding is None or speaks_for is None else speaks_for.name,
         request=request,
         called=None if peer is None else called_uri(request, peer.registering),
         numbers=AS_WRITTEN if speaks_for is None else speaks_for.numbers,

@@ -52,6 +52,8 @@ class Facts:
     """Of the connection, as 1.3; 0 without TLS."""
     phone: str = ""
     """The user of the live binding whose flow it came on."""
+    group: str = ""
+    """The peer whose rules hold for that phone."""
     owners: Owners = NOBODY
     """Who may present which numbers, by the policy that decides."""
     user: str = ""
@@ -159,13 +161,16 @@ def _header_names(facts: Facts) -> frozenset[str]:
 
 def header_fact(name: str) -> Fact:
     """The fact of what one header says: all its values, as one list (RFC 3261 §7.3.1)."""
-    key = key_of(name)
-    return Fact(
-        "regex",
-        lambda facts: _text(", ".join(_headers(facts).all(key))),
-        f"What {name} says.",
-        None,
-    )
+    return Fact("regex", _Said(key_of(name)), f"What {name} says.", None)
+
+
+class _Said(NamedTuple):
+    """Reads a header; equal for the same one, so that rules of two loads can be compared."""
+
+    key: str
+
+    def __call__(self, facts: Facts) -> str:
+        return _text(", ".join(_headers(facts).all(self.key)))
 
 
 def _status(facts: Facts) -> str:

@@ -176,7 +176,7 @@ class OwnersSection(Section):
 
     peers: dict[Word, many(Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
         default={},
-        description="By the name of a peer: the numbers that its calls may present.",
+        description="By the name of a peer, or of a group of phones: what its calls may present.",
         examples=[{"carrier": ["+4930123*"]}],
     )
     users: dict[Word, many(Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
