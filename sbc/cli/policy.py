@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sbc.cli.backtest import add_backtest
 from sbc.cli.ladder import ascii_only
 from sbc.cli.operate import OK, PROBLEM, show_json
 from sbc.cli.policy_explain import explain
@@ -25,6 +26,7 @@ def add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_explain(kinds)
     _add_test(kinds)
     _add_diff(kinds)
+    add_backtest(kinds)
 
 
 def _add_explain(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

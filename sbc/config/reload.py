@@ -120,6 +120,8 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     rules = differences("", old.policies.stages, new.policies.stages)
     rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
     rules += differences("headers", old.policies.headers.all, new.policies.headers.all)
+    rules += differences("tariffs", old.policies.tariffs, new.policies.tariffs)
+    rules += differences("registrations", old.policies.takeover, new.policies.takeover)
     rules += differences("bans", old.policies.bans, new.policies.bans)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {

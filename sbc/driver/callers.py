@@ -81,6 +81,7 @@ def identify(
         method=request.method,
         peer=peer.name if peer is not None else None,
         registered=binding is not None,
+        aor="" if binding is None else binding.aor,
         user_agent=request.headers.first("user-agent"),
         port=flow.remote[1],
         transport=flow.transport,
