@@ -42,7 +42,7 @@ def mutants(policy: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def other_action(then: str) -> str:
-    return "drop" if then.split()[0] != "drop" else "reject 499"
+    return "drop" if then.split(maxsplit=1)[0] != "drop" else "reject 499"
 
 
 def survives(name: str, policy: dict[str, Any], tmp_path: Path, cases: CasesFile) -> bool:
@@ -69,8 +69,6 @@ def test_every_change_of_a_shipped_policy_makes_a_case_fail(path: Path, tmp_path
     policy = yaml.safe_load(path.read_text())
     assert survives(path.name, policy, tmp_path, cases)
     alive = [
-        what
-        for what, changed in mutants(policy)
-        if survives(path.name, changed, tmp_path, cases)
+        what for what, changed in mutants(policy) if survives(path.name, changed, tmp_path, cases)
     ]
     assert alive == []
