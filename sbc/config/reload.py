@@ -119,6 +119,9 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += differences("control_socket", old.control_socket, new.control_socket)
     rules = differences("", old.policies.stages, new.policies.stages)
     rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
+    rules += differences("geo", old.places.settings, new.places.settings)
+    rules += differences("sets", _sets(old), _sets(new))
+    rules += differences("emergency", old.policies.emergency, new.policies.emergency)
     rules += differences("bans", old.policies.bans, new.policies.bans)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
