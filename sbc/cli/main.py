@@ -157,7 +157,7 @@ def _add_versions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     plan = _add(commands, "plan", versions.plan, "say what the configuration would change")
     plan.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)
     plan.add_argument(
-        "--calls", type=int, default=1000, metavar="N", help="recent calls to route anew (1000)"
+        "--calls", type=int, default=200, metavar="N", help="recent calls to ask again (200)"
     )
     apply = _add(commands, "apply", versions.apply, "put the configuration in force")
     apply.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from sbc.app import in_force, wanted
+from sbc.candidates import in_force, wanted
 from sbc.cli.names import located
 from sbc.config.load import Configuration
 from sbc.config.machine import ThisMachine

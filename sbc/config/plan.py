@@ -128,7 +128,7 @@ def _ordered(
     """What differs between two lists of named things, in which the order counts."""
     before = {_key(one): one for one in old}
     after = {_key(one): one for one in new}
-    moved = _moved([name for name in after if name in before], before)
+    elsewhere = moved([name for name in after if name in before], before)
     found = [
         Entry("removed", f"{kind} {one.name!r}", before=one.where)
         for name, one in before.items()
@@ -144,7 +144,7 @@ def _ordered(
         details = [] if name != one.name else differences("", known, one)
         if details:
             found.append(_changed(what, kind, known, one, details, restart))
-        if name in moved:
+        if name in elsewhere:
             found.append(Entry("moved", what, known.where, one.where))
     return found
 
@@ -169,7 +169,7 @@ def _changed(
     return Entry("changed", what, old.where, new.where, texts, needs_restart)
 
 
-def _moved(names: Sequence[str], before: Mapping[str, object]) -> frozenset[str]:
+def moved(names: Sequence[str], before: Mapping[str, object]) -> frozenset[str]:
     """As few names as possible of those that stand in another order than before.
 
     All but those of a longest increasing run of their old positions, found by patience sorting.

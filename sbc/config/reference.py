@@ -14,6 +14,8 @@ between those, and the policy files that say who may do what. `deploy/sbc.yaml` 
 
 - `sbc check FILE` says what is wrong, with file, line, column, key and what would be right.
 - `sbc schema` prints a JSON Schema, with which editors complete and check while you write.
+- `sbc plan` says what a change would do, `sbc apply --confirm 5m` tries it out, `sbc rollback N`
+  goes back to an earlier version.
 - `sbc reload` (or SIGHUP) reads the file again. A file with errors changes nothing. Addresses and
   ports that are bound, `media`, `firewall`, `state_dir`, `control_socket` and `limits` need a
   restart; a reload that would change them says so and changes nothing.

@@ -234,15 +234,12 @@ class Door:
         return None
 
     def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
-        """Count a request by its user and method; one that is too many was refused, if new.
-
-        An emergency call is counted too, and passes.
-        """
+        """Count a request by its user and method; too many are refused, but no emergency."""
         assert caller.facts is not None, "it was decided on"
-        if self._is_known(request, flow, request.method):
+        if caller.facts.emergency or self._is_known(request, flow, request.method):
             return True
         verdict = self._admission.admit_request(caller.facts, flow, caller.proven_user, now)
-        if verdict.admitted or caller.facts.emergency:
+        if verdict.admitted:
             return True
         self._tally.refused_rate += 1
         said = f"the rate limit {verdict.rule!r} ({verdict.where}) per {verdict.level} is used up"

@@ -19,6 +19,7 @@ from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.inspection import inspected
 from sbc.driver.manipulating import as_asked
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
@@ -34,7 +35,7 @@ from sbc.policy.explain import Decided
 from sbc.policy.model import Decision
 from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
-from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
+from sbc.policy.topology import session_uuid, uuid_of
 from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
@@ -44,30 +45,13 @@ from sbc.routing.model import Peer
 from sbc.routing.registering import called_uri
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
-from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGISTER"
 """What is served at all, as OPTIONS tells."""
-ALLOW_OUTSIDE = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"
-"""What is served outside calls, as 405 tells."""
-
-_SCHEMES = {
-    "INVITE": frozenset({"sip", "sips", "tel"}),
-    "OPTIONS": frozenset({"sip", "sips", "tel"}),
-    "REGISTER": frozenset({"sip", "sips"}),
-}
-"""The methods served outside calls, and the Request-URIs that each is served for."""
-
-REGISTRATION_OPTIONS = frozenset({"path", "outbound", "gruu"})
-"""What a REGISTER may require (RFC 3327, RFC 5626, RFC 5627)."""
-
-_IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
-"""Methods that only a dialog, or a subscription, gives a meaning."""
 
 _DRAINING = Refusal(503, "no new calls are taken now", "this border is draining")
 _BUSY = "there are too many calls at present"
-
 
 REGISTRAR = "registrar"
 """The agent that owns what belongs to registrations."""
@@ -145,7 +129,9 @@ class Reception:
         Raises:
             ParseError: a header that must be understood is malformed (400).
         """
-        if self._objects(key, request, flow, caller, now):
+        objection = inspected(request, flow)
+        if objection is not None:
+            self.refuse(key, request, flow, objection, now, caller)
             return
         if request.method == "INVITE":
             self._invite(key, request, flow, caller, now)
@@ -231,46 +217,6 @@ class Reception:
             network=network,
             nat=str(binding.nat),
         )
-
-    def _objects(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
-        """Inspect method, Request-URI and headers (RFC 3261 §8.2.1, §8.2.2); whether that ended it.
-
-        Raises:
-            ParseError: one of them is malformed.
-        """
-        method = request.method
-        schemes = _SCHEMES.get(method)
-        if schemes is None:
-            if method in _IN_DIALOG:
-                refusal = Refusal(481, f"{method} outside a call")
-            else:
-                status = 405 if method in METHODS else 501
-                said = f"{method} is not served outside a call"
-                refusal = Refusal(status, said, headers=(("Allow", ALLOW_OUTSIDE),))
-            self.refuse(key, request, flow, refusal, now, caller)
-            return True
-        if request.uri.scheme not in schemes:
-            refusal = Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
-            self.refuse(key, request, flow, refusal, now, caller)
-            return True
-        objection = sips.objection(request, flow)
-        if objection is not None:
-            self.refuse(key, request, flow, objection, now, caller)
-            return True
-        # OPTIONS ends here, so it needs no further hop.
-        if request.max_forwards == 0 and method != "OPTIONS":
-            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now, caller)
-            return True
-        unmet = [] if method == "INVITE" else unsupported_requirements(request)
-        if method == "REGISTER":
-            unmet = [option for option in unmet if option.lower() not in REGISTRATION_OPTIONS]
-        if unmet:
-            options = ", ".join(unmet)
-            said = f"{options} is required, but not supported here"
-            refusal = Refusal(420, said, headers=(("Unsupported", options),))
-            self.refuse(key, request, flow, refusal, now, caller)
-            return True
-        return False
 
     def _options(self, key: str, request: Request, flow: Flow, now: float) -> None:
         """Answer as an INVITE to the same place would be (RFC 3261 §11.2), as far as we know."""

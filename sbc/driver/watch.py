@@ -16,7 +16,7 @@ from sbc.driver.in_force import InForce
 from sbc.driver.nonces import Nonces, challenges_in
 from sbc.driver.sparing import never_banned
 from sbc.policy.bans import flow_key
-from sbc.policy.guard import Banned, Guard, Lifted, Measure
+from sbc.policy.guard import Attacked, Banned, Guard, Lifted, Measure
 from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
 from sbc.policy.protected import Protected
 from sbc.policy.refusal import Refusal
@@ -114,15 +114,21 @@ class Watch:
         if request.headers.first("to") is None or request.to_tag is not None:
             return
         attempt = attempt_of(request, flow, self._nonces)
+        if not self._registrar.has_flow(flow) and self._scans(request, attempt):
+            return
+        self._attempts.put(server_key(request, flow, request.method), attempt)
+
+    def _scans(self, request: Request, attempt: Attempt) -> bool:
+        """Whether a request says itself that it is a scanner's; how it is written counts too."""
         rules = self.guard.rules
         name = traits.name_of(request, rules.scanners) if rules is not None else ""
         if name:
             self._observe(Offence.SCANNER_NAME, attempt, f"its User-Agent says {name!r}")
-            return
-        self._attempts.put(server_key(request, flow, request.method), attempt)
+            return True
         trait = traits.trait_of(request)
         if trait:
             self._observe(Offence.SCANNER_TRAITS, attempt, trait)
+        return False
 
     def malformed(self, error: ParseError, flow: Flow) -> None:
         """Something came that cannot be read."""
@@ -277,6 +283,8 @@ class Watch:
                 self._log_ban(measure)
             elif isinstance(measure, Lifted):
                 self._log("info", "ban lifted", source=str(measure.ban.source), why=measure.why)
+            elif isinstance(measure, Attacked):
+                self._log_attack(measure)
             else:
                 verb = "throttled" if measure.throttled else "muted"
                 network, host, port = measure.flow
@@ -289,6 +297,16 @@ class Watch:
                     why=measure.why,
                 )
             self.enforce(measure)
+
+    def _log_attack(self, measure: Attacked) -> None:
+        self._log(
+            "warning",
+            "password guessed at",
+            user=measure.user,
+            sources=measure.sources,
+            last=[one.source for one in measure.evidence[-_SHOWN:]],
+            advice="the user is not locked out; see that the password is long, or change it",
+        )
 
     def _log_ban(self, measure: Banned) -> None:
         ban = measure.ban

@@ -68,7 +68,7 @@ def commands_of(
             why=_why(arguments),
             confirm_s=_confirm_s(arguments),
         ),
-        "plan": lambda arguments: plan(sources, _path(arguments), _calls(arguments)),
+        "plan": lambda arguments: _plan(sources, arguments, flush),
         "confirm": lambda _: versions.confirm(who_commands()),
         "rollback": lambda arguments: versions.rollback(
             _number(arguments),
@@ -80,6 +80,14 @@ def commands_of(
         "stop": lambda arguments: _stop(stopping, switchboard, arguments),
         "flush": lambda _: flush(),
     }
+
+
+async def _plan(
+    sources: Sources[C], arguments: Arguments, flush: Callable[[], Awaitable[None]]
+) -> object:
+    file, calls = _path(arguments), _calls(arguments)
+    await flush()
+    return await plan(sources, file, calls)
 
 
 def _call(views: Views, arguments: Arguments) -> object:

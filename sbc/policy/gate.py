@@ -29,7 +29,7 @@ STANDINGS: Final = 16_384
 """Sources remembered per network."""
 
 STALE_S: Final = 30.0
-"""How long a source is what it was where that depends on the time of day."""
+"""How long a source is what it was where that depends on the time, a set or a database."""
 
 MAX_METHOD: Final = 32
 """Characters of a method that are told apart."""
@@ -157,7 +157,8 @@ class Gate:
         asked += [rule.when for rule in self._rules.all if rule.when.possible(**here)]
         self._asks_host = not _asked(asked) <= _SAME_FOR_ALL
         self._asks_time = "time" in _asked(asked)
-        self._stale_at = 0.0 if self._asks_time else float("inf")
+        by_asn = any(one.limit.per == "asn" for one in self.buckets)
+        self._stale_at = 0.0 if self._asks_host or by_asn else float("inf")
         self._fitting: dict[tuple[str | None, bool], _Fitting] = {}
         self._standings: dict[Kept, Standing] = {}
         self._known_standings: dict[Kept, Standing] = {}

@@ -1,21 +1,25 @@
 """Which sources are so far over their budget that the system may drop what they send, for a while.
 
-A mute is no ban: it lasts seconds, and what it drops the budget would have dropped. So it gives a
-forger no more than the flood itself gives him. It is never about a peer, a registered phone, a
-trusted network or a source that a rule exempts: those are not proposed here (`Admission`), and
-where a registered phone is behind an address only other ports of that address are muted.
+A mute is no ban: it lasts seconds, and what it drops the budget would have dropped, but for the few
+messages of those seconds' rate. So it gives a forger no more than the flood itself gives him. It is
+never about a peer, a registered phone, a trusted network or a source that a rule exempts: those are
+not proposed here (`Admission`), and where a registered phone is behind an address only other ports
+of that address are muted.
 
 When it ends the source is counted again as before, and muted again if it goes on.
 """
 
 from typing import NamedTuple, Protocol
 
-AFTER_DROPS = 100
+AFTER_DROPS = 50
 """So many messages of a source, dropped within `WITHIN_S`, are far over any budget."""
 
 WITHIN_S = 1.0
 
-MUTE_S = 3.0
+MUTE_S = 5.0
+
+AGAIN_AFTER_DROPS = 10
+"""So many are enough to mute a source again that goes on when its mute is over."""
 
 WATCHED = 4096
 """Sources whose drops are counted. One that is forgotten for others begins anew."""
@@ -65,7 +69,8 @@ class Mutes:
             return
         drops[1] += 1
         if drops[1] >= AFTER_DROPS:
-            del self._drops[key]
+            # Whoever is silent for a while, be it by the mute, begins anew.
+            drops[:] = now + MUTE_S, AFTER_DROPS - AGAIN_AFTER_DROPS
             self.muted += 1
             self.kernel.mute(*key, MUTE_S)
 

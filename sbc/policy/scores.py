@@ -7,7 +7,7 @@ forget those who proved where they are.
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Final, Generic, TypeVar
 
 from sbc.policy.offences import Evidence
@@ -95,6 +95,9 @@ class Scores(Generic[K]):
     def find(self, key: K) -> Score | None:
         """The score of somebody, if anything is held against them."""
         return self._scores.get(key)
+
+    def __iter__(self) -> Iterator[tuple[K, Score]]:
+        return iter(list(self._scores.items()))
 
     def forget(self, key: K) -> None:
         """Hold nothing against somebody any more."""

@@ -270,3 +270,25 @@ def test_made_up_methods_and_long_names_take_no_more_than_their_places() -> None
     for number in range(1000):
         gate.admit_request(facts(f"M{number:040}"), a_phone(1), "", 1.0)
     assert gate.remembered <= 16
+
+
+class Moving:
+    """A database in whose place another comes."""
+
+    def __init__(self) -> None:
+        self.number = 64500
+
+    def country(self, host: str) -> str:
+        return ""
+
+    def asn(self, host: str) -> int:
+        return self.number
+
+
+def test_what_a_database_says_is_asked_again_after_a_while() -> None:
+    places = Moving()
+    gate = a_gate(a_limit("asn", 5), world=World(places=places))
+    assert asked(gate, "192.0.2.1", 9, now=1.0) == 5
+    places.number = 64501
+    assert asked(gate, "192.0.2.1", 9, now=1.5) == 0
+    assert asked(gate, "192.0.2.1", 9, now=40.0) == 5

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sbc.policy.admission import Admission, Verdict
 from sbc.policy.conditions import asks
 from sbc.policy.model import PolicySet, RateLimit
-from sbc.policy.mutes import AFTER_DROPS, MUTE_S, WATCHED, WITHIN_S, Mutes
+from sbc.policy.mutes import AFTER_DROPS, AGAIN_AFTER_DROPS, MUTE_S, WATCHED, WITHIN_S, Mutes
 from sbc.policy.rules import Action, Rule
 from sbc.sip.flow import Flow
 
@@ -59,7 +59,7 @@ def test_a_source_far_over_its_budget_is_muted_for_a_short_while() -> None:
 def test_who_is_a_little_over_is_not_muted() -> None:
     gate, kernel = a_gate(SOURCE)
     for number in range(5000):
-        gate.admits_datagram("outside", ("192.0.2.1", 5060), number / 90)
+        gate.admits_datagram("outside", ("192.0.2.1", 5060), number / 50)
     assert not kernel.muted
 
 
@@ -144,11 +144,27 @@ def test_who_is_muted_had_so_many_drops_within_a_second(events: list[tuple[int, 
         now += pause
         times.setdefault(str(source), []).append(now)
         mutes.dropped("n", str(source), 0, now)
-        if len(kernel.muted) == mutes.muted and kernel.muted:
-            host = kernel.muted.pop()[1]
-            mutes.muted = 0
-            recent = [at for at in times.pop(host) if now - at <= WITHIN_S]
+        hosts = [host for _, host, _, _ in kernel.muted]
+        if hosts.count(str(source)) == 1 and hosts[-1] == str(source):
+            recent = [at for at in times[str(source)] if now - at <= WITHIN_S]
             assert len(recent) >= AFTER_DROPS
+
+
+def test_who_goes_on_when_its_mute_is_over_is_muted_again_sooner_and_who_stopped_is_not() -> None:
+    mutes = Mutes()
+    mutes.kernel = kernel = Kernel()
+
+    def drops(count: int, now: float) -> int:
+        before = len(kernel.muted)
+        for _ in range(count):
+            mutes.dropped("n", "h", 0, now)
+        return len(kernel.muted) - before
+
+    assert drops(AFTER_DROPS, 1.0) == 1
+    assert drops(AGAIN_AFTER_DROPS - 1, 1.0 + MUTE_S) == 0
+    assert drops(1, 1.1 + MUTE_S) == 1
+    assert drops(AFTER_DROPS - 1, 1.2 + 3 * MUTE_S) == 0
+    assert drops(1, 1.2 + 3 * MUTE_S) == 1
 
 
 def test_sources_that_are_watched_are_bounded() -> None:
