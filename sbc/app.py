@@ -37,6 +37,7 @@ from sbc.management.control import (
 from sbc.management.guarding import Guarding
 from sbc.management.lists import ListWatch
 from sbc.management.log import Level, Log
+from sbc.management.past_calls import remember_calls
 from sbc.management.records import CallRecords
 from sbc.management.reloading import Reloading
 from sbc.management.resources import raise_descriptor_limit, settle_garbage_collector
@@ -208,13 +209,9 @@ class App:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
             await nursery.start(lambda task_status: self.bindings.run(task_status=task_status))
-            take_over(
-                self.bindings,
-                self._binding_records,
-                self.switchboard,
-                trio.current_time(),
-                self.log,
-            )
+            now = trio.current_time()
+            take_over(self.bindings, self._binding_records, self.switchboard, now, self.log)
+            await remember_calls(self.store.path, self.switchboard, time.time(), self.log)
             await nursery.start(self._relay.run)
             await nursery.start(lambda task_status: self._guarding.run(task_status=task_status))
             self.transports.open()

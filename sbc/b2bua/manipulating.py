@@ -1,4 +1,4 @@
-"""Header manipulation in a call: rules applied to what comes in and to what leaves.
+"""Messages of a call put right: repairs of what peers do wrong, and rules for headers.
 
 What leaves is changed once, when it is made, so that repetitions are the same byte for byte. What
 comes from a transaction alone (100, the ACK to a failure) is nobody's to change.
@@ -23,6 +23,7 @@ from sbc.policy.manipulation import manipulate
 from sbc.policy.manipulation_rules import End, HeaderRule
 from sbc.policy.manipulation_values import Passing
 from sbc.policy.numbers import NumberRole, received
+from sbc.policy.repair import repair_received, repair_sent
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Message, Request
 
@@ -40,7 +41,9 @@ def leave(
         source: The other side's message that it stands for.
         origin: The leg that `source` came from; None for the other leg as it is now.
     """
-    rules = call.context.headers
+    rules, repairs = call.context.headers, call.context.repairs
+    if receiver.peer in repairs:
+        _note(call, repair_sent(message, repairs[receiver.peer]), receiver.side)
     if not rules.all:
         return
     origin = origin or call.other(receiver.side)
@@ -52,8 +55,8 @@ def leave(
 
 def arrive(call: Call, event: Event) -> None:
     """Change what a message that came says, before the call hears of it."""
-    rules = call.context.headers
-    if not rules.all:
+    rules, repairs = call.context.headers, call.context.repairs
+    if not rules.all and not repairs:
         return
     if isinstance(event, ReplyReceived):
         message: Message = event.response
@@ -62,6 +65,10 @@ def arrive(call: Call, event: Event) -> None:
         message, sender = event.request, call.leg(event.side)
     else:
         return
+    if sender.peer in repairs:
+        flow = sender.flow if isinstance(event, CancelReceived) else event.flow
+        done = repair_received(message, repairs[sender.peer], *flow.remote)
+        _note(call, done, sender.side)
     fitting = rules.fitting("in", message, _end(sender), None)
     if fitting:
         _apply(call, fitting, sender, message, sender.side)
@@ -86,6 +93,11 @@ def _apply(
         call.note("decision", f"headers: {step.explanation}", side)
     for text in failures:
         call.note("error", f"headers: {text}", side)
+
+
+def _note(call: Call, done: list[str], side: SideName) -> None:
+    for text in done:
+        call.note("decision", f"repaired: {text}", side)
 
 
 def _end(leg: Leg) -> End:

@@ -35,6 +35,7 @@ def lint(
     _warn_of_missing_limits(document, networks, policy)
     _warn_of_open_trunks(document, networks, peers, routes, policy)
     document.problems += _impossible(networks, peers, policy)
+    document.problems += _challenges_of_nobody(peers, policy)
     document.problems += _shadowed_across_files(policy)
 
 
@@ -117,6 +118,20 @@ def _impossible(
                 yield _of_rule(
                     rule, f"{rule.name!r} can never match: {why}", "remove it or mend it"
                 )
+
+
+def _challenges_of_nobody(peers: tuple[Peer, ...], policy: PolicySet) -> Iterator[Problem]:
+    """Only who is asked for credentials when it comes can have proved who it is."""
+    if any(peer.realm is not None for peer in peers):
+        return
+    for rule in policy.stage("identity").all:
+        if rule.action.verb == "challenge":
+            yield _of_rule(
+                rule,
+                f"{rule.name!r} refuses with 403 whom it matches, for no peer has a realm to ask "
+                "for credentials",
+                "add authentication: {mode: challenge, ...} to a peer, or write reject 403",
+            )
 
 
 def _contradiction(when: Conditions) -> str:

@@ -14,7 +14,16 @@ from sbc.routing.did import DidTable
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
 
 _BY_NAME = frozenset(
-    ("networks", "peers", "peer order", "routes", "dids", "rate_limits", *(s.name for s in STAGES))
+    (
+        "networks",
+        "peers",
+        "peer order",
+        "routes",
+        "dids",
+        "rate_limits",
+        "headers",
+        *(s.name for s in STAGES),
+    )
 )
 """What is compared by the names of its entries."""
 
@@ -72,6 +81,7 @@ def entries(old: Configuration, new: Configuration) -> tuple[Entry, ...]:
 def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
     return [
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
+        *_ordered("header rule", old.headers.all, new.headers.all),
         *(
             entry
             for stage in STAGES

@@ -4,6 +4,10 @@ import sys
 from typing import Any
 
 from sbc.config.json_schema import configuration_schema, policy_schema
+from sbc.policy.conditions_schema import Bounds
+
+_AMOUNT = Bounds.__name__
+"""What many conditions have in common, and is told in one line."""
 
 _HEAD = """\
 # Configuration
@@ -48,7 +52,7 @@ def _file(title: str, schema: dict[str, Any]) -> list[str]:
 def _below(path: str, field: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
     """The sections under a key, each with its own heading."""
     reference_to = _reference(field)
-    if reference_to is None:
+    if reference_to is None or reference_to == _AMOUNT:
         return []
     definition = definitions[reference_to]
     shown = path
@@ -116,7 +120,8 @@ def _type(field: dict[str, Any]) -> str:
         first, *others = kinds
         return first + "".join(f" or a {other}" for other in others)
     if "$ref" in field:
-        return "mapping"
+        is_amount = field["$ref"].endswith(f"/{_AMOUNT}")
+        return "`{above: NUMBER}`, `{below: NUMBER}`, or both in one" if is_amount else "mapping"
     if field.get("type") == "array":
         return "list"
     return _NUMBERS.get(str(field.get("type")), "text") + _bounds(field)

@@ -122,6 +122,9 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     rules += differences("geo", old.places.settings, new.places.settings)
     rules += differences("sets", _sets(old), _sets(new))
     rules += differences("emergency", old.policies.emergency, new.policies.emergency)
+    rules += differences("headers", old.policies.headers.all, new.policies.headers.all)
+    rules += differences("tariffs", old.policies.tariffs, new.policies.tariffs)
+    rules += differences("registrations", old.policies.takeover, new.policies.takeover)
     rules += differences("bans", old.policies.bans, new.policies.bans)
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {

@@ -12,7 +12,7 @@ from sbc.b2bua.causes import q850_of, rule_for
 from sbc.b2bua.context import Context, IdSource
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
-from sbc.driver import placing, sips
+from sbc.driver import placing, sips, spending
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import PARTICIPANT, Caller
@@ -20,12 +20,14 @@ from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.inspection import inspected
-from sbc.driver.manipulating import as_asked
+from sbc.driver.manipulating import as_asked, log_changes
+from sbc.driver.opening import open_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.room import with_room
+from sbc.driver.takeovers import Takeovers
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.health.health import Health
@@ -51,6 +53,7 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGIS
 """What is served at all, as OPTIONS tells."""
 
 _DRAINING = Refusal(503, "no new calls are taken now", "this border is draining")
+_LOOPED = Refusal(482, "this REGISTER passed here before")
 _BUSY = "there are too many calls at present"
 
 REGISTRAR = "registrar"
@@ -99,6 +102,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self.takeovers = Takeovers(force, log, wall)
         self._witness = witness
         self._watch = watch
         self.draining = False
@@ -108,6 +112,7 @@ class Reception:
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
         self._force = force
+        self.takeovers.configure(force)
         self._caps.apply(force.call_limits)
         self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
@@ -178,30 +183,22 @@ class Reception:
         if isinstance(news, BindingChanged):
             self._binding_changed(news)
         elif isinstance(news, AnsweredInNeed):
-            self._log(
-                "warning",
-                "registrar silent",
-                registrar=news.registrar,
-                aor=news.binding.aor,
-                why="the phone was answered from what the registrar granted before",
-            )
+            why = "the phone was answered from what the registrar granted before"
+            told = {"registrar": news.registrar, "aor": news.binding.aor}
+            self._log("warning", "registrar silent", **told, why=why)
         else:
             self._note_refusal(news.request, news.flow, news.refusal)
 
     def _note_refusal(self, request: Request, flow: Flow, refusal: Refusal) -> None:
         self._tally.refused += 1
-        self._log(
-            "info",
-            "request refused",
-            **told_of(request, flow),
-            status=refusal.status,
-            why=refusal.explanation,
-        )
+        status, why = refusal.status, refusal.explanation
+        self._log("info", "request refused", **told_of(request, flow), status=status, why=why)
 
     def _binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         self._bindings.binding_changed(change)
+        self.takeovers.told(change)
         network = binding.flow.network
         if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(binding.flow)
@@ -230,21 +227,22 @@ class Reception:
             self.accept(key, request, now, ("Allow", ALLOW), ("Accept", "application/sdp"))
 
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
-        if placing.is_loop(request, self._instance, "-"):
-            refusal = Refusal(482, "this REGISTER passed here before")
-            self.refuse(key, request, flow, refusal, now, caller)
-            return
-        upstreams: list[Upstream] | Refusal = []
-        if not self._registrar.decides(caller.peer):
+        looped = placing.is_loop(request, self._instance, "-")
+        refused = _LOOPED if looped else self.takeovers.objection(request, flow)
+        upstreams: list[Upstream] | Refusal = refused or []
+        if refused is None and not self._registrar.decides(caller.peer):
             upstreams = placing.upstreams_for(self._force, caller, request, flow)
         if not isinstance(upstreams, Refusal):
             upstreams = sips.leading_safely(request, upstreams)
         if isinstance(upstreams, Refusal):
             self.refuse(key, request, flow, upstreams, now, caller)
             return
+        asked = as_asked(self._force, caller, request, flow)
         commands = self._registrar.register(
-            key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
-        )
+            key, asked.request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(),
+            now=now, manipulation=asked.manipulation,
+        )  # fmt: skip
+        log_changes(self._log, request, flow, asked)
         self._agents.carry_out(REGISTRAR, commands, now)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -259,8 +257,6 @@ class Reception:
         if codecs is not None:
             candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
         call = self._new_call(key, asked.request, flow, caller, candidates)
-        if asked.request is not request:
-            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
         allowed = with_room(self._caps, call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
@@ -271,16 +267,9 @@ class Reception:
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
-        call.journal.note(now, "sip", "", "a", "in", request.raw)
+        spending.charge(call, caller, self._force)
         call.decided = self._decided(caller)
-        call.journal.note(now, "decision", caller.decision.explanation, "a")
-        for kind, text in asked.notes:
-            call.journal.note(now, kind, text, "a")
-        if caller.user:
-            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
-        if codecs is not None:
-            text = f"media have {codecs} by rule {codecs.where}"
-            call.journal.note(now, "decision", text, "a")
+        open_story(call, request, caller, asked, now)
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
@@ -346,7 +335,6 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            # RFC 5630 §5.1.2
             contact=contact_of(listener, scheme="sips" if request.uri.scheme == "sips" else "sip"),
             sent_by=sent_by(listener),
             rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),

@@ -89,12 +89,12 @@ def presents(facts: "Facts") -> Literal["own", "foreign", "unlisted", "nothing"]
 
 
 def _owned(facts: "Facts") -> Owned | None:
-    """The list that holds for a sender: its user's, else its peer's."""
+    """The list that holds for a sender: its user's, else that of its peer or group of phones."""
     owners = facts.owners
     for user in (facts.user, facts.phone):
         if user in owners.users:
             return owners.users[user]
-    return owners.peers.get(facts.peer or "")
+    return owners.peers.get(facts.peer or facts.group)
 
 
 def _is_neighbour(facts: "Facts") -> bool:

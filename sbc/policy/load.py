@@ -43,6 +43,9 @@ from sbc.policy.schema import (
 )
 from sbc.policy.sets import EntrySet
 from sbc.policy.shadows import shadowed
+from sbc.policy.takeover import TakeoverRules
+from sbc.policy.takeover_schema import build_takeover
+from sbc.policy.tariffs_schema import NO_TABLE, TariffTable, build_tariffs, combined
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class LoadedPolicy:
     headers: tuple[HeaderRule, ...] = ()
     media: tuple[MediaRule, ...] = ()
     owners: Owners = NOBODY
+    tariffs: TariffTable = NO_TABLE
+    takeover: TakeoverRules | None = None
     included: tuple["LoadedPolicy", ...] = ()
     """The files that it includes, whose problems are its problems."""
 
@@ -144,6 +149,7 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
     media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
     reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
     owners = reader.owners(model.owners)
+    tariffs = build_tariffs(document, model.tariffs, names.library.read)
     if document.broken:
         return LoadedPolicy({}, (), tuple(document.problems))
     return LoadedPolicy(
@@ -156,6 +162,8 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         headers=headers,
         media=media,
         owners=owners,
+        tariffs=tariffs,
+        takeover=build_takeover(document, model.registrations),
     )
 
 
@@ -175,6 +183,8 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         headers=(rule for policy in files for rule in policy.headers),
         media=(rule for policy in files for rule in policy.media),
         owners=joined(policy.owners for policy in files),
+        tariffs=combined(policy.tariffs for policy in files),
+        takeover=next((one.takeover for one in files if one.takeover is not None), None),
     )
 
 

@@ -91,6 +91,9 @@ class Template:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    def __str__(self) -> str:
+        return self.text
+
     def expand(self, passing: Passing, groups: Sequence[str | None] = ()) -> str:
         """The value for one message; what is not there is empty."""
         return "".join([_said(piece, passing, groups) for piece in self._pieces])

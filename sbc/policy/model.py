@@ -13,6 +13,8 @@ from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
 from sbc.policy.media import MediaPolicy, MediaRule
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
 from sbc.policy.sets import EntrySet
+from sbc.policy.takeover import NOTIFY, TakeoverRules
+from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 from sbc.routing.codecs import CodecRules
 
 StageName = Literal["sources", "requirements", "rules", "geo", "identity", "fraud"]
@@ -167,6 +169,7 @@ class PolicySet:
 
     __slots__ = (
         "_stages", "bans", "emergency", "headers", "media", "owners", "rate_limits", "sets",
+        "takeover", "tariffs",
     )  # fmt: skip
 
     def __init__(
@@ -181,6 +184,8 @@ class PolicySet:
         headers: Iterable[HeaderRule] = (),
         media: Iterable[MediaRule] = (),
         owners: Owners = NOBODY,
+        tariffs: Tariffs = NO_TARIFFS,
+        takeover: TakeoverRules | None = None,
     ) -> None:
         """Compile the rules.
 
@@ -193,9 +198,13 @@ class PolicySet:
             headers: What is changed of messages that pass.
             media: Those for the media of calls.
             owners: Who may present which numbers.
+            tariffs: What calls cost.
+            takeover: What is done about registrations that somebody else takes over.
         """
         self.media = MediaPolicy(media)
         self.owners = owners
+        self.tariffs = tariffs
+        self.takeover = takeover or NOTIFY
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in (SOURCES, *STAGES)

@@ -30,6 +30,8 @@ from sbc.policy.manipulation_schema import HeaderRuleKeys
 from sbc.policy.media_schema import CODECS, KINDS, CodecsSection, Kinds
 from sbc.policy.model import SOURCES, STAGES, Level, Stage
 from sbc.policy.rules import Action, Verb
+from sbc.policy.takeover_schema import RegistrationsSection
+from sbc.policy.tariffs_schema import TariffsSection
 
 MAX_TEXT_LENGTH = 128
 
@@ -176,7 +178,7 @@ class OwnersSection(Section):
 
     peers: dict[Word, many(Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
         default={},
-        description="By the name of a peer: the numbers that its calls may present.",
+        description="By the name of a peer, or of a group of phones: what its calls may present.",
         examples=[{"carrier": ["+4930123*"]}],
     )
     users: dict[Word, many(Pattern)] = Field(  # type: ignore[valid-type]  # made by a function
@@ -219,6 +221,12 @@ class _PolicyFile(Definitions):
     )
     media: tuple[MediaRuleSection, ...] = Field(
         default=(), description="Which codecs and kinds of media calls have."
+    )
+    tariffs: TariffsSection | None = Field(
+        default=None, description="What calls cost, and how risky their destinations are."
+    )
+    registrations: RegistrationsSection | None = Field(
+        default=None, description="The guard against phones that somebody else takes over."
     )
     headers: tuple[HeaderRuleSection, ...] = Field(
         default=(), description="Changes of headers in messages of calls."

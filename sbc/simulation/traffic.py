@@ -159,7 +159,8 @@ def _kind(outcome: Outcome | None, treated: str) -> str:
     if outcome is None or outcome.call is None:
         return treated
     peers = ", ".join(one.peer for one in outcome.call.candidates)
-    return f"{outcome.treatment} {outcome.call.route} {peers}"
+    route = outcome.treated.partition(", by ")[2].partition(", ")[0]
+    return f"{outcome.treatment} {route} {peers}"
 
 
 def outcomes(replay: Replay, capture: Iterable[Captured]) -> Iterator[Outcome]:

@@ -31,6 +31,8 @@ CORES = [
     "sbc.policy.numbers",
     "sbc.policy.rules",
     "sbc.policy.sets",
+    "sbc.policy.past",
+    "sbc.policy.takeover",
     "sbc.policy.topology",
     "sbc.prefixes",
     # Of rooms that do input and output, what says it does none.

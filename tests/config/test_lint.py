@@ -148,3 +148,17 @@ def test_what_is_bounded_already_is_not_told(trunk: str, route: str, policy: str
         "    kind: trunk\n", f"    kind: trunk\n    {trunk}\n"
     )
     assert told(text, policy) == []
+
+
+def test_a_challenge_that_nobody_can_meet_is_told() -> None:
+    policy = rules("{neighbour: true}", stage="identity", then="challenge") + "rules:\n" + CALLS
+    (problem,) = told(GOOD, policy)
+    assert problem.startswith(
+        "edge.yaml:3:1: warning: 'r0' refuses with 403 whom it matches, for no peer has a realm"
+    )
+    asked = (
+        "  phones:\n    kind: endpoints\n    network: outside\n"
+        "    authentication: {mode: challenge, realm: x.example, users: {a: secret}}\n"
+    )
+    text = changed("  phones: {kind: endpoints, network: outside}\n", asked)
+    assert told(text, policy) == []

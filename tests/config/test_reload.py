@@ -1,11 +1,14 @@
 """A file that is read again: what changes live, what needs a restart, and what changes nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sbc.config.load import Configuration, load_file
+from sbc.config.plan import entries
 from sbc.config.reload import Part, diff, reload_file
+from sbc.policy.load import combine, load_policy
 from tests.config.files import GOOD, POLICIES, FakeMachine, changed, load
 
 
@@ -163,6 +166,23 @@ def test_what_changes_live_is_named_in_its_order(
 def test_what_needs_a_restart_is_named(old: str, new: str, difference: str) -> None:
     plan = diff(BEFORE, configuration(changed(old, new)))
     assert difference in [str(one) for one in plan.restart]
+
+
+def test_rules_for_headers_are_taken_over_live() -> None:
+    rule = (
+        "headers: [{name: r, when: {header_matches: {X-A: '^a'}}, "
+        "do: [{regex: X-B, match: b, replace: c}]}]\n"
+    )
+    before, same, other = (
+        replace(BEFORE, policies=combine([load_policy(text, "p")]))
+        for text in (rule, f"# moved\n{rule}", rule.replace("replace: c", "replace: d"))
+    )
+    assert diff(before, same).changes == ()
+    (change,) = diff(before, other).changes
+    assert change.part is Part.POLICIES
+    assert [str(one) for one in change.differences] == ["headers[0].operations[0].value: c -> d"]
+    (entry,) = entries(before, other)
+    assert (entry.sign, entry.what) == ("changed", "header rule 'r'")
 
 
 def test_moved_lines_and_comments_change_nothing() -> None:
