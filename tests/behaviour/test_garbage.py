@@ -143,7 +143,7 @@ class TestMemory:
                 host = f"{1 + number % 200}.{number // 200 % 250}.{number // 50_000}.9"
                 flow = PHONE_FLOW._replace(remote=(host, 1024 + number % 60_000))
                 board.switchboard.receive(flow, kinds[number % len(kinds)], board.now)
-                board.now += 0.004
+                board.now += 0.006
                 board.wire.sent.clear()
                 board.log.lines.clear()
 
