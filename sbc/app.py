@@ -3,8 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,18 +12,16 @@ import trio
 
 from media.events import EngineFailed, MediaEvent
 from media.relay import Relay
+from sbc.candidates import in_force, read_again, read_from, sources_of, wanted
 from sbc.config.files import Files, read_text
 from sbc.config.load import Configuration
 from sbc.config.machine import ThisMachine
-from sbc.config.plan import entries
-from sbc.config.reload import Reload, reload_certificates, reload_file
+from sbc.config.reload import reload_certificates
 from sbc.config.renewal import certificates_of, files_of
-from sbc.config.start import begin, read_of
+from sbc.config.start import begin
 from sbc.driver.entropy import SystemEntropy
-from sbc.driver.in_force import InForce
 from sbc.driver.loop import Loop
 from sbc.driver.switchboard import Switchboard
-from sbc.driver.world import world_of
 from sbc.firewall.nftables import FirewallUnusable
 from sbc.firewall.socket_filter import SocketFilter
 from sbc.management.advice import advice
@@ -39,9 +37,9 @@ from sbc.management.control import (
 from sbc.management.guarding import Guarding
 from sbc.management.lists import ListWatch
 from sbc.management.log import Level, Log
-from sbc.management.planning import Sources
+from sbc.management.past_calls import remember_calls
 from sbc.management.records import CallRecords
-from sbc.management.reloading import NOTHING_READ, ReadAgain, Reloading
+from sbc.management.reloading import Reloading
 from sbc.management.resources import raise_descriptor_limit, settle_garbage_collector
 from sbc.management.stopping import Stopping
 from sbc.management.versions import Versions
@@ -49,11 +47,10 @@ from sbc.management.views import Views
 from sbc.resolver.cache import Answers
 from sbc.resolver.dns import Dns
 from sbc.resolver.locator import Locator
-from sbc.routing.location import Destination, Locations, Reach, destinations, place_text
+from sbc.routing.location import Locations, place_text
 from sbc.sip.flow import Flow
 from sbc.state.bindings import BindingStore
 from sbc.state.database import StoreInUse, StoreUnusable
-from sbc.state.file import read_records
 from sbc.state.places import BANS_FILE, BINDINGS_FILE, CDR_FILE
 from sbc.state.sqlite import CdrStore
 from sbc.state.versions.history import History
@@ -139,26 +136,19 @@ class App:
         self._locator.watch(wanted(configuration))
         self.reloading = Reloading(
             configuration,
-            renew=lambda current: _read_again(reload_certificates(current, time.time()), Files()),
+            renew=lambda current: read_again(reload_certificates(current, time.time()), Files()),
             put_in_force=self._put_in_force,
             log=log,
         )
         self.versions = Versions(
             history,
             self.reloading,
-            read=_read_from,
+            read=read_from,
             numbered=lambda new, number: replace(new, version=number),
             log=log,
             wall=time.time,
         )
-        plan_sources = Sources(
-            current=lambda: self.reloading.configuration,
-            read=_read_from,
-            main=lambda one: str(Path(one.file).absolute()),
-            force=lambda one: in_force(one, self._locator.known),
-            entries=lambda old, new: [asdict(one) for one in entries(old, new)],
-            records=lambda last: read_records(configuration.state_dir / CDR_FILE, last=last),
-        )
+        plan_sources = sources_of(lambda: self.reloading.configuration, lambda: self._locator.known)
         self._guarding = Guarding(
             self.switchboard,
             configuration.firewall,
@@ -219,13 +209,9 @@ class App:
             nursery.start_soon(self.log.run)
             await nursery.start(lambda task_status: self.store.run(task_status=task_status))
             await nursery.start(lambda task_status: self.bindings.run(task_status=task_status))
-            take_over(
-                self.bindings,
-                self._binding_records,
-                self.switchboard,
-                trio.current_time(),
-                self.log,
-            )
+            now = trio.current_time()
+            take_over(self.bindings, self._binding_records, self.switchboard, now, self.log)
+            await remember_calls(self.store.path, self.switchboard, time.time(), self.log)
             await nursery.start(self._relay.run)
             await nursery.start(lambda task_status: self._guarding.run(task_status=task_status))
             self.transports.open()
@@ -403,47 +389,6 @@ async def _serve(configuration: Configuration, history: History, log: Log) -> st
         await app.run()
         nursery.cancel_scope.cancel()
     return app.stopping.failure
-
-
-def _read_from(
-    current: Configuration, given: Mapping[str, bytes], *, only: bool
-) -> ReadAgain[Configuration]:
-    files = Files(given, only=only)
-    return _read_again(reload_file(current, files=files), files)
-
-
-def _read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
-    plan, new = reload.plan, reload.configuration
-    restart = () if plan is None else plan.restart
-    changes = () if plan is None else plan.changes
-    texts = [str(one) for change in changes for one in change.differences]
-    return ReadAgain(
-        new,
-        reload.result.problems,
-        [str(one) for one in restart],
-        list(dict.fromkeys(texts)),
-        NOTHING_READ if new is None else read_of(new, files),
-        reload.result.configuration,
-    )
-
-
-def in_force(configuration: Configuration, locations: Locations) -> InForce:
-    """What the switchboard judges by under a configuration."""
-    table = configuration.routing_table().with_locations(locations)
-    settings, policies = configuration.settings, configuration.policies
-    return InForce(
-        settings,
-        table,
-        policies,
-        locations,
-        configuration.version,
-        world=world_of(settings.peers, policies.emergency, places=configuration.places),
-    )
-
-
-def wanted(configuration: Configuration) -> dict[Destination, Reach]:
-    """Every name that a peer's target has, and what can be reached of it."""
-    return destinations(configuration.settings.networks, configuration.settings.peers)
 
 
 def _time_of_day() -> str:

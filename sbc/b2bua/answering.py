@@ -51,7 +51,10 @@ def relay_answer(call: Call, event: Event) -> State | None:
     wait_for_ack(call, call.a, call.invite_key, invite, response, sdp, setup)
     call.invite = call.asked = None
     setup.sent = None
-    call.timers[Timer.MAX_DURATION] = call.now + call.context.settings.timers.max_duration_s
+    longest_s = call.context.settings.timers.max_duration_s
+    if call.longest_s is not None:
+        longest_s = min(longest_s, call.longest_s)
+    call.timers[Timer.MAX_DURATION] = call.now + longest_s
     call.out.append(Answered())
     return None
 

@@ -15,6 +15,7 @@ from sbc.b2bua.context import Context
 from sbc.b2bua.journal import Journal
 from sbc.b2bua.leg import AckWait, Exchange, Fork, Leg, PassedOver, Refused
 from sbc.b2bua.table import State
+from sbc.policy.charges import Charge
 from sbc.policy.explain import Decided
 from sbc.routing.failover import DEFAULT_FAILOVER, Failover
 from sbc.routing.hops import Hop, hop_of
@@ -162,6 +163,10 @@ class Call:
     plan: MediaPlan | None = None
     journal: Journal = field(default_factory=Journal)
     counters: list[MediaCounters] = field(default_factory=list)
+    charge: Charge | None = None
+    """Who pays what for it."""
+    longest_s: float | None = None
+    """Seconds that policy lets it last, where that is less than for every call."""
     answered_at: float | None = None
     ended_at: float | None = None
     ending: Ending | None = None

@@ -9,6 +9,7 @@ from sbc.policy.world import World
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
 from sbc.routing.model import Listener, Network, Peer, Settings
+from sbc.routing.repair import Quirk
 from sbc.sip.flow import Flow
 
 
@@ -60,9 +61,12 @@ class Context:
     version: int = 0
     """The number that the configuration is kept under; 0 for none."""
     peers: dict[str, Peer] = field(init=False)
+    repairs: dict[str, frozenset[Quirk]] = field(init=False)
+    """By the names of peers that are known to be wrong, what is put right."""
 
     def __post_init__(self) -> None:
         self.peers = {peer.name: peer for peer in self.settings.peers}
+        self.repairs = {peer.name: peer.repairs for peer in self.settings.peers if peer.repairs}
 
     def listener(self, flow: Flow) -> Listener:
         """The socket of ours that a flow runs over: what Via and Contact must name."""

@@ -213,14 +213,26 @@ def _fire(call: Call, timer: Timer, at: float) -> None:
         inside.give_up_reinvite(call)
         return
     status, cause, happening = _WHEN_FIRED[timer]
-    text = hunting.kept_still(call) if timer is Timer.TRY else timer.value
+    text = _told(call, timer)
     if timer in (Timer.TRY, Timer.RING) and hunting.has_next(call, at):
         happening = Happening.RETRY
     elif timer is Timer.PASSED_OVER:
         passing.give_up(call)
         if not ending.is_settled(call):
             return
-    _happen(call, happening, GaveUp(Ending(status, cause, EndedBy.TIMEOUT, text)))
+    # What policy gave this call is nobody's business but the operator's.
+    said = timer.value if timer is Timer.MAX_DURATION else ""
+    _happen(call, happening, GaveUp(Ending(status, cause, EndedBy.TIMEOUT, text, said)))
+
+
+def _told(call: Call, timer: Timer) -> str:
+    """Why a call ends when a timer of its fires."""
+    said: str = timer.value
+    if timer is Timer.TRY:
+        return hunting.kept_still(call)
+    if timer is Timer.MAX_DURATION and call.longest_s is not None:
+        said += f": policy gives this call {call.longest_s / 60:g} minutes at most"
+    return said
 
 
 _WHEN_FIRED: dict[Timer, tuple[int, int, Happening]] = {

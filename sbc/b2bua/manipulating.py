@@ -1,4 +1,4 @@
-"""Header manipulation in a call: rules applied to what comes in and to what leaves.
+"""Messages of a call put right: repairs of what peers do wrong, and rules for headers.
 
 What leaves is changed once, when it is made, so that repetitions are the same byte for byte. What
 comes from a transaction alone (100, the ACK to a failure) is nobody's to change.
@@ -20,9 +20,10 @@ from sbc.b2bua.events import (
 from sbc.b2bua.leg import Leg
 from sbc.policy.facts import Facts
 from sbc.policy.manipulation import manipulate
-from sbc.policy.manipulation_rules import End, HeaderRule
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_rules import HeaderRule
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.numbers import NumberRole, received
+from sbc.policy.repair import repair_received, repair_sent
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Message, Request
 
@@ -40,20 +41,24 @@ def leave(
         source: The other side's message that it stands for.
         origin: The leg that `source` came from; None for the other leg as it is now.
     """
-    rules = call.context.headers
+    rules, repairs = call.context.headers, call.context.repairs
+    if receiver.peer in repairs:
+        _note(call, repair_sent(message, repairs[receiver.peer]), receiver.side)
     if not rules.all:
         return
     origin = origin or call.other(receiver.side)
     fitting = rules.fitting("out", message, _end(origin), _end(receiver))
     if fitting:
-        toward = receiver.peer or receiver.flow.network
-        _apply(call, fitting, origin, message, receiver.side, toward, source)
+        passing = Passing(
+            _facts(call, origin, message), message, _end(origin), _end(receiver), source
+        )
+        _apply(call, fitting, passing, receiver.side)
 
 
 def arrive(call: Call, event: Event) -> None:
     """Change what a message that came says, before the call hears of it."""
-    rules = call.context.headers
-    if not rules.all:
+    rules, repairs = call.context.headers, call.context.repairs
+    if not rules.all and not repairs:
         return
     if isinstance(event, ReplyReceived):
         message: Message = event.response
@@ -62,21 +67,17 @@ def arrive(call: Call, event: Event) -> None:
         message, sender = event.request, call.leg(event.side)
     else:
         return
+    if sender.peer in repairs:
+        flow = sender.flow if isinstance(event, CancelReceived) else event.flow
+        done = repair_received(message, repairs[sender.peer], *flow.remote)
+        _note(call, done, sender.side)
     fitting = rules.fitting("in", message, _end(sender), None)
     if fitting:
-        _apply(call, fitting, sender, message, sender.side)
+        passing = Passing(_facts(call, sender, message), message, _end(sender))
+        _apply(call, fitting, passing, sender.side)
 
 
-def _apply(
-    call: Call,
-    rules: tuple[HeaderRule, ...],
-    origin: Leg,
-    message: Message,
-    side: SideName,
-    toward: str = "",
-    source: Message | None = None,
-) -> None:
-    passing = Passing(_facts(call, origin, message), message.headers, message, toward, source)
+def _apply(call: Call, rules: tuple[HeaderRule, ...], passing: Passing, side: SideName) -> None:
     try:
         steps, failures = manipulate(rules, passing)
     except ParseError as error:
@@ -86,6 +87,11 @@ def _apply(
         call.note("decision", f"headers: {step.explanation}", side)
     for text in failures:
         call.note("error", f"headers: {text}", side)
+
+
+def _note(call: Call, done: list[str], side: SideName) -> None:
+    for text in done:
+        call.note("decision", f"repaired: {text}", side)
 
 
 def _end(leg: Leg) -> End:
@@ -103,13 +109,14 @@ def _answering(call: Call, ref: str) -> Leg:
 def _facts(call: Call, origin: Leg, message: Message) -> Facts:
     """What is known of a message, as rules ask for it."""
     context, flow = call.context, origin.flow
+    peer = context.peers.get(origin.peer)
     request = message if isinstance(message, Request) else None
     facts = Facts(
         network=flow.network,
         trusted=context.networks[flow.network].trusted,
         host=flow.remote[0],
         method=message.cseq.method,
-        peer=origin.peer or None,
+        peer=origin.peer if peer is not None and peer.kind != "endpoints" else None,
         registered=bool(origin.registered),
         user_agent=message.headers.first("user-agent"),
         port=flow.remote[1],

@@ -15,6 +15,7 @@ from sbc.b2bua.leg import Leg
 from sbc.b2bua.plan import plan_of
 from sbc.policy.codecs import objection, shaped
 from sbc.policy.description import carried_attributes, may_key, offered_protocol, relayable
+from sbc.policy.repair import symptoms
 from sbc.sdp.attributes.direction import Direction, answer_direction
 from sbc.sdp.attributes.rtcp import RTCP_MUX
 from sbc.sdp.description import Connection, MediaDescription, Origin, SessionDescription
@@ -49,6 +50,8 @@ def offer_received(call: Call, side: SideName, body: bytes) -> None:
     """
     leg = call.leg(side)
     offer = _parsed(body)
+    for text in symptoms(offer) if leg.peer else ():
+        call.note("decision", f"peer {leg.peer!r} {text}", side)
     if len(offer.media) > MAX_LINES:
         raise Unacceptable(488, f"{len(offer.media)} m-lines; at most {MAX_LINES} are relayed")
     reasons = [_unusable(leg, media) for media in offer.media]

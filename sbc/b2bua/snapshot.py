@@ -47,6 +47,7 @@ from sbc.b2bua.leg_snapshot import (
     rules_to_data,
 )
 from sbc.b2bua.table import State
+from sbc.policy.charges import charge_from_data, charge_to_data
 from sbc.routing.failover import Failover
 from sbc.sip.flow import FlowData, flow_from_data, flow_to_data
 from sbc.state.cdr import EndedBy
@@ -118,6 +119,9 @@ class CallData(TypedDict):
     journal: dict[str, object]
     counters: list[tuple[int, int, FlowCountersData, FlowCountersData]]
     ending: EndingData | None
+    charge: list[object] | None
+    """Account, number, price per minute and to connect, risk, country, diverter."""
+    longest_s: float | None
 
 
 def to_data(call: Call) -> CallData:
@@ -162,6 +166,8 @@ def to_data(call: Call) -> CallData:
             for c in call.counters
         ],
         "ending": None if call.ending is None else _ending_to_data(call.ending),
+        "charge": None if call.charge is None else charge_to_data(call.charge),
+        "longest_s": call.longest_s,
     }
 
 
@@ -214,6 +220,8 @@ def from_data(data: CallData, context: Context) -> Call:
             for index, clock, a, b in data["counters"]
         ],
         ending=None if ending is None else _ending_from_data(ending),
+        charge=None if data["charge"] is None else charge_from_data(data["charge"]),
+        longest_s=data["longest_s"],
     )
 
 

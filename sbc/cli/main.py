@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sbc.cli import bans, files, limits, names, operate, peers, route, serve, versions
+from sbc.cli.alarms import alarms
 from sbc.cli.explain import explain
 from sbc.cli.policy import add_policy
 from sbc.cli.trunks import trunks
@@ -128,10 +129,15 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "--ladder", metavar="CALL", help="draw all messages and decisions of one, live or ended"
     )
     _add_whom(calls)
+    phones = _add(commands, "registrations", operate.registrations, "list registered phones")
+    phones.add_argument(
+        "--accept", metavar="AOR", help="let a new device of a user register that is held back"
+    )
+    _add_whom(phones)
+    _add_whom(_add(commands, "alarms", alarms, "show what the log warned of lately"))
     explained = _add(commands, "explain", explain, "say why a call or request went as it did")
     explained.add_argument("name", metavar="CALL-ID", help="of either leg, or an id of ours")
     _add_whom(explained)
-    _add_whom(_add(commands, "registrations", operate.registrations, "list registered phones"))
     listed = _add(commands, "trunks", trunks, "list our registrations with trunks")
     listed.add_argument(
         "--register", metavar="TRUNK", help="register with one now, not when its wait is over"
@@ -157,7 +163,7 @@ def _add_versions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     plan = _add(commands, "plan", versions.plan, "say what the configuration would change")
     plan.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)
     plan.add_argument(
-        "--calls", type=int, default=1000, metavar="N", help="recent calls to route anew (1000)"
+        "--calls", type=int, default=200, metavar="N", help="recent calls to ask again (200)"
     )
     apply = _add(commands, "apply", versions.apply, "put the configuration in force")
     apply.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)

@@ -75,7 +75,9 @@ def calls(arguments: Namespace) -> int:
 
 
 def registrations(arguments: Namespace) -> int:
-    """``sbc registrations``."""
+    """``sbc registrations``, and with ``--accept`` the word that a held device is the user's."""
+    if arguments.accept is not None:
+        return _accept(arguments)
     found = rows(ask(control_socket(arguments), "registrations"))
     if arguments.json:
         show_json(found)
@@ -93,6 +95,15 @@ def registrations(arguments: Namespace) -> int:
         for row in found
     ]
     print(draw_table(columns, cells), end="")
+    return OK
+
+
+def _accept(arguments: Namespace) -> int:
+    answer = mapping(ask(control_socket(arguments), "accept", {"aor": arguments.accept}))
+    if arguments.json:
+        show_json(answer)
+    else:
+        print(f"a new device of {answer['aor']} may register within {span(answer['accepted_s'])}")
     return OK
 
 

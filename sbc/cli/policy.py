@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sbc.cli.backtest import add_backtest
 from sbc.cli.ladder import ascii_only
 from sbc.cli.operate import OK, PROBLEM, show_json
 from sbc.cli.policy_explain import explain
 from sbc.cli.simulated import Unusable, compared, force_without_names
 from sbc.simulation.moments import moment
-from sbc.simulation.testing import Result, Tested, run_cases
+from sbc.simulation.testing import Findings, Result, run_cases
 from sbc.simulation.traffic import Comparison
 
 _MOST_SHOWN = 50
@@ -25,6 +26,7 @@ def add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_explain(kinds)
     _add_test(kinds)
     _add_diff(kinds)
+    add_backtest(kinds)
 
 
 def _add_explain(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -96,7 +98,7 @@ def test(arguments: argparse.Namespace) -> int:
     return PROBLEM if any(one.broken or one.failed for _, one in tested) else OK
 
 
-def _show_tested(tested: Tested, *, verbose: bool) -> None:
+def _show_tested(tested: Findings, *, verbose: bool) -> None:
     for problem in tested.problems:
         print(problem, file=sys.stderr)
     for result in tested.results:
@@ -113,7 +115,7 @@ def _account(result: Result) -> list[str]:
     ]
 
 
-def _tested_data(file: Path, tested: Tested) -> dict[str, object]:
+def _tested_data(file: Path, tested: Findings) -> dict[str, object]:
     return {
         "file": str(file),
         "problems": [str(problem) for problem in tested.problems],

@@ -5,7 +5,7 @@ from argparse import Namespace
 
 import trio
 
-from sbc.app import in_force, wanted
+from sbc.candidates import in_force, wanted
 from sbc.cli.files import configuration_file
 from sbc.cli.names import located
 from sbc.cli.operate import OK, PROBLEM, show_json

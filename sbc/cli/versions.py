@@ -115,7 +115,8 @@ def _changed(arguments: Namespace, command: str, wanted: dict[str, object], done
         return PROBLEM
     changes = _texts(answer.get("changes"))
     print("\n".join([done, *changes]) if changes else f"{done}; nothing differs")
-    print(f"version {answer.get('version')} is in force{_until(answer.get('confirm_within_s'))}")
+    if answer.get("version") is not None:
+        print(f"version {answer['version']} is in force{_until(answer.get('confirm_within_s'))}")
     return OK
 
 
@@ -147,7 +148,7 @@ def _entry_lines(entry: dict[str, object]) -> list[str]:
 def _show_replayed(replayed: dict[str, object]) -> None:
     found = rows(replayed.get("differences"))
     count = sum(number for one in found if isinstance(number := one.get("calls"), int))
-    print(f"of the last {replayed.get('calls')} calls {count} would be routed differently")
+    print(f"of the last {replayed.get('calls')} calls {count} would be treated differently")
     for one in found:
         call = mapping(one.get("example"))
         who = f"{call.get('from')} of {call.get('of')} to {call.get('to')}"

@@ -9,6 +9,7 @@ from sbc.document.problem import Severity
 from sbc.document.schema import Section
 from sbc.document.text import Document
 from sbc.geo.places import Failures, GeoPlaces, GeoSettings, open_places
+from sbc.policy.model import PolicySet
 from sbc.policy.world import FAILED_CLOSED, FAILED_OPEN
 
 FAILURE_VALUES: Final[Failures] = {"closed": FAILED_CLOSED, "open": FAILED_OPEN}
@@ -43,6 +44,24 @@ class GeoSection(Section):
         "limits, and in no others, so whoever it would have to tell is kept out. `open`: they hold "
         "in rules that allow or pass, and in none that refuse. Explanations say that it failed.",
     )
+
+
+_ASKED: Final = {"source_country": "country", "source_asn": "asn"}
+"""The conditions that ask a database, with the key that names it."""
+
+
+def warn_of_missing(document: Document, section: GeoSection, policies: PolicySet) -> None:
+    """Warn of conditions that no database can answer: for them every address is unknown."""
+    entries = [rule for rules in policies.stages.values() for rule in rules]
+    for fact, key in _ASKED.items():
+        asking = next((one for one in entries if one.when.asks(fact)), None)
+        if asking is not None and getattr(section, key) is None:
+            document.report(
+                ("geo",),
+                f"rule {asking.name!r} ({asking.where}) asks for {fact}, and there is no database",
+                f"set geo.{key}; without it every address is `unknown`",
+                severity=Severity.WARNING,
+            )
 
 
 def build_geo(document: Document, section: GeoSection) -> GeoPlaces:

@@ -9,7 +9,7 @@ from sbc.document.text import Document
 from sbc.policy.conditions import Conditions
 from sbc.policy.facts import Facts
 from sbc.policy.matchers import OneOf, within
-from sbc.policy.model import ARRIVAL, STAGES, PolicySet, Stage
+from sbc.policy.model import ARRIVAL, SOURCES, STAGES, PolicySet, Stage
 from sbc.policy.rules import STOPS, Rule
 from sbc.policy.shadows import shadowed
 from sbc.routing.model import Network, Peer, Route
@@ -34,7 +34,9 @@ def lint(
         return
     _warn_of_missing_limits(document, networks, policy)
     _warn_of_open_trunks(document, networks, peers, routes, policy)
+    document.problems += _too_wide(networks, policy)
     document.problems += _impossible(networks, peers, policy)
+    document.problems += _challenges_of_nobody(peers, policy)
     document.problems += _shadowed_across_files(policy)
 
 
@@ -102,11 +104,30 @@ def _open(route: Route, phones: set[str], untrusted: set[str]) -> bool:
     return bool(phones & set(route.from_peers) or untrusted & set(route.from_networks))
 
 
+def _too_wide(networks: tuple[Network, ...], policy: PolicySet) -> Iterator[Problem]:
+    """Rules that let strangers by every limit and every ban."""
+    for rule in policy.stage("sources").all:
+        exempt = [
+            network.name
+            for network in networks
+            if not network.trusted
+            and rule.action.verb == "allow"
+            and rule.when.hold(Facts(network.name, network.trusted, ANYWHERE))
+        ]
+        if exempt:
+            yield _of_rule(
+                rule,
+                f"{rule.name!r} lets anybody on {', '.join(map(repr, exempt))} by all limits "
+                "and bans",
+                "name the sources that need it: source: 192.0.2.0/24",
+            )
+
+
 def _impossible(
     networks: tuple[Network, ...], peers: tuple[Peer, ...], policy: PolicySet
 ) -> Iterator[Problem]:
     """Rules whose conditions contradict each other, or what is configured."""
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         for rule in policy.stage(stage.name).all:
             why = (
                 _contradiction(rule.when)
@@ -117,6 +138,20 @@ def _impossible(
                 yield _of_rule(
                     rule, f"{rule.name!r} can never match: {why}", "remove it or mend it"
                 )
+
+
+def _challenges_of_nobody(peers: tuple[Peer, ...], policy: PolicySet) -> Iterator[Problem]:
+    """Only who is asked for credentials when it comes can have proved who it is."""
+    if any(peer.realm is not None for peer in peers):
+        return
+    for rule in policy.stage("identity").all:
+        if rule.action.verb == "challenge":
+            yield _of_rule(
+                rule,
+                f"{rule.name!r} refuses with 403 whom it matches, for no peer has a realm to ask "
+                "for credentials",
+                "add authentication: {mode: challenge, ...} to a peer, or write reject 403",
+            )
 
 
 def _contradiction(when: Conditions) -> str:
@@ -167,7 +202,7 @@ def _too_early(when: Conditions, stage: Stage) -> str:
 
 def _shadowed_across_files(policy: PolicySet) -> Iterator[Problem]:
     """Within one file they are found when it is read."""
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         rules = policy.stage(stage.name).all
         if not _several_files(rules):
             continue

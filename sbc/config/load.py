@@ -10,7 +10,7 @@ from sbc.config.authentication import ReadText
 from sbc.config.dids import build_dids
 from sbc.config.files import Files, read_text
 from sbc.config.firewall import build_firewall
-from sbc.config.geo import build_geo
+from sbc.config.geo import build_geo, warn_of_missing
 from sbc.config.lint import lint
 from sbc.config.machine import Machine, ThisMachine
 from sbc.config.model import SbcFile
@@ -165,7 +165,9 @@ def load_text(
     control_socket = _control_socket(document, model, base)
     policies = _policies(document, model, read, environment)
     places = build_geo(document, model.geo)
-    lint(document, networks, peers, routes, combine(policies))
+    combined = combine(policies)
+    warn_of_missing(document, model.geo, combined)
+    lint(document, networks, peers, routes, combined)
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
     if any(problem.is_error for problem in problems):
         return _result(None, problems)
@@ -185,7 +187,7 @@ def load_text(
             server_header=model.user_agent or None,
             dids=dids,
         ),
-        policies=combine(policies),
+        policies=combined,
         call_limits={
             peer.name: CallLimits(
                 max_calls=peer.limits.max_calls,

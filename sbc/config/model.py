@@ -45,6 +45,7 @@ from sbc.document.schema import OneOrMany, Section
 from sbc.policy.conditions_schema import Method
 from sbc.policy.prefix_text import Prefix
 from sbc.routing.model import KeepaliveMethod, PeerKind
+from sbc.routing.repair import QUIRKS, Quirk
 
 
 def _string(*examples: str, pattern: str | None = None) -> WithJsonSchema:
@@ -230,6 +231,12 @@ class PeerSection(Section):
     )
     responses: ResponsesSection = Field(
         default=ResponsesSection(), description="Final statuses and causes that are told otherwise."
+    )
+    repair: Annotated[tuple[Quirk, ...], *ANY_NUMBER] = Field(
+        default=(),
+        description="What it is known to do wrong and is put right. "
+        + " ".join(f"`{name}`: {text}" for name, text in QUIRKS.items()),
+        examples=["rtpmap-missing"],
     )
     tls: PeerTlsSection = Field(
         default=PeerTlsSection(),

@@ -140,6 +140,7 @@ class _PeerBuilder:
             identity=build_identity(
                 self._document, section.identity, section.kind, network, (*path, "identity")
             ),
+            repairs=frozenset(section.repair),
             responses=build_responses(self._document, section.responses, (*path, "responses")),
             tls=None
             if section.kind == "endpoints"

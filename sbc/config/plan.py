@@ -8,13 +8,22 @@ from typing import Literal, Protocol, TypeVar
 
 from sbc.config.load import Configuration
 from sbc.config.reload import Difference, ReloadPlan, diff, differences
-from sbc.policy.model import STAGES, PolicySet
+from sbc.policy.conditions import Conditions
+from sbc.policy.model import SOURCES, STAGES, PolicySet
+from sbc.policy.rules import Action
+from sbc.routing.codecs import CodecRules
 from sbc.routing.did import DidTable
 
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
 
+_STAGES = (SOURCES, *STAGES)
+
 _BY_NAME = frozenset(
-    ("networks", "peers", "peer order", "routes", "dids", "rate_limits", *(s.name for s in STAGES))
+    (
+        *("networks", "peers", "peer order", "routes", "dids", "rate_limits", "headers"),
+        *("media rules", "media codecs", "media order"),
+        *(stage.name for stage in _STAGES),
+    )
 )
 """What is compared by the names of its entries."""
 
@@ -74,13 +83,33 @@ def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
         *(
             entry
-            for stage in STAGES
+            for stage in _STAGES
             for entry in _ordered(
                 "rule" if stage.name == "rules" else f"{stage.name} rule",
                 old.stage(stage.name).all,
                 new.stage(stage.name).all,
             )
         ),
+        *_ordered("header rule", old.headers.all, new.headers.all),
+        *_ordered("media rule", _media(old), _media(new)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    """A media rule, as other rules are."""
+
+    name: str
+    where: str
+    when: Conditions
+    action: Action
+    codecs: CodecRules
+
+
+def _media(policies: PolicySet) -> list[_Media]:
+    return [
+        _Media(rule.name, rule.where, rule.when, rule.action, codecs)
+        for rule, codecs in policies.media.all
     ]
 
 
@@ -128,7 +157,7 @@ def _ordered(
     """What differs between two lists of named things, in which the order counts."""
     before = {_key(one): one for one in old}
     after = {_key(one): one for one in new}
-    moved = _moved([name for name in after if name in before], before)
+    elsewhere = moved([name for name in after if name in before], before)
     found = [
         Entry("removed", f"{kind} {one.name!r}", before=one.where)
         for name, one in before.items()
@@ -144,7 +173,7 @@ def _ordered(
         details = [] if name != one.name else differences("", known, one)
         if details:
             found.append(_changed(what, kind, known, one, details, restart))
-        if name in moved:
+        if name in elsewhere:
             found.append(Entry("moved", what, known.where, one.where))
     return found
 
@@ -169,7 +198,7 @@ def _changed(
     return Entry("changed", what, old.where, new.where, texts, needs_restart)
 
 
-def _moved(names: Sequence[str], before: Mapping[str, object]) -> frozenset[str]:
+def moved(names: Sequence[str], before: Mapping[str, object]) -> frozenset[str]:
     """As few names as possible of those that stand in another order than before.
 
     All but those of a longest increasing run of their old positions, found by patience sorting.

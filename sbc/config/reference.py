@@ -4,6 +4,10 @@ import sys
 from typing import Any
 
 from sbc.config.json_schema import configuration_schema, policy_schema
+from sbc.policy.conditions_schema import Bounds
+
+_AMOUNT = Bounds.__name__
+"""What many conditions have in common, and is told in one line."""
 
 _HEAD = """\
 # Configuration
@@ -14,6 +18,8 @@ between those, and the policy files that say who may do what. `deploy/sbc.yaml` 
 
 - `sbc check FILE` says what is wrong, with file, line, column, key and what would be right.
 - `sbc schema` prints a JSON Schema, with which editors complete and check while you write.
+- `sbc plan` says what a change would do, `sbc apply --confirm 5m` tries it out, `sbc rollback N`
+  goes back to an earlier version.
 - `sbc reload` (or SIGHUP) reads the file again. A file with errors changes nothing. Addresses and
   ports that are bound, `media`, `firewall`, `state_dir`, `control_socket` and `limits` need a
   restart; a reload that would change them says so and changes nothing.
@@ -46,7 +52,7 @@ def _file(title: str, schema: dict[str, Any]) -> list[str]:
 def _below(path: str, field: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
     """The sections under a key, each with its own heading."""
     reference_to = _reference(field)
-    if reference_to is None:
+    if reference_to is None or reference_to == _AMOUNT:
         return []
     definition = definitions[reference_to]
     shown = path
@@ -114,7 +120,8 @@ def _type(field: dict[str, Any]) -> str:
         first, *others = kinds
         return first + "".join(f" or a {other}" for other in others)
     if "$ref" in field:
-        return "mapping"
+        is_amount = field["$ref"].endswith(f"/{_AMOUNT}")
+        return "`{above: NUMBER}`, `{below: NUMBER}`, or both in one" if is_amount else "mapping"
     if field.get("type") == "array":
         return "list"
     return _NUMBERS.get(str(field.get("type")), "text") + _bounds(field)

@@ -32,8 +32,10 @@ from sbc.driver.media_story import Seen, media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.recent import RecentCalls
+from sbc.driver.spending import settle, wall_of
 from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
+from sbc.policy.ledger import Ledger
 from sbc.routing.hops import Hop
 from sbc.sdp.bandwidth import kbps_of
 from sbc.sdp.description import SessionDescription
@@ -73,6 +75,8 @@ class Calls:
         self._loads = Loads()
         self._described: dict[str, SessionDescription] = {}
         """Of each call the description that it was weighed by."""
+        self.ledger = Ledger()
+        """What calls cost, and how many there are, for each account that makes them."""
         self.recent = RecentCalls()
         self.hop_seen: Callable[[HopSeen, float], None] = _nobody_cares
         """Who is told what tries say of hops."""
@@ -143,6 +147,8 @@ class Calls:
             key = self._twin_keys[call.name] = twin_key(call.invite)
             self._known.add(key)
         self._index(call.a.local_tag, call, SideName.A)
+        if call.charge is not None:
+            self.ledger.begin(call.name, call.charge, wall_of(call, now))
         self._log(
             "info",
             "call",
@@ -269,6 +275,7 @@ class Calls:
         self._described[call.name] = said
         for peer in (call.a.peer, call.b.peer):
             self._caps.weigh(peer, call.name, kbps_of(said))
+        self._caps.room.weigh(call.name, kbps_of(said))
 
     def _leave(self, call: Call) -> None:
         """Count a call no more for the peers of candidates that failed: nothing of it is there."""
@@ -287,6 +294,7 @@ class Calls:
             self.hop_seen(command, now)
         elif isinstance(command, Answered):
             self._log("info", "call answered", call=call.name)
+            self.ledger.answered(call.name, wall_of(call, now))
             self._records.call_answered(call)
         elif self._remove(call, now):
             self._write_end(call)
@@ -314,6 +322,7 @@ class Calls:
         key = self._twin_keys.pop(call.name, None)
         if key is not None:
             self._known.discard(key)
+        settle(self.ledger, call, now)
         self._due.pop(call.name, None)
         self._deadlines.cancel(call.name)
         self._loads.end(call.name)
@@ -324,6 +333,7 @@ class Calls:
             self._log("error", "ports left behind", call=call.name, ports=left)
         for peer in {call.a.peer, *(candidate.peer for candidate in call.candidates)}:
             self._caps.end(peer, call.name)
+        self._caps.room.end(call.name)
         self.recent.append(call)
         return True
 

@@ -7,12 +7,12 @@ For their sake too, a source that nobody knows hears at most one refusal in a se
 Spec: RFC 3261 §8.2.7 (stateless UAS), RFC 5853 §3.5 (access control).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from sbc.b2bua.causes import q850_of
-from sbc.driver import callers
+from sbc.driver import callers, spending
 from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
@@ -24,7 +24,8 @@ from sbc.policy.access import screen
 from sbc.policy.admission import Admission
 from sbc.policy.authentication import UNCHALLENGED, Authenticator, remove_credentials
 from sbc.policy.explain import Decided
-from sbc.policy.model import Decision
+from sbc.policy.facts import Facts
+from sbc.policy.model import Decision, Step
 from sbc.policy.refusal import Refusal, refusal_of, refused
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Pseudonyms
@@ -222,16 +223,26 @@ class Door:
         if not self._within_limits(request, flow, known, now):
             return None
         decision = screen(self._force.policy, known.facts, known.decision)
-        for step in decision.effects("warn"):
-            self._log("warning", "policy warning", **told_of(request, flow), why=step.explanation)
+        is_new = not self._is_known(request, flow, request.method)
+        if is_new:
+            self._warn(request, flow, known.facts, decision.trail[len(known.decision.trail) :])
         if decision.allowed:
             known = replace(known, decision=decision)
             self._witness.let_in(request, flow, known)
             return known
-        if self._is_known(request, flow, request.method):
+        if not is_new:
             return PARTICIPANT
         self._turn_away(request, flow, known, decision, now)
         return None
+
+    def _warn(self, request: Request, flow: Flow, facts: Facts, steps: Iterable[Step]) -> None:
+        """Tell what rules want told of a request that was screened."""
+        for step in steps:
+            if step.stage == "fraud":
+                spending.tell(self._log, facts, step)
+            elif step.action.verb == "warn":
+                why = step.explanation
+                self._log("warning", "policy warning", **told_of(request, flow), why=why)
 
     def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
         """Count a request by its user and method; too many are refused, but no emergency."""

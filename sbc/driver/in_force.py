@@ -1,12 +1,12 @@
 """The configuration that new requests are judged by."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sbc.driver.world import PLAN
 from sbc.policy.caps import CallLimits
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NumberPlan
-from sbc.policy.world import World
+from sbc.policy.world import Counters, World
 from sbc.routing.accounts import Realm
 from sbc.routing.location import Destination, Located, Locations
 from sbc.routing.model import Network, Peer, Settings
@@ -39,6 +39,7 @@ class InForce:
     """Ours with trunks, which outlive every configuration."""
 
     def __post_init__(self) -> None:
+        self.world = replace(self.world, tariffs=self.policy.tariffs)
         self.networks = {network.name: network for network in self.settings.networks}
         self.ours = frozenset(
             (host, listener.port)
@@ -50,6 +51,11 @@ class InForce:
             if peer.realm is not None and peer.realm.tells_peer:
                 named = self.by_credentials.setdefault(peer.network, (peer.realm.name, []))
                 named[1].append(peer)
+
+    def attach(self, registrations: Registrations, counters: Counters) -> None:
+        """Let decisions look up what outlives every configuration."""
+        self.registrations = registrations
+        self.world = replace(self.world, counters=counters)
 
     @property
     def trust(self) -> dict[str, bool]:

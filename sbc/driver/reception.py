@@ -12,18 +12,22 @@ from sbc.b2bua.causes import q850_of, rule_for
 from sbc.b2bua.context import Context, IdSource
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.setup import callee_leg
-from sbc.driver import placing, sips
+from sbc.driver import placing, sips, spending
 from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import BindingRecords, Log, told_of
 from sbc.driver.in_force import InForce
-from sbc.driver.manipulating import as_asked
+from sbc.driver.inspection import inspected
+from sbc.driver.manipulating import as_asked, log_changes
+from sbc.driver.opening import open_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.present import Present
 from sbc.driver.refused import TurnedAway, Witness
+from sbc.driver.room import with_room
+from sbc.driver.takeovers import Takeovers
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
 from sbc.health.health import Health
@@ -33,7 +37,7 @@ from sbc.policy.explain import Decided
 from sbc.policy.model import Decision
 from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
-from sbc.policy.topology import session_uuid, unsupported_requirements, uuid_of
+from sbc.policy.topology import session_uuid, uuid_of
 from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
@@ -43,30 +47,14 @@ from sbc.routing.model import Peer
 from sbc.routing.registering import called_uri
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request, Response
-from sbc.sip.parser import METHODS
 from sbc.sip.transaction.layer import TransactionLayer
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, MESSAGE, NOTIFY, REGISTER"
 """What is served at all, as OPTIONS tells."""
-ALLOW_OUTSIDE = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"
-"""What is served outside calls, as 405 tells."""
-
-_SCHEMES = {
-    "INVITE": frozenset({"sip", "sips", "tel"}),
-    "OPTIONS": frozenset({"sip", "sips", "tel"}),
-    "REGISTER": frozenset({"sip", "sips"}),
-}
-"""The methods served outside calls, and the Request-URIs that each is served for."""
-
-REGISTRATION_OPTIONS = frozenset({"path", "outbound", "gruu"})
-"""What a REGISTER may require (RFC 3327, RFC 5626, RFC 5627)."""
-
-_IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
-"""Methods that only a dialog, or a subscription, gives a meaning."""
 
 _DRAINING = Refusal(503, "no new calls are taken now", "this border is draining")
+_LOOPED = Refusal(482, "this REGISTER passed here before")
 _BUSY = "there are too many calls at present"
-
 
 REGISTRAR = "registrar"
 """The agent that owns what belongs to registrations."""
@@ -114,6 +102,7 @@ class Reception:
         self._ids = ids
         self._wall = wall
         self._tally = tally
+        self.takeovers = Takeovers(force, log, wall)
         self._witness = witness
         self._watch = watch
         self.draining = False
@@ -123,7 +112,8 @@ class Reception:
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
         self._force = force
-        self._caps.apply(force.call_limits)
+        self.takeovers.configure(force)
+        self._caps.apply(force.call_limits, force.policy.admission)
         self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
@@ -144,7 +134,9 @@ class Reception:
         Raises:
             ParseError: a header that must be understood is malformed (400).
         """
-        if self._objects(key, request, flow, caller, now):
+        objection = inspected(request, flow)
+        if objection is not None:
+            self.refuse(key, request, flow, objection, now, caller)
             return
         if request.method == "INVITE":
             self._invite(key, request, flow, caller, now)
@@ -191,30 +183,22 @@ class Reception:
         if isinstance(news, BindingChanged):
             self._binding_changed(news)
         elif isinstance(news, AnsweredInNeed):
-            self._log(
-                "warning",
-                "registrar silent",
-                registrar=news.registrar,
-                aor=news.binding.aor,
-                why="the phone was answered from what the registrar granted before",
-            )
+            why = "the phone was answered from what the registrar granted before"
+            told = {"registrar": news.registrar, "aor": news.binding.aor}
+            self._log("warning", "registrar silent", **told, why=why)
         else:
             self._note_refusal(news.request, news.flow, news.refusal)
 
     def _note_refusal(self, request: Request, flow: Flow, refusal: Refusal) -> None:
         self._tally.refused += 1
-        self._log(
-            "info",
-            "request refused",
-            **told_of(request, flow),
-            status=refusal.status,
-            why=refusal.explanation,
-        )
+        status, why = refusal.status, refusal.explanation
+        self._log("info", "request refused", **told_of(request, flow), status=status, why=why)
 
     def _binding_changed(self, change: BindingChanged) -> None:
         """A phone registered, moved or went: tell the log and the rate limits."""
         binding, previous = change.binding, change.previous
         self._bindings.binding_changed(change)
+        self.takeovers.told(change)
         network = binding.flow.network
         if change.what in ("registered", "refreshed", "moved", "restored"):
             self._admission.vouch(binding.flow)
@@ -231,46 +215,6 @@ class Reception:
             nat=str(binding.nat),
         )
 
-    def _objects(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
-        """Inspect method, Request-URI and headers (RFC 3261 §8.2.1, §8.2.2); whether that ended it.
-
-        Raises:
-            ParseError: one of them is malformed.
-        """
-        method = request.method
-        schemes = _SCHEMES.get(method)
-        if schemes is None:
-            if method in _IN_DIALOG:
-                refusal = Refusal(481, f"{method} outside a call")
-            else:
-                status = 405 if method in METHODS else 501
-                said = f"{method} is not served outside a call"
-                refusal = Refusal(status, said, headers=(("Allow", ALLOW_OUTSIDE),))
-            self.refuse(key, request, flow, refusal, now, caller)
-            return True
-        if request.uri.scheme not in schemes:
-            refusal = Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
-            self.refuse(key, request, flow, refusal, now, caller)
-            return True
-        objection = sips.objection(request, flow)
-        if objection is not None:
-            self.refuse(key, request, flow, objection, now, caller)
-            return True
-        # OPTIONS ends here, so it needs no further hop.
-        if request.max_forwards == 0 and method != "OPTIONS":
-            self.refuse(key, request, flow, Refusal(483, "Max-Forwards is used up"), now, caller)
-            return True
-        unmet = [] if method == "INVITE" else unsupported_requirements(request)
-        if method == "REGISTER":
-            unmet = [option for option in unmet if option.lower() not in REGISTRATION_OPTIONS]
-        if unmet:
-            options = ", ".join(unmet)
-            said = f"{options} is required, but not supported here"
-            refusal = Refusal(420, said, headers=(("Unsupported", options),))
-            self.refuse(key, request, flow, refusal, now, caller)
-            return True
-        return False
-
     def _options(self, key: str, request: Request, flow: Flow, now: float) -> None:
         """Answer as an INVITE to the same place would be (RFC 3261 §11.2), as far as we know."""
         trusted = self._force.networks[flow.network].trusted
@@ -283,21 +227,22 @@ class Reception:
             self.accept(key, request, now, ("Allow", ALLOW), ("Accept", "application/sdp"))
 
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
-        if placing.is_loop(request, self._instance, "-"):
-            refusal = Refusal(482, "this REGISTER passed here before")
-            self.refuse(key, request, flow, refusal, now, caller)
-            return
-        upstreams: list[Upstream] | Refusal = []
-        if not self._registrar.decides(caller.peer):
+        looped = placing.is_loop(request, self._instance, "-")
+        refused = _LOOPED if looped else self.takeovers.objection(request, flow)
+        upstreams: list[Upstream] | Refusal = refused or []
+        if refused is None and not self._registrar.decides(caller.peer):
             upstreams = placing.upstreams_for(self._force, caller, request, flow)
         if not isinstance(upstreams, Refusal):
             upstreams = sips.leading_safely(request, upstreams)
         if isinstance(upstreams, Refusal):
             self.refuse(key, request, flow, upstreams, now, caller)
             return
+        asked = as_asked(self._force, caller, request, flow)
         commands = self._registrar.register(
-            key, request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(), now=now
-        )
+            key, asked.request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(),
+            now=now, manipulation=asked.manipulation,
+        )  # fmt: skip
+        log_changes(self._log, request, flow, asked)
         self._agents.carry_out(REGISTRAR, commands, now)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -312,28 +257,20 @@ class Reception:
         if codecs is not None:
             candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
         call = self._new_call(key, asked.request, flow, caller, candidates)
-        if asked.request is not request:
-            call.invite, call.asked = request, asked.request
         kbps = offered_kbps(request) if self._caps.weighs else 0
-        allowed = self._within_caps(call.name, caller.peer, candidates, kbps, now)
+        allowed = with_room(self._caps, call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
+            caller = replace(caller, decision=allowed) if allowed.trail else caller
             self.refuse(key, request, flow, self._as_told(refusal, caller), now, caller)
             return
         if len(allowed) < len(candidates):
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
-        call.journal.note(now, "sip", "", "a", "in", request.raw)
+        spending.charge(call, caller, self._force)
         call.decided = self._decided(caller)
-        call.journal.note(now, "decision", caller.decision.explanation, "a")
-        for kind, text in asked.notes:
-            call.journal.note(now, kind, text, "a")
-        if caller.user:
-            call.journal.note(now, "decision", f"logged in as {caller.user!r}", "a")
-        if codecs is not None:
-            text = f"media have {codecs} by rule {codecs.where}"
-            call.journal.note(now, "decision", text, "a")
+        open_story(call, request, caller, asked, now)
         self._calls.begin(call, now)
 
     def _as_told(self, refusal: Refusal, caller: Caller) -> Refusal:
@@ -379,26 +316,6 @@ class Reception:
             return sips.not_allowed(f"{route}: no way there is secure")
         return route, placing.by_service_route(caller.binding, suited)
 
-    def _within_caps(
-        self, name: str, caller: str, candidates: list[Candidate], kbps: int, now: float
-    ) -> list[Candidate] | Decision:
-        """Count a call for its peers: the candidates from the first on that has room for it."""
-        if caller:
-            decision = self._caps.begin(caller, name, now, kbps)
-            if not decision.allowed:
-                return decision
-        refusal: Decision | None = None
-        for number, candidate in enumerate(candidates):
-            if not candidate.peer:
-                return candidates[number:]
-            decision = self._caps.begin(candidate.peer, name, now, kbps)
-            if decision.allowed:
-                return candidates[number:]
-            refusal = refusal or decision
-        self._caps.end(caller, name)
-        assert refusal is not None, "there is always a candidate"
-        return refusal
-
     def _called(self, request: Request, caller: Peer | None) -> str:
         """Whom a request calls, for records: the phone's user where the URI has our token."""
         user = called_uri(request, None if caller is None else caller.registering).user or ""
@@ -419,7 +336,6 @@ class Reception:
             peer=caller.peer,
             our_host=listener.advertise,
             their_host=flow.remote[0],
-            # RFC 5630 §5.1.2
             contact=contact_of(listener, scheme="sips" if request.uri.scheme == "sips" else "sip"),
             sent_by=sent_by(listener),
             rules=caller.rules if codecs is None else caller.rules.with_codecs(codecs),

@@ -154,7 +154,7 @@ class Switchboard:
         )
         self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
-        force.registrations = self.carriers.registrations
+        force.attach(self.carriers.registrations, self.calls.ledger)
         self.answers = Answers(self.outbox, self.calls, self.agents)
         self.calls.hop_seen = self.hops.seen
         self.hops.configure(force, now)
@@ -404,7 +404,7 @@ class Switchboard:
         self.carriers.locate(self.force)
 
     def _judge_by(self, force: InForce, now: float) -> None:
-        force.registrations = self.carriers.registrations
+        force.attach(self.carriers.registrations, self.calls.ledger)
         self.force = force
         self.door.configure(force)
         self.watch.configure(force)

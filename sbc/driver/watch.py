@@ -16,7 +16,7 @@ from sbc.driver.in_force import InForce
 from sbc.driver.nonces import Nonces, challenges_in
 from sbc.driver.sparing import never_banned
 from sbc.policy.bans import flow_key
-from sbc.policy.guard import Banned, Guard, Lifted, Measure
+from sbc.policy.guard import Attacked, Banned, Guard, Lifted, Measure
 from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
 from sbc.policy.protected import Protected
 from sbc.policy.refusal import Refusal
@@ -43,6 +43,9 @@ _ENDS: Final = {
 
 _NO_NUMBER: Final = frozenset({404, 410, 484, 604})
 """What a call to a number is answered that does not exist."""
+
+MOST_WHAT: Final = 200
+"""Characters of what is said of one thing that was seen."""
 
 _SHOWN: Final = 3
 """Of the evidence, how much a line of the log shows."""
@@ -74,6 +77,7 @@ class Watch:
         self._attempts = Attempts()
         self._nonces = Nonces()
         self._protected = Protected()
+        self._judged_by: tuple[object, ...] = ()
         self._realms: dict[str, Realm] = {}
         self._hosts: tuple[tuple[str, str], ...] = ()
         self.now = 0.0
@@ -91,9 +95,13 @@ class Watch:
             for peer in force.settings.peers
             if peer.realm is not None
         }  # fmt: skip
-        self._protected = Protected(never_banned(force, self._hosts))
         trusted = [network.name for network in force.settings.networks if network.trusted]
-        self._carry_out(self.guard.configure(force.policy.bans, trusted))
+        judged_by = (force.policy.bans, trusted, tuple(never_banned(force, self._hosts)))
+        if judged_by != self._judged_by:
+            # Only then, since every ban is looked at: addresses of peers are learned all the time.
+            self._judged_by = judged_by
+            self._protected = Protected(judged_by[2])
+            self._carry_out(self.guard.configure(force.policy.bans, trusted))
 
     def protect(self, hosts: Iterable[tuple[str, str]]) -> None:
         """Never ban these hosts of the machine's, each for its reason."""
@@ -114,15 +122,21 @@ class Watch:
         if request.headers.first("to") is None or request.to_tag is not None:
             return
         attempt = attempt_of(request, flow, self._nonces)
+        if not self._registrar.has_flow(flow) and self._scans(request, attempt):
+            return
+        self._attempts.put(server_key(request, flow, request.method), attempt)
+
+    def _scans(self, request: Request, attempt: Attempt) -> bool:
+        """Whether a request says itself that it is a scanner's; how it is written counts too."""
         rules = self.guard.rules
         name = traits.name_of(request, rules.scanners) if rules is not None else ""
         if name:
             self._observe(Offence.SCANNER_NAME, attempt, f"its User-Agent says {name!r}")
-            return
-        self._attempts.put(server_key(request, flow, request.method), attempt)
+            return True
         trait = traits.trait_of(request)
         if trait:
             self._observe(Offence.SCANNER_TRAITS, attempt, trait)
+        return False
 
     def malformed(self, error: ParseError, flow: Flow) -> None:
         """Something came that cannot be read."""
@@ -269,7 +283,8 @@ class Watch:
         return Observation(offence, attempt.flow, attempt.proof, what, attempt.call_id, subject)
 
     def _tell(self, seen: Observation) -> None:
-        self._carry_out(self.guard.observe(seen, self.now))
+        # What strangers wrote is in it, and it is kept.
+        self._carry_out(self.guard.observe(seen._replace(what=seen.what[:MOST_WHAT]), self.now))
 
     def _carry_out(self, measures: Iterable[Measure]) -> None:
         for measure in measures:
@@ -277,6 +292,8 @@ class Watch:
                 self._log_ban(measure)
             elif isinstance(measure, Lifted):
                 self._log("info", "ban lifted", source=str(measure.ban.source), why=measure.why)
+            elif isinstance(measure, Attacked):
+                self._log_attack(measure)
             else:
                 verb = "throttled" if measure.throttled else "muted"
                 network, host, port = measure.flow
@@ -289,6 +306,16 @@ class Watch:
                     why=measure.why,
                 )
             self.enforce(measure)
+
+    def _log_attack(self, measure: Attacked) -> None:
+        self._log(
+            "warning",
+            "password guessed at",
+            user=measure.user,
+            sources=measure.sources,
+            last=[one.source for one in measure.evidence[-_SHOWN:]],
+            advice="the user is not locked out; see that the password is long, or change it",
+        )
 
     def _log_ban(self, measure: Banned) -> None:
         ban = measure.ban

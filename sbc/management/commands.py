@@ -20,6 +20,7 @@ from sbc.management.stopping import Stopping
 from sbc.management.trunks import registering
 from sbc.management.versions import Versions
 from sbc.management.views import Views
+from sbc.policy.takeover import ACCEPTED_S
 
 C = TypeVar("C")
 
@@ -51,6 +52,8 @@ def commands_of(
         "call": lambda arguments: _call(views, arguments),
         "explain": lambda arguments: explained(switchboard, text_argument(arguments, "id")),
         "registrations": lambda _: views.registrations(),
+        "accept": lambda arguments: _accept(switchboard, arguments),
+        "alarms": lambda _: views.alarms(),
         "trunks": lambda _: views.trunks(),
         "register": registering(switchboard, rearm),
         "peers": lambda _: views.peers(),
@@ -68,7 +71,7 @@ def commands_of(
             why=_why(arguments),
             confirm_s=_confirm_s(arguments),
         ),
-        "plan": lambda arguments: plan(sources, _path(arguments), _calls(arguments)),
+        "plan": lambda arguments: _plan(sources, arguments, flush),
         "confirm": lambda _: versions.confirm(who_commands()),
         "rollback": lambda arguments: versions.rollback(
             _number(arguments),
@@ -80,6 +83,23 @@ def commands_of(
         "stop": lambda arguments: _stop(stopping, switchboard, arguments),
         "flush": lambda _: flush(),
     }
+
+
+async def _plan(
+    sources: Sources[C], arguments: Arguments, flush: Callable[[], Awaitable[None]]
+) -> object:
+    file, calls = _path(arguments), _calls(arguments)
+    await flush()
+    return await plan(sources, file, calls)
+
+
+def _accept(switchboard: Switchboard, arguments: Arguments) -> object:
+    """Let a new device of a user register that the guard of registrations holds back."""
+    text = text_argument(arguments, "aor")
+    aor = text if ":" in text else f"sip:{text}"
+    if not switchboard.reception.takeovers.accept(aor):
+        raise CommandRefused(f"{aor} never registered here; `sbc registrations` lists who did")
+    return {"aor": aor, "accepted_s": ACCEPTED_S}
 
 
 def _call(views: Views, arguments: Arguments) -> object:

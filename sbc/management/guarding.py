@@ -15,7 +15,7 @@ from sbc.management.control import Arguments, Command, CommandRefused, text_argu
 from sbc.management.listing import Row
 from sbc.policy.ban_data import ban_from_data, ban_to_data
 from sbc.policy.bans import Ban, canonical
-from sbc.policy.guard import Banned, Lifted, Measure, Refused
+from sbc.policy.guard import Banned, Lifted, Measure, Muted, Refused
 from sbc.prefixes import IpNetwork, PrefixMap
 from sbc.sip.flow import Flow
 from sbc.state.bans import read_bans, write_bans
@@ -106,7 +106,7 @@ class Guarding:
         return {"bans": lambda _: self.listing(), "ban": self._ban, "lift": self._lift}
 
     def listing(self) -> Row:
-        """Who is banned and muted, why, and what was counted."""
+        """Who is banned and muted, why, whose password was guessed at, and what was counted."""
         guard, now = self._watch.guard, trio.current_time()
         bans = [self._row(ban, now) for ban in guard.bans if ban.until > now]
         mutes = [
@@ -124,6 +124,11 @@ class Guarding:
         return {
             "bans": bans[-MOST_SHOWN:],
             "mutes": mutes[-MOST_SHOWN:],
+            "users": [
+                {"user": user, "sources": len(score.subjects), "last": score.evidence[-1].source}
+                for user, score in guard.users
+                if score.evidence
+            ][-MOST_SHOWN:],
             "counters": {one.key: count for one, count in guard.counters.items()},
             **self.standing(),
         }
@@ -183,7 +188,7 @@ class Guarding:
         elif isinstance(measure, Lifted):
             self._changed = True
             self.kernel.lift(measure.ban.source)
-        elif not (measure.shadow or measure.throttled) and measure.flow[2] > 0:
+        elif isinstance(measure, Muted) and _in_kernel(measure):
             self.kernel.mute_flow(measure.flow[1], measure.flow[2], measure.seconds)
 
     def _cut_off(self, source: IpNetwork) -> None:
@@ -274,6 +279,11 @@ class Guarding:
         if why != self._trouble:
             self._trouble = why
             self._log("error" if why else "info", "bans on disk", trouble=why or "over")
+
+
+def _in_kernel(mute: Muted) -> bool:
+    """Whether the kernel can do it: of datagrams, from one port, and without exception."""
+    return not (mute.shadow or mute.throttled) and mute.flow[2] > 0
 
 
 def _source(arguments: Arguments) -> IpNetwork:

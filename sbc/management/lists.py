@@ -5,9 +5,10 @@ changes nothing: what was read before goes on, and the operator is told.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import trio
 
@@ -17,7 +18,7 @@ from sbc.management.certificates import LOOK_S, FileChanges, Signature, signatur
 from sbc.management.listing import Row
 from sbc.management.log import Log
 from sbc.policy.library import reason
-from sbc.policy.sets import EntrySet, read_entries
+from sbc.policy.sets import EntrySet, read_entries, told
 
 ReadText = Callable[[Path], str]
 
@@ -77,9 +78,7 @@ class SetFile:
         named = self._set
         entries, faults = read_entries(named.kind, text.split("\n"), named.entries_here)
         if faults:
-            line, why = faults[0]
-            more = f", and {len(faults) - 1} more lines are wrong" if len(faults) > 1 else ""
-            raise Unreadable(f"{self.file}:{line}: {why}{more}")
+            raise Unreadable(told(str(self.file), faults))
         return partial(named.replace, entries)
 
     def fail(self, why: str) -> None:
@@ -123,11 +122,18 @@ class GeoFile:
         return self._places.trouble.get(self._asked, "")
 
 
-class _Look(NamedTuple):
-    watched: Watched
-    changes: FileChanges
-    told: list[str]
-    """What was said last of its trouble."""
+class _Looks:
+    """All looks at one file."""
+
+    __slots__ = ("changes", "taken", "told", "watched")
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.changes = FileChanges()
+        self.taken = False
+        """Whether it was read since it was loaded."""
+        self.told = ""
+        """What was said last of its trouble."""
 
 
 class ListWatch:
@@ -143,7 +149,7 @@ class ListWatch:
         self._log = log
         self._read = read
         self._wall = wall
-        self._looks: list[_Look] = []
+        self._looks: list[_Looks] = []
         self._sets: tuple[EntrySet, ...] = ()
         self.places: GeoPlaces | None = None
         """The databases in use."""
@@ -153,7 +159,7 @@ class ListWatch:
         self._sets, self.places = tuple(sets), places
         files: list[Watched] = [SetFile(one, self._read) for one in self._sets if one.file]
         files += [GeoFile(places, asked, file) for asked, file in places.settings.files.items()]
-        self._looks = [_Look(one, FileChanges(), []) for one in files]
+        self._looks = [_Looks(one) for one in files]
         now = self._wall()
         for one in self._sets:
             one.look(now)
@@ -176,10 +182,11 @@ class ListWatch:
             signature = found[look.watched.file]
             look.watched.look(now, _modified(signature))
             if look.changes.due({look.watched.file: signature}):
-                await self._take(look.watched)
+                await self._take(look)
             self._tell(look)
 
-    async def _take(self, watched: Watched) -> None:
+    async def _take(self, look: _Looks) -> None:
+        watched, first, look.taken = look.watched, not look.taken, True
         try:
             use = await trio.to_thread.run_sync(watched.read, abandon_on_cancel=True)
         except Unreadable as error:
@@ -187,20 +194,25 @@ class ListWatch:
             return
         watched.fail("")
         use()
-        self._log.info("list taken", what=watched.what, file=str(watched.file))
+        if not first:
+            self._log.info("list taken", what=watched.what, file=str(watched.file))
 
-    def _tell(self, look: _Look) -> None:
+    def _tell(self, look: _Looks) -> None:
         """Say once what is wrong, and once that it is over."""
-        trouble = look.watched.trouble
-        if trouble == (look.told[0] if look.told else ""):
+        watched, trouble = look.watched, look.watched.trouble
+        if trouble == look.told:
             return
-        look.told[:] = [trouble]
-        what, file = look.watched.what, str(look.watched.file)
+        look.told = trouble
         if not trouble:
-            self._log.info("list", what=what, file=file, trouble="over")
+            self._log.info("list", what=watched.what, file=str(watched.file), trouble="over")
             return
-        advice = "what was read before goes on; a good file is taken without a reload"
-        self._log.error("list", what=what, file=file, trouble=trouble, advice=advice)
+        self._log.error(
+            "list",
+            what=watched.what,
+            file=str(watched.file),
+            trouble=trouble,
+            advice="what was read before goes on; a good file is taken without a reload",
+        )
 
     def listing(self) -> Row:
         """The sets and databases in use: how much is in them, how old they are, what is wrong."""
@@ -232,6 +244,10 @@ def _set_row(one: EntrySet, now: float) -> Row:
     return row
 
 
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+
+
 def _geo_rows(places: GeoPlaces) -> Row:
     rows: Row = {}
     for asked, file in places.settings.files.items():
@@ -239,7 +255,7 @@ def _geo_rows(places: GeoPlaces) -> Row:
         rows[asked] = {
             "file": str(file),
             "kind": None if database is None else database.kind,
-            "built": None if database is None else database.built,
+            "built": None if database is None else _day(database.built),
             "trouble": places.trouble.get(asked, ""),
             "on_failure": places.settings.on_failure,
         }

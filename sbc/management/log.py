@@ -16,6 +16,8 @@ from enum import IntEnum
 
 import trio
 
+from sbc.management.alarms import Alarms
+
 LINES_PER_SECOND = 100
 """Lines of one kind of event per second; what is beyond is counted and told as a number."""
 
@@ -72,6 +74,7 @@ class Log:
             wall: Seconds since the epoch.
         """
         self.level = level
+        self.alarms = Alarms()
         self.lost = 0
         """Lines that could not be written or had to wait too long."""
         self._writer = write
@@ -112,9 +115,12 @@ class Log:
             fields: None stands for nothing to say and is left out. ``traceback`` takes the text
                 of one, which is told once and then left out.
         """
+        now = self._wall()
+        if level >= Level.WARNING:
+            told = {k: _plain(v) for k, v in fields.items() if v is not None and k != "traceback"}
+            self.alarms.note(now, level.name.lower(), event, told)
         if level < self.level:
             return
-        now = self._wall()
         ration = self._rations.get(event)
         if ration is None:
             ration = self._rations[event] = _Ration(level)

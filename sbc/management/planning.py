@@ -12,7 +12,7 @@ from sbc.driver.in_force import InForce
 from sbc.management.control import CommandRefused
 from sbc.management.listing import Row
 from sbc.management.reloading import ReadAgain
-from sbc.management.replay import Difference, replay
+from sbc.management.replay import Difference, Treat, replay
 from sbc.management.versions import ReadFrom
 from sbc.state.cdr import CdrRecord
 from sbc.state.database import StoreUnusable
@@ -20,8 +20,8 @@ from sbc.state.versions.disk import read_bounded
 
 C = TypeVar("C")
 
-MOST_CALLS = 10_000
-CALLS = 1_000
+MOST_CALLS = 2_000
+CALLS = 200
 """How many of the newest calls are asked again unless the command says."""
 
 
@@ -36,6 +36,7 @@ class Sources(Generic[C]):
     force: Callable[[C], InForce]
     entries: Callable[[C, C], Sequence[Row]]
     """What differs between two configurations, as rows."""
+    treat: Treat
     records: Callable[[int], Sequence[CdrRecord]]
     """So many of the newest records, the oldest first; raises StoreUnusable."""
 
@@ -80,7 +81,8 @@ def _replayed(sources: Sources[C], current: C, again: ReadAgain[C], calls: int) 
         records = sources.records(calls) if calls else []
     except StoreUnusable:
         return None
-    found = replay(records, sources.force(current), sources.force(again.candidate))
+    before, after = sources.force(current), sources.force(again.candidate)
+    found = replay(records, before, after, sources.treat)
     return {"calls": found.calls, "differences": [_row(one) for one in found.differences]}
 
 

@@ -91,6 +91,9 @@ def record_of(call: Call, ladder: str = "", explanation: str = "") -> CdrRecord:
         from_b=_totals(call, SideName.B),
         role="media-aware" if _encrypts(call) else "media-relay",
         ladder=ladder,
+        account=None if call.charge is None else call.charge.account,
+        number=None if call.charge is None else call.charge.number,
+        diverter=None if call.charge is None else call.charge.diverter,
         configuration=call.context.version or None,
         explanation=explanation,
     )

@@ -4,7 +4,7 @@ The places of calls are asked of `sbc.driver.placing`, as in the running process
 call to call (who is registered, what is down) is left out on both sides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,17 +49,26 @@ class Replay:
     """Those of most calls first."""
 
 
-def replay(records: Iterable[CdrRecord], before: InForce, after: InForce) -> Replay:
+Treat = Callable[[InForce, CdrRecord], Treatment]
+"""What becomes of a recorded call under a configuration."""
+
+
+def replay(records: Iterable[CdrRecord], before: InForce, after: InForce, treat: Treat) -> Replay:
     """Ask each call of both configurations.
 
     Args:
-        records: The oldest first.
+        records: The oldest first. Those that differ in nothing that is asked about are asked once.
     """
     groups: dict[tuple[str, str], Difference] = {}
+    known: dict[tuple[str, str, str, str, str], tuple[Treatment, Treatment]] = {}
     count = 0
     for record in records:
         count += 1
-        old, new = treatment(before, record), treatment(after, record)
+        a = record.a
+        alike = (a.peer, a.network, a.address, record.from_number, record.to_number)
+        if alike not in known:
+            known[alike] = treat(before, record), treat(after, record)
+        old, new = known[alike]
         if old.text == new.text:
             continue
         group = groups.get((old.text, new.text))
@@ -71,8 +80,8 @@ def replay(records: Iterable[CdrRecord], before: InForce, after: InForce) -> Rep
     return Replay(count, tuple(sorted(groups.values(), key=lambda one: -one.calls)))
 
 
-def treatment(force: InForce, record: CdrRecord) -> Treatment:
-    """Where a recorded call would go."""
+def routed(force: InForce, record: CdrRecord) -> Treatment:
+    """Where a recorded call would be routed, if policy let it."""
     network = force.networks.get(record.a.network)
     if network is None:
         return Treatment("not taken", f"there is no network {record.a.network!r}")

@@ -91,6 +91,10 @@ class Views:
         """Every place that a target of a peer stands for."""
         return peers_listing(self._switchboard, trio.current_time())
 
+    def alarms(self) -> list[Row]:
+        """What the log warned of lately."""
+        return self._log.alarms.listing()
+
     def status(self) -> Row:
         """How the process is doing: what it holds now, and everything that it counts.
 
@@ -137,6 +141,12 @@ class Views:
             "transport": asdict(self._transports.statistics),
             "records": {"waiting": self._store.waiting, **asdict(self._store.statistics)},
             "log": {"lost": self._log.lost},
+            "alarms": self._log.alarms.counts,
+            "accounts": {
+                "known": len(board.calls.ledger),
+                "calls": len(board.calls.ledger.live),
+                "forgotten": board.calls.ledger.evicted,
+            },
             "names": {
                 "known": sum(bool(known.places) for known in self._locator.known.values()),
                 **asdict(self._questions),

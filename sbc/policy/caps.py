@@ -4,10 +4,11 @@ The number of calls is the size of the set of live calls, and their bandwidth th
 never a counter of its own, so that neither can drift from what is true.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sbc.policy.access import BUILT_IN
+from sbc.policy.call_limits import CallLimit, CallRoom
 from sbc.policy.conditions import Evidence
 from sbc.policy.model import Decision
 
@@ -33,28 +34,40 @@ _NEVER = (-2, 0, 0)
 class PeerCaps:
     """The live calls of every peer, whichever side of a call it is on."""
 
-    __slots__ = ("_begun", "_limits", "_live", "_rates", "weighs")
+    __slots__ = ("_begun", "_limits", "_live", "_rates", "_weighs", "room")
 
     def __init__(self, limits: Mapping[str, CallLimits]) -> None:
         self._live: dict[str, dict[str, int]] = {}
         self._rates: dict[str, tuple[float, float]] = {}
         self._begun: dict[str, tuple[int, int, int]] = {}
+        self.room = CallRoom()
+        """The calls under the limits of policies."""
         self.apply(limits)
 
-    def apply(self, limits: Mapping[str, CallLimits]) -> None:
+    def apply(
+        self, limits: Mapping[str, CallLimits], of_policies: Iterable[CallLimit] = ()
+    ) -> None:
         """Put other caps in force; live calls stay, even above a lower cap."""
         self._limits = dict(limits)
-        self.weighs = any(one.max_kbps is not None for one in limits.values())
+        self._weighs = any(one.max_kbps is not None for one in limits.values())
+        self.room.apply(of_policies)
+
+    @property
+    def weighs(self) -> bool:
         """Whether it matters to anybody what calls may bring."""
+        return self._weighs or self.room.weighs
 
     def limits(self, peer: str) -> CallLimits:
         """The caps of a peer."""
         return self._limits.get(peer, NO_LIMITS)
 
-    def begin(self, peer: str, call: str, now: float, kbps: int = 0) -> Decision:
+    def begin(
+        self, peer: str, call: str, now: float, kbps: int = 0, *, emergency: bool = False
+    ) -> Decision:
         """Let a call begin, or say with 503 which cap forbids it.
 
-        A call that is live with the peer already is not counted twice.
+        A call that is live with the peer already is not counted twice. An emergency call is counted
+        as all are, and forbidden by no cap.
 
         Args:
             kbps: What it may bring.
@@ -63,24 +76,16 @@ class PeerCaps:
         live = self._live.get(peer, {})
         if call in live:
             return _decision(peer, limits, "live", ())
-        count = len(live)
-        tested = Evidence("calls", str(count), f"below {limits.max_calls}")
-        if limits.max_calls is not None and count >= limits.max_calls:
-            return _refusal(peer, limits, "max_calls", tested)
-        if limits.max_kbps is not None:
-            after = sum(live.values()) + kbps
-            if after > limits.max_kbps:
-                brings = Evidence("kbps", f"{after} with this call", f"at most {limits.max_kbps}")
-                return _refusal(peer, limits, "max_kbps", brings)
+        tokens = self._tokens(peer, limits, limits.calls_per_second or 0.0, now)
+        refusal = None if emergency else _objection(peer, limits, live, kbps, tokens)
+        if refusal is not None:
+            return refusal
         if limits.calls_per_second is not None:
-            tokens = self._tokens(peer, limits, limits.calls_per_second, now)
-            if tokens < 1.0:
-                rate = Evidence("calls_per_second", "used up", f"{limits.calls_per_second:g}")
-                return _refusal(peer, limits, "calls_per_second", rate)
-            self._rates[peer] = (tokens - 1.0, now)
+            self._rates[peer] = (max(tokens - 1.0, 0.0), now)
         self._live.setdefault(peer, {})[call] = kbps
         self._count(peer, now)
-        return _decision(peer, limits, "limits", () if limits.max_calls is None else (tested,))
+        tested = () if limits.max_calls is None else (_calls(limits, len(live)),)
+        return _decision(peer, limits, "limits", tested)
 
     def end(self, peer: str, call: str) -> None:
         """A call ended; one that is not live is nothing to do."""
@@ -120,6 +125,27 @@ class PeerCaps:
     def _tokens(self, peer: str, limits: CallLimits, rate: float, now: float) -> float:
         tokens, at = self._rates.get(peer, (float(limits.burst), now))
         return min(float(limits.burst), tokens + (now - at) * rate)
+
+
+def _objection(
+    peer: str, limits: CallLimits, live: Mapping[str, int], kbps: int, tokens: float
+) -> Decision | None:
+    """Which cap forbids one more call."""
+    if limits.max_calls is not None and len(live) >= limits.max_calls:
+        return _refusal(peer, limits, "max_calls", _calls(limits, len(live)))
+    if limits.max_kbps is not None:
+        after = sum(live.values()) + kbps
+        if after > limits.max_kbps:
+            brings = Evidence("kbps", f"{after} with this call", f"at most {limits.max_kbps}")
+            return _refusal(peer, limits, "max_kbps", brings)
+    if limits.calls_per_second is not None and tokens < 1.0:
+        rate = Evidence("calls_per_second", "used up", f"{limits.calls_per_second:g}")
+        return _refusal(peer, limits, "calls_per_second", rate)
+    return None
+
+
+def _calls(limits: CallLimits, count: int) -> Evidence:
+    return Evidence("calls", str(count), f"below {limits.max_calls}")
 
 
 def _decision(peer: str, limits: CallLimits, what: str, tested: tuple[Evidence, ...]) -> Decision:

@@ -13,6 +13,7 @@ from unicodedata import normalize
 
 from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
 from sbc.policy.emergency import is_emergency_service
+from sbc.policy.money_facts import MONEY_FACTS
 from sbc.policy.numbers import number_of, received
 from sbc.policy.world import NO_WORLD, World
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
@@ -42,6 +43,8 @@ class Facts:
     """The PBX or trunk that the source address belongs to, if any."""
     registered: bool = False
     """Whether the request came on the flow of a live binding."""
+    aor: str = ""
+    """Whose binding that is: canonical ``sip:user@host``."""
     user_agent: str | None = None
     """Value of User-Agent (Server in none of them)."""
     port: int = 0
@@ -52,6 +55,8 @@ class Facts:
     """Of the connection, as 1.3; 0 without TLS."""
     phone: str = ""
     """The user of the live binding whose flow it came on."""
+    group: str = ""
+    """The peer whose rules hold for that phone."""
     owners: Owners = NOBODY
     """Who may present which numbers, by the policy that decides."""
     user: str = ""
@@ -159,13 +164,17 @@ def _header_names(facts: Facts) -> frozenset[str]:
 
 def header_fact(name: str) -> Fact:
     """The fact of what one header says: all its values, as one list (RFC 3261 §7.3.1)."""
-    key = key_of(name)
-    return Fact(
-        "regex",
-        lambda facts: _text(", ".join(_headers(facts).all(key))),
-        f"What {name} says.",
-        None,
-    )
+    return Fact("regex", _Said(key_of(name)), f"What {name} says.", None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Reads a header; equal for the same one, so that rules of two loads can be compared."""
+
+    key: str
+
+    def __call__(self, facts: Facts) -> str:
+        return _text(", ".join(_headers(facts).all(self.key)))
 
 
 def _status(facts: Facts) -> str:
@@ -339,7 +348,7 @@ FACTS: Final[dict[str, Fact]] = {
     ),
     "forwards": Fact(
         "amount",
-        _diversions,
+        lambda facts: facts.once("forwards", partial(_diversions, facts)),
         "How often the call was forwarded before, by Diversion or History-Info.",
         {"above": 2},
     ),
@@ -363,5 +372,6 @@ FACTS: Final[dict[str, Fact]] = {
         False,
     ),
     **{name: Fact(*told) for name, told in CALL_FACTS.items()},
+    **{name: Fact(*told) for name, told in MONEY_FACTS.items()},
 }
 """By the key that a condition has in a file."""

@@ -35,7 +35,7 @@ from sbc.policy.offences import (
 from sbc.policy.scores import Score, Scores, remember
 from sbc.prefixes import IpNetwork, PrefixMap, source_key
 
-MOST_SCORES: Final = 32_768
+MOST_SCORES: Final = 16_384
 """Sources, flows that proved where they are, and flows that did not: each of them at one time."""
 
 AGAIN: Final = 4
@@ -48,6 +48,9 @@ phone with an old password tries for ever, and must not have its whole NAT banne
 
 GUESSES: Final = 10
 """How many users or numbers a source may fail with before each further one counts on top."""
+
+SEVERAL: Final = 3
+"""Sources that guess one password before that is told: what fewer do is told of each of them."""
 
 UNMET: Final = 20
 """For how many users a source may be challenged in vain before each further one counts."""
@@ -81,7 +84,15 @@ class Lifted(NamedTuple):
     why: str
 
 
-Measure = Banned | Muted | Lifted
+class Attacked(NamedTuple):
+    """Somebody guesses the password of a user, perhaps from many sources; nobody is locked out."""
+
+    user: str
+    sources: int
+    evidence: tuple[Evidence, ...]
+
+
+Measure = Banned | Muted | Lifted | Attacked
 
 
 class Refused(ValueError):
@@ -100,7 +111,7 @@ class Guard:
 
     __slots__ = (
         "_flows", "_forged", "_known", "_protects", "_repeats", "_rules", "_sources", "_wall",
-        "bans", "counters", "spared",
+        "bans", "counters", "spared", "users",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +135,8 @@ class Guard:
         self._flows: Scores[FlowKey] = Scores(most)
         self._forged: Scores[FlowKey] = Scores(most)
         """Flows of datagrams that prove nothing."""
+        self.users: Scores[str] = Scores(most)
+        """Users whose passwords were guessed wrongly, by whomever."""
         self._repeats: dict[IpNetwork, tuple[int, float]] = {}
         """How many bans each source had lately, and until when that counts."""
 
@@ -153,14 +166,28 @@ class Guard:
         flow.add(points, now, rules.half_life_s)
         flow.blame(seen.subject, points)
         self._note(flow, seen)
+        out = self._about_user(seen, rules, now) if seen.proof.holds else []
         if seen.proof.holds and known.standing is Standing.STRANGER:
             banned = self._against_source(seen, rules, now)
             if banned:
                 flow.points = 0.0
-                return banned
-        if flow.points < rules.threshold:
+                return out + banned
+        if flow.points >= rules.threshold:
+            out += self._mute(key, flow, seen, known, rules, now)
+        return out
+
+    def _about_user(self, seen: Observation, rules: BanRules, now: float) -> list[Measure]:
+        """Count a wrong password for the user it was tried for, whoever tried it."""
+        if seen.offence is not Offence.WRONG_PASSWORD or not seen.subject:
             return []
-        return self._mute(key, flow, seen, known, rules, now)
+        score = self.users.of(seen.subject, now)
+        remember(score.subjects, source_key(seen.flow.remote[0]))
+        score.add(rules.weights[seen.offence], now, rules.half_life_s)
+        self._note(score, seen)
+        if score.points < rules.threshold or len(score.subjects) < SEVERAL:
+            return []
+        score.points = 0.0
+        return [Attacked(seen.subject, len(score.subjects), tuple(score.evidence))]
 
     def challenged(self, seen: Observation, now: float) -> list[Measure]:
         """Somebody was asked for the password of a user, which is no offence.

@@ -12,7 +12,7 @@ from sbc.document.variables import KEY, expand
 from sbc.policy.calendar_schema import build_calendar
 from sbc.policy.emergency import Emergency
 from sbc.policy.library_schema import Definitions, EmergencySection, SetSection
-from sbc.policy.sets import EntrySet, read_entries
+from sbc.policy.sets import EntrySet, read_entries, told
 
 if TYPE_CHECKING:
     from sbc.policy.calendars import WorkingCalendar
@@ -109,8 +109,8 @@ class Library:
             try:
                 text = self.read(file)
             except (OSError, ValueError) as error:
-                trouble = reason(error)
-                message = f"{section.file}: cannot be read: {trouble}"
+                trouble = f"cannot be read: {reason(error)}"
+                message = f"{section.file}: {trouble}"
                 hint = f"looked at {file}; `optional: true` starts without it"
                 document.report((*path, "file"), message, hint, severity=severity)
         entries, faults = read_entries(section.kind, text.split("\n"), section.entries)
@@ -118,9 +118,7 @@ class Library:
             if line < 0:
                 document.report((*path, "entries", -line - 1), why)
             else:
-                trouble = trouble or f"line {line}: {why}"
-                place = Place(str(file), line, 1)
-                document.report_at(place, path, why, severity=severity)
+                document.report_at(Place(str(file), line, 1), path, why, severity=severity)
         made = EntrySet(
             name,
             section.kind,
@@ -130,7 +128,7 @@ class Library:
             entries_here=section.entries,
             expires_s=inf if section.expires is None else section.expires,
         )
-        made.trouble = trouble
+        made.trouble = trouble or told(str(file), [one for one in faults if one.line > 0])
         return made
 
 

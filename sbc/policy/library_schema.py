@@ -74,7 +74,9 @@ Text = Annotated[str, Field(min_length=1)]
 class SetSection(Section):
     """A named set of networks or numbers, which conditions name as `set:NAME`.
 
-    A decision costs the same however many entries there are.
+    A decision costs the same however many entries there are. `sbc status` tells how many there are,
+    how old the file is, and how often conditions found something; to try a feed before it blocks
+    anybody, let the last of the `requirements` `pass` what is in it, and look at the hits.
     """
 
     kind: Literal["networks", "numbers"] = Field(

@@ -9,12 +9,14 @@ Spec: RFC 5853 §3.6 (protocol repair), RFC 3261 §7.3.1.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from sbc.policy.facts import Facts
 from sbc.policy.manipulation_operations import Operation, touched
 from sbc.policy.manipulation_parts import IllegalValue, check_text
-from sbc.policy.manipulation_rules import HeaderRule
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.model import Step
 from sbc.policy.rules import Action
 from sbc.sip.errors import ParseError
@@ -89,6 +91,35 @@ def manipulate(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step
     return steps, failures
 
 
+@dataclass(slots=True)
+class Manipulation:
+    """The rules on the way of one request that is passed on, perhaps to several in turn."""
+
+    rules: HeaderRules
+    sender: End
+    facts: Facts
+    """What is known of the request as it came."""
+    steps: list[Step] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def leave(self, message: Request, source: Request, receiver: End) -> None:
+        """Change what a complete message says before it leaves to a receiver.
+
+        Args:
+            source: The request that it stands for.
+
+        Raises:
+            ParseError: a header that a rule asks about is malformed (400).
+        """
+        fitting = self.rules.fitting("out", message, self.sender, receiver)
+        if fitting:
+            facts = replace(self.facts, message=message)
+            passing = Passing(facts, message, self.sender, receiver, source)
+            steps, failures = manipulate(fitting, passing)
+            self.steps += steps
+            self.failures += failures
+
+
 def copied(message: Request) -> Request:
     """A request that can be changed while the one that came stays as it is."""
     return Request(
@@ -97,8 +128,8 @@ def copied(message: Request) -> Request:
 
 
 def begins_dialog(message: Message) -> bool:
-    """Whether From and To are said for the first time."""
-    if not isinstance(message, Request) or message.method in ("ACK", "CANCEL"):
+    """Whether From and To are said for the first time; those of a REGISTER say what is its own."""
+    if not isinstance(message, Request) or message.method != "INVITE":
         return False
     return message.to_tag is None
 

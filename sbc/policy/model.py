@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.call_facts import NOBODY, Owners
+from sbc.policy.call_limits import CallLimit
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
@@ -13,6 +14,8 @@ from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
 from sbc.policy.media import MediaPolicy, MediaRule
 from sbc.policy.rules import Action, Outcome, Rule, Rules, Verb
 from sbc.policy.sets import EntrySet
+from sbc.policy.takeover import NOTIFY, TakeoverRules
+from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 from sbc.routing.codecs import CodecRules
 
 StageName = Literal["sources", "requirements", "rules", "geo", "identity", "fraud"]
@@ -166,7 +169,8 @@ class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
     __slots__ = (
-        "_stages", "bans", "emergency", "headers", "media", "owners", "rate_limits", "sets",
+        "_stages", "admission", "bans", "emergency", "headers", "media", "owners", "rate_limits",
+        "sets", "takeover", "tariffs",
     )  # fmt: skip
 
     def __init__(
@@ -178,9 +182,12 @@ class PolicySet:
         bans: BanRules | None = None,
         sets: Iterable[EntrySet] = (),
         emergency: Emergency = NO_EMERGENCY,
+        admission: Iterable[CallLimit] = (),
         headers: Iterable[HeaderRule] = (),
         media: Iterable[MediaRule] = (),
         owners: Owners = NOBODY,
+        tariffs: Tariffs = NO_TARIFFS,
+        takeover: TakeoverRules | None = None,
     ) -> None:
         """Compile the rules.
 
@@ -190,12 +197,17 @@ class PolicySet:
             bans: What is held against sources; None for only counting it.
             sets: The named sets that conditions ask.
             emergency: Which calls are emergency calls.
+            admission: Limits on calls.
             headers: What is changed of messages that pass.
             media: Those for the media of calls.
             owners: Who may present which numbers.
+            tariffs: What calls cost.
+            takeover: What is done about registrations that somebody else takes over.
         """
         self.media = MediaPolicy(media)
         self.owners = owners
+        self.tariffs = tariffs
+        self.takeover = takeover or NOTIFY
         given = {**(stages or {}), "rules": rules}
         self._stages: dict[str, Rules] = {
             stage.name: Rules(given.get(stage.name, ())) for stage in (SOURCES, *STAGES)
@@ -204,6 +216,7 @@ class PolicySet:
         self.bans = bans
         self.sets = tuple(sets)
         self.emergency = emergency
+        self.admission = tuple(admission)
         self.headers = HeaderRules(headers)
 
     @property

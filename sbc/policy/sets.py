@@ -4,7 +4,7 @@ The set that a condition holds stays the same object; what is in it is exchanged
 between two turns of the loop. A hundred thousand entries cost a decision no more than ten do.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
@@ -29,6 +29,15 @@ class Fault(NamedTuple):
     line: int
     """From 1."""
     why: str
+
+
+def told(file: str, faults: Sequence[Fault]) -> str:
+    """What is wrong with a file, in one line; empty for nothing."""
+    if not faults:
+        return ""
+    line, why = faults[0]
+    more = f", and {len(faults) - 1} more lines are wrong" if len(faults) > 1 else ""
+    return f"{file}:{line}: {why}{more}"
 
 
 class _Found(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 
 if TYPE_CHECKING:
     from sbc.policy.facts import Facts
@@ -88,6 +89,7 @@ class World:
     numbers: NumberKinds = NOWHERE
     plan: NumberPlan = field(default_factory=NoPlan)
     counters: Counters = NOWHERE
+    tariffs: Tariffs = NO_TARIFFS
     emergency: Container[str] = frozenset()
     """Numbers that are for emergencies, beside those whose kind says so."""
 

@@ -82,7 +82,7 @@ def _claim(
     uri = contact.uri
     if uri.scheme not in ("sip", "sips"):
         raise ParseError(f"cannot relay a {uri.scheme}: contact")
-    instance = _instance(contact)
+    instance = instance_of(contact)
     reg_id = _reg_id(contact) if outbound and instance else 0
     aor = request.to.uri
     name = aor.address_of_record
@@ -98,7 +98,7 @@ def _claim(
     return Claim(names.of(kind, name, known_by), contact, life_s, instance, reg_id)
 
 
-def _instance(contact: NameAddr) -> str:
+def instance_of(contact: NameAddr) -> str:
     """The instance-id of a contact, as it is compared; empty when there is none."""
     value = unquote(contact.param("+sip.instance") or "").strip("<>")
     return value if len(value) <= _LONGEST_INSTANCE else ""

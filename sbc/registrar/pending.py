@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sbc.policy.manipulation import Manipulation
 from sbc.registrar.binding import Binding, nat_evidence
 from sbc.registrar.claims import Claim, routes_of
 from sbc.registrar.grants import user_of
@@ -53,6 +54,8 @@ class Pending:
     phone: Face
     ref: str
     """Our branch toward the registrar that was asked last."""
+    manipulation: Manipulation | None = None
+    """What is changed of headers on the way to a registrar."""
     position: int = 0
     """Which of them that is."""
     cut_off: bool = False

@@ -7,6 +7,7 @@ Spec: RFC 3261 §10, RFC 5853 §3.4, RFC 5626, RFC 7362.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from sbc.policy.manipulation import Manipulation
 from sbc.prefixes import IpNetwork
 from sbc.registrar.binding import Binding
 from sbc.registrar.claims import claims_of
@@ -155,6 +156,7 @@ class Registrar:
         endpoints: str,
         ref: str,
         now: float,
+        manipulation: Manipulation | None = None,
     ) -> list[Command]:
         """Serve a REGISTER that policy let in, of somebody authenticated where we decide.
 
@@ -163,6 +165,7 @@ class Registrar:
             upstreams: The registrars to ask, in order; none where we decide.
             endpoints: Configured peer that phones on this network belong to, or ``""``.
             ref: Branch for our request.
+            manipulation: What is changed of headers on the way to a registrar.
 
         Raises:
             ParseError: a header that must be understood is malformed (400).
@@ -178,6 +181,7 @@ class Registrar:
             claims=claims_of(request, self._bindings, self._names),
             phone=face_of(network, listener_of(network, flow), flow),
             ref=ref,
+            manipulation=manipulation,
         )
         if self.decides(endpoints):
             return self._local.register(asked, now)

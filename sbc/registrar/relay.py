@@ -130,6 +130,7 @@ class RegisterRelay:
             registrar=registrar,
             names=self._names,
             server_header=self._settings.server_header,
+            manipulation=pending.manipulation,
         )
         self._pending.ask(pending, registrar, now)
         return [SendRequest(pending.ref, upstream.flow, asked)]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 
+from sbc.policy.manipulation import Manipulation
+from sbc.policy.manipulation_values import End
 from sbc.policy.topology import (
     NIL_UUID,
     carry,
@@ -89,6 +91,7 @@ def forwarded(
     registrar: Face,
     names: Pseudonyms,
     server_header: str | None,
+    manipulation: Manipulation | None = None,
 ) -> Request:
     """The REGISTER as the registrar gets it.
 
@@ -96,6 +99,7 @@ def forwarded(
         contacts: Ours, one for each of the phone's.
         extras: Headers of our own.
         ref: Branch of our request.
+        manipulation: What is changed of headers; None for nothing.
 
     Raises:
         ParseError: a header that must be understood is malformed (400).
@@ -128,7 +132,10 @@ def forwarded(
         headers.append("User-Agent", server_header)
     port = f":{upstream.port}" if upstream.port else ""
     uri = f"{request.uri.scheme}:{bracketed(upstream.host)}{port}"
-    return Request("REGISTER", uri, headers)
+    asked = Request("REGISTER", uri, headers)
+    if manipulation is not None:
+        manipulation.leave(asked, request, End(upstream.peer, upstream.flow.network))
+    return asked
 
 
 def restored(

@@ -19,6 +19,7 @@ from sbc.routing.identity import BY_NETWORK, IdentityRules
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.routing.registering import Registering
 from sbc.routing.registration import RELAYED, Registration
+from sbc.routing.repair import NO_QUIRKS, Quirk
 from sbc.routing.responses import AS_ANSWERED, ResponseRules
 from sbc.routing.tls import NetworkTls, PeerTls
 from sbc.routing.websocket import WebSocketRules
@@ -217,6 +218,8 @@ class Peer:
     numbers: NumberRules = AS_WRITTEN
     identity: IdentityRules = BY_NETWORK
     responses: ResponseRules = AS_ANSWERED
+    repairs: frozenset[Quirk] = NO_QUIRKS
+    """What is put right of its messages."""
     tls: PeerTls | None = None
     """For connections by TLS, either way; None for phones, which prove themselves otherwise."""
     balance: Balance = IN_ORDER

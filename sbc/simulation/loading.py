@@ -44,7 +44,7 @@ USUAL: Final[dict[str, Any]] = {
 """The border that policies are asked in where nothing else is said: phones and a trunk outside, a
 PBX inside."""
 
-BORDER: Final = "(border of the test)"
+BORDER: Final = "border of the test"
 """What stands for a file where the usual border is named."""
 
 

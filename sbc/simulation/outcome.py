@@ -1,5 +1,6 @@
 """What became of one simulated message, and why."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -23,6 +24,8 @@ Treatment = Literal["allow", "reject", "drop", "challenge", "limit", "malformed"
 """``limit``: dropped by a limit before it was read. ``none``: nobody decides on it: it belongs
 to what was decided on before, or is a response."""
 
+_PLACE: Final = re.compile(r" \([^()]*:[0-9]+\)")
+"""Where something stands: a line that moved is no difference."""
 _PASSED: Final = frozenset({"allow", "pass"})
 
 
@@ -93,7 +96,7 @@ class Outcome:
         """How it was treated, in words that are equal for what is treated alike."""
         words = [self.treatment, str(self.status) if self.status else ""]
         if self.call is not None:
-            words.append(f"by {self.call.route}")
+            words.append(f"by {_PLACE.sub('', self.call.route)}")
             words += [f"{one.peer or 'phone'} as {one.request_uri}" for one in self.call.candidates]
         if self.treatment == "allow":
             words += [str(step.action) for step in self.effects]

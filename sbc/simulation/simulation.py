@@ -35,10 +35,12 @@ from sbc.sip.parser import DEFAULT, Limits, parse_message_untrusted
 from sbc.sip.transaction.layer import server_key
 from sbc.state.cdr import EndedBy
 
-_MOST_WAKES: Final = 10_000
+_MOST_WAKES: Final = 1000
 """Between two messages; a capture whose clock leaps costs no more."""
 _MOST_WAITING: Final = 100_000
 """Requests of ours that wait for what the capture says was answered."""
+_AGREED: Final = (b"REGISTER ", b"OPTIONS ")
+"""What far ends say yes to by themselves."""
 _HUNG_UP: Final = Ending(200, NORMAL_CLEARING, EndedBy.CALLER, "one of the ends hung up")
 
 Waiting = tuple[str, str]
@@ -121,6 +123,8 @@ class Simulation:
             counters: Values that counters have now.
         """
         self._wake(at)
+        for entries in self.board.force.policy.sets:
+            entries.look(at)
         self._heard.forget()
         self._wire.proven, self._wire.tls, self._believing.user = proven, tls, user
         self._given.given = counters or {}
@@ -171,9 +175,10 @@ class Simulation:
         if request is None or self._agrees:
             self._agree(sent)
             return
+        method = f"{request.method} ".encode()
         for flow, data in sent:
-            ours = self._request(data)
-            if ours is not None and ours.method == request.method:
+            ours = self._request(data) if data.startswith(method) else None
+            if ours is not None:
                 if len(self._waiting) >= _MOST_WAITING:
                     self._waiting.pop(next(iter(self._waiting)))
                 self._waiting[request.call_id, str(request.headers.first("cseq"))] = flow, ours
@@ -181,8 +186,8 @@ class Simulation:
     def _agree(self, sent: list[tuple[Flow, bytes]]) -> None:
         """Say yes to registrations and probes of ours; calls ring for ever."""
         for flow, data in sent:
-            ours = self._request(data)
-            if ours is not None and ours.method in ("REGISTER", "OPTIONS"):
+            ours = self._request(data) if data.startswith(_AGREED) else None
+            if ours is not None:
                 self._reply(flow, ours, 200)
 
     def _wake(self, at: float) -> None:
@@ -193,10 +198,12 @@ class Simulation:
                 break
             self._now = max(self._now, due)
             self.board.handle_timeout(self._now)
-            self._agree([one for one in self._wire.take() if b"OPTIONS" in one[1][:8]])
+            probes = [one for one in self._wire.take() if one[1].startswith(b"OPTIONS ")]
+            self._agree(probes)
+        else:
+            self.board.handle_timeout(max(self._now, at))
+            self._wire.take()
         self._now = max(self._now, at)
-        self.board.handle_timeout(self._now)
-        self._wire.take()
 
     def _request(self, data: bytes) -> Request | None:
         try:

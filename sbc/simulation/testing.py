@@ -53,7 +53,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Findings:
     """What a file of cases gave."""
 
     results: tuple[Result, ...]
@@ -71,24 +71,24 @@ class Tested:
         return tuple(result for result in self.results if result.failures)
 
 
-def run_cases(path: Path, force_of: MakeForce) -> Tested:
+def run_cases(path: Path, force_of: MakeForce) -> Findings:
     """Run the tests in a file, each on its own."""
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
         problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {error}")
-        return Tested((), (problem,))
+        return Findings((), (problem,))
     model, document = read_cases(text, str(path))
     if model is None:
-        return Tested((), tuple(document.problems))
+        return Findings((), tuple(document.problems))
     loaded = _loaded(model, path, document)
     if loaded is None or loaded.configuration is None:
         found = () if loaded is None else loaded.errors
-        return Tested((), (*document.problems, *found))
+        return Findings((), (*document.problems, *found))
     force = force_of(loaded.configuration)
     limits = loaded.configuration.message_limits
     results = tuple(_results(model, document, force, limits))
-    return Tested(results, tuple(document.problems))
+    return Findings(results, tuple(document.problems))
 
 
 def _loaded(model: CasesFile, path: Path, document: Document) -> LoadResult | None:
@@ -115,7 +115,7 @@ def _results(
             continue
         outcome = run_case(case, force, limits)
         where = document.place(path).where
-        yield Result(case.name, where, outcome, tuple(_failures(case, outcome)))
+        yield Result(case.name, where, outcome, tuple(failures_of(case, outcome)))
 
 
 def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
@@ -204,7 +204,7 @@ class _OnePlace:
         return self._place.asn or UNKNOWN
 
 
-def _failures(case: Case, outcome: Outcome) -> Iterator[str]:
+def failures_of(case: Case, outcome: Outcome) -> Iterator[str]:
     """What was to be otherwise."""
     wanted = case.expect
     found: Mapping[str, object] = {

@@ -134,6 +134,12 @@ class CdrRecord:
     explanation: str = ""
     """Why policy let it in or refused it, as JSON: every stage's rule, where that stands, and the
     values that it tested; empty until the call has ended."""
+    account: str | None = None
+    """Who pays for it (`sbc.policy.accounts`); empty for a call that came in, None if not known."""
+    number: str | None = None
+    """The called number in the form that numbers have inside; of a call that came in, who calls."""
+    diverter: str | None = None
+    """The account of whoever forwarded it; empty for nobody."""
 
     @property
     def origin(self) -> Origin | None:

@@ -5,16 +5,16 @@ Everything here blocks; `sbc.state.sqlite` calls it beside the loop, the CLI has
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sbc.state.cdr import CdrRecord, EndedBy
 from sbc.state.database import Database, StoreUnusable
 from sbc.state.rows import COLUMNS, Value, record_of
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 """Version 1 had not the columns of what calls sounded like, version 2 neither the number of the
-configuration in force nor the explanation."""
+configuration in force nor the explanation, version 3 not who pays."""
 _DELETE_AT_ONCE = 5000
 
 _NAMES = ", ".join(name for name, _ in COLUMNS)
@@ -138,6 +138,35 @@ def read_records(
     except sqlite3.Error as error:
         raise StoreUnusable(f"{path}: {error}") from error
     return [record_of(row) for row in reversed(rows)]
+
+
+def read_since(path: Path, since: float, most: int) -> Iterator[CdrRecord]:
+    """The records of calls that began since a time, oldest first; at most so many, the newest.
+
+    Without the stories of the calls, which are most of a record.
+
+    Raises:
+        StoreUnusable: there is no such file or it cannot be read.
+    """
+    if not path.exists():
+        raise StoreUnusable(f"{path}: there is no such file")
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            there = _columns(connection)
+            names = ", ".join(
+                "''" if name == "ladder" else name if name in there else "NULL"
+                for name, _ in COLUMNS
+            )
+            query = (
+                f"SELECT {names} FROM cdr WHERE started_at >= ? ORDER BY started_at "  # noqa: S608 - own names
+                "LIMIT -1 OFFSET max(0, (SELECT count(*) FROM cdr WHERE started_at >= ?) - ?)"
+            )
+            for row in connection.execute(query, (since, since, most)):
+                yield record_of(row)
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path}: {error}") from error
 
 
 def _completion(connection: sqlite3.Connection) -> str:

@@ -56,6 +56,9 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     *((f"from_b_{name}", kind) for name, kind in _QUALITY),
     ("configuration", "INTEGER"),
     ("explanation", "TEXT"),
+    ("account", "TEXT"),
+    ("number", "TEXT"),
+    ("diverter", "TEXT"),
 )
 """Names and SQL types, in the order of a row. What a later version adds stands at the end and may
 be null, so that it can be added to the files of earlier ones."""
@@ -96,6 +99,9 @@ def _values_of(record: CdrRecord) -> tuple[Value, ...]:
         *_quality_values(record.from_b),
         record.configuration,
         record.explanation,
+        record.account,
+        record.number,
+        record.diverter,
     )
 
 
@@ -122,6 +128,9 @@ def record_of(row: Sequence[Any]) -> CdrRecord:
         ladder=row[30],
         configuration=row[49],
         explanation=row[50] or "",
+        account=row[51],
+        number=row[52],
+        diverter=row[53],
     )
 
 

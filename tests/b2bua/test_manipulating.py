@@ -4,6 +4,7 @@ from sbc.b2bua.call import Call
 from sbc.policy.load import load_policy
 from sbc.policy.manipulation_rules import HeaderRules
 from sbc.routing.accounts import Account
+from sbc.routing.repair import Quirk
 from tests.kit.call import HOSTS, A, B, Story, a_call, an_invite, sdp
 from tests.kit.pair import BACKUP, CALLEE, CALLER, restored
 
@@ -168,3 +169,49 @@ def test_the_answer_to_a_challenge_is_not_changed_again() -> None:
     again = story.request(B)
     assert again.headers.has("proxy-authorization")
     assert again.headers.all("x-a") == ["b"]
+
+
+def repairing(story: Story, peer: str, *quirks: Quirk) -> Story:
+    story.call.context.repairs = {peer: frozenset(quirks)}
+    return story
+
+
+def test_what_a_peer_is_known_to_do_wrong_is_put_right_before_the_call_hears_it() -> None:
+    story = repairing(Story(), CALLEE, "progress-without-sdp")
+    story.begin()
+    assert story.reply(183) == ["a 180 INVITE"]
+    assert [entry.text for entry in story.call.journal.entries if entry.side == "b"][-1] == (
+        "repaired: progress-without-sdp: 183 is taken for 180"
+    )
+    assert repairing(Story(), CALLER, "progress-without-sdp").begin()
+    story = repairing(Story(), CALLER, "progress-without-sdp")
+    story.begin()
+    assert story.reply(183) == ["a 183 INVITE"]
+
+
+def test_a_private_contact_is_replaced_by_the_source_for_all_that_follows() -> None:
+    story = repairing(Story(), CALLEE, "contact-private")
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]), contact="<sip:b@10.9.9.9:5070>")
+    host, port = story.call.b.flow.remote
+    assert story.call.b.dialog is not None
+    assert story.call.b.dialog.remote_target == f"sip:b@{host}:{port}"
+
+
+def test_a_peer_that_fails_at_session_timers_is_told_of_none() -> None:
+    invite = an_invite(headers=("Session-Expires: 1800", "Supported: timer"))
+    story = repairing(Story(a_call(invite)), CALLEE, "session-timer-broken")
+    story.begin()
+    sent = story.request(B).headers
+    assert not sent.has("session-expires")
+    assert not sent.has("supported")
+
+
+def test_a_description_of_a_broken_peer_is_told_with_the_repair_that_there_is() -> None:
+    story = Story(a_call(an_invite(sdp("m=audio 40000 RTP/SAVP 8\r\n"))))
+    story.begin()
+    texts = [entry.text for entry in story.call.journal.entries]
+    assert (
+        f"peer {CALLER!r} says RTP/SAVP without a key; `repair: [savp-no-crypto]` takes it for RTP"
+        in texts
+    )

@@ -22,7 +22,8 @@ TLS_1_1 = ssl.TLSVersion.TLSv1_1
 
 @pytest.fixture
 async def trunk(tmp_path: Path) -> AsyncIterator[Trunk]:
-    async with running_trunk(tmp_path) as one:
+    one = Trunk(tmp_path)
+    async with running_trunk(one):
         yield one
 
 

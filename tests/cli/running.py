@@ -39,6 +39,7 @@ routes:
   - {{name: incoming, from: carrier, to: pbx}}
 policies: {root}/policies/edge-default.yaml
 state_dir: run
+firewall: {{nftables: "off"}}
 """
 SDP = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

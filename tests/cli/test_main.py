@@ -77,6 +77,15 @@ class Process:
                     "reachable": True,
                 }
             ],
+            "accept": {"aor": "sip:100@pbx", "accepted_s": 3600},
+            "alarms": [
+                {
+                    "at": 0.0,
+                    "level": "warning",
+                    "event": "toll fraud suspected",
+                    "fields": {"account": "user a\x1b[2J", "live_calls": 3},
+                }
+            ],
             "register": [],
             "trunks": [
                 {
@@ -145,6 +154,7 @@ class Process:
                 "applied": True,
                 "changes": ["timers.no_answer: 60 -> 30"],
                 "problems": ["x: warning: y"],
+                "version": 7,
             },
             "stop": {"calls": 1, "draining": True},
             "flush": None,
@@ -249,6 +259,30 @@ async def test_a_reload_that_changes_nothing_because_of_an_error_is_no_success(
     )
 
 
+async def test_a_held_device_is_accepted_by_its_user(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("registrations", "--accept", "100@pbx") == 0
+    assert capsys.readouterr().out == ("a new device of sip:100@pbx may register within 1:00:00\n")
+    assert ("accept", {"aor": "100@pbx"}) in process.asked
+    assert await process.sbc("registrations", "--accept", "100@pbx", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["aor"] == "sip:100@pbx"
+
+
+async def test_alarms_are_told_with_all_that_they_say_and_move_no_cursor(
+    process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await process.sbc("alarms") == 0
+    first, account, live = capsys.readouterr().out.splitlines()
+    assert first.endswith("  warning  toll fraud suspected")
+    assert account.startswith("    account       user a")
+    assert "\x1b" not in account
+    assert live == "    live_calls    3"
+    process.answers["alarms"] = []
+    assert await process.sbc("alarms") == 0
+    assert capsys.readouterr().out == "no alarms\n"
+
+
 async def test_registrations_are_a_table(
     process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -340,7 +374,7 @@ async def test_a_reload_shows_what_changed_and_warnings_apart(
 ) -> None:
     assert await process.sbc("reload") == 0
     captured = capsys.readouterr()
-    assert captured.out == "reloaded\ntimers.no_answer: 60 -> 30\n"
+    assert captured.out == ("reloaded\ntimers.no_answer: 60 -> 30\nversion 7 is in force\n")
     assert captured.err == "x: warning: y\n"
 
 
@@ -381,7 +415,8 @@ async def test_a_process_that_does_not_go_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    "command", ["calls", "registrations", "trunks", "peers", "limits", "reload", "stop", "status"]
+    "command",
+    ["alarms", "calls", "registrations", "trunks", "peers", "limits", "reload", "stop", "status"],
 )
 def test_nobody_there_has_its_own_exit_code(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -33,6 +33,7 @@ routes:
   - {{from: pbx, to: phones}}
 policies: {root}/policies/edge-default.yaml
 state_dir: run
+firewall: {{nftables: "off"}}
 """
 CALLABLE_WITHIN_S = 2.0
 

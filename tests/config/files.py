@@ -78,6 +78,7 @@ POLICIES = {
     ),
     "some.yaml": "rules: [{name: all, when: {source: 192.0.2.0/24}, then: allow}]\n" + _LIMITS,
     "open.yaml": "rules: [{name: all, when: {network: outside}, then: allow}]\n" + _LIMITS,
+    "allow.yaml": "rules: [{name: all, when: {peer: pbx}, then: allow}]\n" + _LIMITS,
     "bad.yaml": "rules:\n  - {name: a, when: {peer: nobody}, then: allow}\n" + _LIMITS,
     "same.yaml": "rules: [{name: all, when: {peer: pbx}, then: drop}]\n" + _LIMITS,
 }

@@ -23,6 +23,7 @@ from sbc.routing.model import (
 )
 from tests.config.files import GOOD, POLICIES, FakeMachine, changed, load, read_policy
 from tests.kit.certificates import Authority
+from tests.kit.geo import COUNTRIES, written
 
 ROOT = Path(__file__).parents[2]
 
@@ -238,7 +239,8 @@ def test_every_example_loads_clean(path: Path, tmp_path: Path) -> None:
     environment |= {
         "CERTIFICATE": str(files.certificate),
         "KEY": str(files.key),
-        "CARRIER_CA": str(authority.write(tmp_path)),
+        "COUNTRY_DB": str(written(tmp_path / "country.mmdb", COUNTRIES)),
+        **dict.fromkeys(("CARRIER_CA", "TEAMS_CA"), str(authority.write(tmp_path))),
     }
     result = load_file(path, EXAMPLE_MACHINE, environment)
     assert [str(problem) for problem in result.problems] == []

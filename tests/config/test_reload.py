@@ -1,11 +1,14 @@
 """A file that is read again: what changes live, what needs a restart, and what changes nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sbc.config.load import Configuration, load_file
+from sbc.config.plan import entries
 from sbc.config.reload import Part, diff, reload_file
+from sbc.policy.load import combine, load_policy
 from tests.config.files import GOOD, POLICIES, FakeMachine, changed, load
 
 
@@ -165,6 +168,23 @@ def test_what_needs_a_restart_is_named(old: str, new: str, difference: str) -> N
     assert difference in [str(one) for one in plan.restart]
 
 
+def test_rules_for_headers_are_taken_over_live() -> None:
+    rule = (
+        "headers: [{name: r, when: {header_matches: {X-A: '^a'}}, "
+        "do: [{regex: X-B, match: b, replace: c}]}]\n"
+    )
+    before, same, other = (
+        replace(BEFORE, policies=combine([load_policy(text, "p")]))
+        for text in (rule, f"# moved\n{rule}", rule.replace("replace: c", "replace: d"))
+    )
+    assert diff(before, same).changes == ()
+    (change,) = diff(before, other).changes
+    assert change.part is Part.POLICIES
+    assert [str(one) for one in change.differences] == ["headers[0].operations[0].value: c -> d"]
+    (entry,) = entries(before, other)
+    assert (entry.sign, entry.what) == ("changed", "header rule 'r'")
+
+
 def test_moved_lines_and_comments_change_nothing() -> None:
     after = configuration("# A comment\n\n" + GOOD.replace("routes:", "\n# more\nroutes:"))
     plan = diff(BEFORE, after)
@@ -210,3 +230,41 @@ def test_a_broken_file_changes_nothing_and_a_mended_one_is_taken(tmp_path: Path)
 
     file.unlink()
     assert reload_file(current, FakeMachine(), {}).configuration is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference", "what"),
+    [
+        (
+            "media: [{name: m, codecs: {allow: pcma}}]\n",
+            "media: [{name: m, codecs: {allow: [pcma, pcmu]}}]\n",
+            "media_rules[0].codecs.allow: [pcma] -> [pcma, pcmu]",
+            "media rule 'm'",
+        ),
+        (
+            "owners: {peers: {pbx: 6*}}\n",
+            "owners: {peers: {pbx: [6*, 7*]}}\n",
+            "owners.peers.pbx.texts: [6*] -> [6*, 7*]",
+            "owners.peers.pbx.texts",
+        ),
+        (
+            "owners: {users: {al: 6*}}\n",
+            "version: 1\n",
+            "owners.users.al: there -> removed",
+            "owners.users.al",
+        ),
+    ],
+)
+def test_media_rules_and_owners_of_numbers_are_taken_over_live(
+    before: str, after: str, difference: str, what: str
+) -> None:
+    old, same, new = (
+        replace(BEFORE, policies=combine([load_policy(text, "p")]))
+        for text in (before, f"# moved\n{before}", after)
+    )
+    assert diff(old, same).changes == ()
+    (change,) = diff(old, new).changes
+    assert change.part is Part.POLICIES
+    assert [str(one) for one in change.differences] == [difference]
+    (entry,) = entries(old, new)
+    assert entry.what == what

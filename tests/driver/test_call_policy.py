@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.kit.call import KEY, SUITE
-from tests.kit.switchboard import OFFER, PBX_FLOW, Board, Sent, a_configuration, a_message, titles
+from tests.kit.switchboard import (
+    OFFER,
+    PBX_FLOW,
+    PHONE_FLOW,
+    Board,
+    Sent,
+    a_configuration,
+    a_message,
+    register,
+    titles,
+)
 
 CONFIGURATION = """\
 networks:
@@ -122,3 +132,40 @@ def test_keys_in_the_clear_are_refused_with_488_and_the_reason(board: Make) -> N
 def test_identity_headers_of_an_untrusted_edge_go_no_further(board: Make, line: str) -> None:
     sent = call(board(""), FROM_TRUNK, headers=(line,))
     assert b"999" not in invite(sent).data
+
+
+PHONES = """\
+networks:
+  outside: {{bind: 0.0.0.0, advertise: 203.0.113.10, listen: [udp/5060], media_ports: 30000-39999}}
+  inside: {{trust: trusted, bind: 192.168.1.2, listen: udp/5062, media_ports: 20000-29999}}
+peers:
+  pbx: {{kind: pbx, network: inside, address: 192.168.1.5}}
+  phones: {{kind: endpoints, network: outside}}
+routes:
+  - {{from: outside, to: pbx}}
+policies: {policy}
+"""
+
+
+@pytest.mark.parametrize(
+    ("owners", "title"),
+    [
+        ("users: {alice: [alice, 101]}", "INVITE"),
+        ("users: {alice: 101}", "403 INVITE"),
+        ("peers: {phones: al*}", "INVITE"),
+        ("peers: {phones: 101}", "403 INVITE"),
+        ("users: {bob: 101}", "INVITE"),
+    ],
+)
+def test_a_registered_phone_shows_the_numbers_that_its_user_or_its_group_owns(
+    tmp_path: Path, owners: str, title: str
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        f"owners: {{{owners}}}\nrules: [{{name: all, then: allow}}]\n"
+        "identity: [{name: not his, when: {presents: foreign}, then: reject 403 Not yours}]\n"
+    )
+    made = Board(a_configuration(PHONES.format(policy=file)))
+    register(made)
+    sent = made.give(PHONE_FLOW, a_message("INVITE", body=OFFER))
+    assert titles(sent)[-1] == title

@@ -191,7 +191,7 @@ class TestFaultsAtTheEnd:
 class TestOutsideCalls:
     @pytest.mark.parametrize("method", ["INVITE", "REGISTER", "OPTIONS"])
     def test_in_reception_the_request_gets_500(self, board, method, monkeypatch):
-        monkeypatch.setattr(board.switchboard.reception, "_objects", breaks)
+        monkeypatch.setattr("sbc.driver.reception.inspected", breaks)
         sent = board.give(PHONE_FLOW, a_message(method, branch="z9hG4bK-x", body=b""))
         assert titles(sent) == [f"500 {method}"]
         assert len(errors(board)) == 1

@@ -14,6 +14,7 @@ from tests.kit.switchboard import (
     Board,
     a_configuration,
     a_message,
+    a_register,
     in_force,
     register,
     titles,
@@ -102,3 +103,60 @@ def test_a_malformed_header_that_a_rule_asks_about_is_no_fault_of_ours() -> None
     sent = board.give(PHONE_FLOW, a_message("INVITE", headers=("Diversion: <<<",), body=OFFER))
     assert sent
     assert "internal error" not in board.log.events("error")
+
+
+def test_the_offer_of_a_broken_phone_is_repaired_before_it_is_weighed() -> None:
+    text = (ROOT / "deploy/sbc.yaml").read_text()
+    phones = "    kind: endpoints "
+    assert phones in text
+    quirks = f"    repair: [savp-no-crypto, rtpmap-missing]\n{phones}"
+    offer = OFFER.replace(b"RTP/AVP 0 101", b"RTP/SAVP 0 101 98")
+    for written, title in ((text.replace(phones, quirks), "INVITE"), (text, "488 INVITE")):
+        board = Board(a_configuration(written))
+        register(board)
+        sent = board.give(PHONE_FLOW, a_message("INVITE", body=offer))
+        assert titles(sent)[-1] == title
+        assert (b"RTP/AVP 0 101\r\n" in sent[-1].data) is (title == "INVITE")
+
+
+REGISTRATIONS = """
+headers:
+  - name: where phones are
+    toward: pbx
+    when: {method: REGISTER}
+    do: [{set: X-Phone-Source, value: "$(source) of $(peer)"}, {pass: User-Agent}]
+  - name: no words of phones
+    direction: in
+    from: phones
+    when: {method: REGISTER}
+    do: [{remove: Subject}, {set: To.uri.user, value: mallory}, {set: X-Seen, value: "yes"}]
+"""
+
+
+def test_a_registration_passes_as_the_rules_have_it() -> None:
+    board = Board(configuration(REGISTRATIONS))
+    headers = ("User-Agent: Phone/1", "Subject: secret")
+    (relayed,) = board.give(PHONE_FLOW, a_register(headers=headers))
+    asked = relayed.message
+    assert asked.headers.first("x-phone-source") == "198.51.100.7 of phones"
+    assert asked.headers.all("user-agent") == ["Phone/1"]
+    assert asked.headers.first("x-seen") == "yes"
+    assert not asked.headers.has("subject")
+    assert asked.to.uri.user == "alice"
+    contact = asked.headers.first("contact")
+    (answer,) = board.reply(relayed, 200, headers=(f"Contact: {contact};expires=3600",))
+    assert answer.title == "200 REGISTER"
+    assert answer.message.to.uri.user == "alice"
+    changes = [
+        fields["what"] for _, event, fields in board.log.lines if event == "registration changed"
+    ]
+    came, left = [str(change).partition(" by rule ")[0] for change in changes]
+    assert came == "headers: change -Subject: secret; +X-Seen: yes"
+    assert left.startswith("headers: change -User-Agent: sbc; +X-Phone-Source: 198.51.100.7 of")
+
+
+def test_what_cannot_be_said_of_a_registration_is_a_warning() -> None:
+    rules = 'headers: [{name: r, toward: pbx, do: [{set: X-A, value: "\\n"}]}]'
+    board = Board(configuration(rules))
+    register(board)
+    assert "registration changed" in board.log.events("warning")

@@ -1,6 +1,6 @@
 """Shipped policies, each a little broken: a line that can go unnoticed is not tested."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -49,10 +49,11 @@ def mutants(name: str) -> Iterator[tuple[str, LoadedPolicy]]:
                 yield what, loaded
 
 
-def unnoticed(name: str, behind: str, cases: Iterable[Facts], owners: str = "") -> list[str]:
+def unnoticed(names: Sequence[str], cases: Iterable[Facts], owners: str = "") -> list[str]:
     """What may be left out of a shipped policy, or changed, without one of the cases noticing.
 
     Args:
+        names: the policy, and those behind it.
         owners: what a file of the operator's says behind them, that of each case asked again.
     """
     requests = list(cases)
@@ -62,9 +63,9 @@ def unnoticed(name: str, behind: str, cases: Iterable[Facts], owners: str = "") 
         sets = [combine(policies), combine([*policies, own])]
         return [verdict(one, facts) for one in sets for facts in requests]
 
-    after = read(behind)
-    right = verdicts(read(name), after)
-    return [what for what, broken in mutants(name) if verdicts(broken, after) == right]
+    after = [read(name) for name in names[1:]]
+    right = verdicts(read(names[0]), *after)
+    return [what for what, broken in mutants(names[0]) if verdicts(broken, *after) == right]
 
 
 def read(name: str) -> LoadedPolicy:

@@ -233,7 +233,11 @@ def in_force(
 ) -> InForce:
     known = locations(configuration.settings, addresses or {})
     table = configuration.routing_table().with_locations(known)
-    world = world_of(configuration.settings.peers, configuration.policies.emergency)
+    world = world_of(
+        configuration.settings.peers,
+        configuration.policies.emergency,
+        places=configuration.places,
+    )
     return InForce(configuration.settings, table, configuration.policies, known, world=world)
 
 

@@ -21,7 +21,6 @@ from tests.cli.running import ROOT, a_free_port, start
 from tests.kit.certificates import Authority, Files, Identity, client_context, server_context
 from tests.kit.patience import PATIENCE_S
 
-EXAMPLE = ROOT / "deploy/examples/tls-trunk.yaml"
 BORDER, INSIDE, PBX, CARRIER = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
 NAME, OUR_NAME = "sip.carrier.example", "sbc.example.com"
 RTP = (
@@ -48,11 +47,23 @@ class Line:
         """The next request of a method, or response of a status; others are passed over."""
         with trio.fail_after(PATIENCE_S):
             while True:
-                message = parse_message_untrusted(await self._next())
+                message = await self.next()
                 title = message.method if isinstance(message, Request) else str(message.status)
                 if title == wanted:
                     return message
                 assert not isinstance(message, Response) or message.status < 200, message.status
+
+    async def final(self) -> Response:
+        """The next final response."""
+        with trio.fail_after(PATIENCE_S):
+            while True:
+                message = await self.next()
+                if isinstance(message, Response) and message.status >= 200:
+                    return message
+
+    async def next(self) -> Request | Response:
+        """The next message."""
+        return parse_message_untrusted(await self._next())
 
     async def _next(self) -> bytes:
         while True:
@@ -75,6 +86,13 @@ class Line:
 class Trunk:
     """The border between a carrier and a PBX, and the authority that vouches for both."""
 
+    example = ROOT / "deploy/examples/tls-trunk.yaml"
+    name = NAME
+    """What the carrier's certificate is for."""
+    our_name = OUR_NAME
+    authorities = "CARRIER_CA"
+    """How the example calls the file of those who vouch for the carrier."""
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.authority = Authority()
@@ -89,19 +107,19 @@ class Trunk:
         self.environment = {
             "CERTIFICATE": str(self.ours.certificate),
             "KEY": str(self.ours.key),
-            "CARRIER_CA": str(self.authority.write(directory)),
+            self.authorities: str(self.authority.write(directory)),
         }
         self.file = directory / "sbc.yaml"
         self.file.write_text(self._configuration())
 
     def renew(self) -> Files:
         """Put a fresh certificate of ours into its files."""
-        self.identity = self.authority.issue(OUR_NAME)
+        self.identity = self.authority.issue(self.our_name)
         return self.identity.write(self.directory, "ours")
 
     def theirs(self, identity: Identity | None = None) -> Files:
         """Files of a certificate of the carrier; by default a good one."""
-        return (identity or self.authority.issue(NAME)).write(self.directory, "theirs")
+        return (identity or self.authority.issue(self.name)).write(self.directory, "theirs")
 
     @asynccontextmanager
     async def dial(self, context: ssl.SSLContext | None = None) -> AsyncIterator[Line]:
@@ -117,16 +135,22 @@ class Trunk:
                 await stream.do_handshake()
             yield Line(stream)
 
-    async def call_in(self, line: Line) -> None:
-        """The carrier calls the PBX, and hangs up when the PBX has answered."""
+    async def ask(self, line: Line, method: str, body: bytes = b"") -> Response:
+        """The carrier asks for something; what it is told at last."""
         self.calls += 1
+        await line.send(_request(method, self.calls, 1, "", body))
+        return await line.final()
+
+    async def call_in(self, line: Line, offer: bytes = SRTP) -> Response:
+        """The carrier calls the PBX, and hangs up when the PBX has answered; with what it did."""
+        ok = await self.ask(line, "INVITE", offer)
+        assert ok.status == 200, ok.status
         number = self.calls
-        await line.send(_request("INVITE", number, 1, "", SRTP))
-        ok = await line.receive("200")
         tag = f";tag={ok.to_tag}"
         await line.send(_request("ACK", number, 1, tag))
         await line.send(_request("BYE", number, 2, tag))
         await line.receive("200")
+        return ok
 
     async def serve_pbx(self, *, task_status: trio.TaskStatus[None]) -> None:
         """A PBX that answers every call."""
@@ -211,11 +235,19 @@ class Trunk:
             self._more.set()
             self._more = trio.Event()
 
+    def _places(self) -> list[tuple[str, str]]:
+        """What of the example is elsewhere here, beside what every example has."""
+        return [
+            ("203.0.113.40:5061", f"{CARRIER}:{self.carrier_port}"),
+            # What the load test is not about.
+            (", calls_per_second: 50", ""),
+        ]
+
     def _configuration(self) -> str:
         """The example with addresses and ports that are here."""
-        text = EXAMPLE.read_text()
+        text = self.example.read_text()
         for old, new in (
-            ("203.0.113.40:5061", f"{CARRIER}:{self.carrier_port}"),
+            *self._places(),
             ("192.168.10.5:5060", f"{PBX}:{self.pbx_port}"),
             ("tls/5061]", f"tls/{self.port}]"),
             ("udp/5060]", f"udp/{self.inside_port}]"),
@@ -225,8 +257,6 @@ class Trunk:
             ("30000-39999", "20000-27999"),
             ("../../policies", f"{ROOT}/policies"),
             ("/var/lib/sbc", "run"),
-            # What the load test is not about.
-            (", calls_per_second: 50", ""),
         ):
             assert old in text, old
             text = text.replace(old, new)
@@ -234,9 +264,8 @@ class Trunk:
 
 
 @asynccontextmanager
-async def running_trunk(directory: Path) -> AsyncIterator[Trunk]:
+async def running_trunk(one: Trunk) -> AsyncIterator[None]:
     """Start the border and the PBX, and end both at the end."""
-    one = Trunk(directory)
     process = one.process = await start(one.file, environment=one.environment)
     assert process.stderr is not None
     try:
@@ -244,7 +273,7 @@ async def running_trunk(directory: Path) -> AsyncIterator[Trunk]:
             nursery.start_soon(one.read, process.stderr)
             await nursery.start(lambda task_status: one.serve_pbx(task_status=task_status))
             await one.logged("ready")
-            yield one
+            yield
             nursery.cancel_scope.cancel()
     finally:
         if process.returncode is None:

@@ -189,6 +189,9 @@ OWNERS = Owners(
         ({"phone": "alice", "peer": "pbx"}, "<sip:650@x>", (), "foreign"),
         ({"user": "bob", "peer": "pbx"}, "<sip:650@x>", (), "own"),
         ({"phone": "pbx"}, "<sip:650@x>", (), "unlisted"),
+        ({"phone": "bob", "group": "phones"}, "<sip:712@x>", (), "own"),
+        ({"phone": "bob", "group": "phones"}, "<sip:650@x>", (), "foreign"),
+        ({"peer": "pbx", "group": "phones"}, "<sip:650@x>", (), "own"),
     ],
 )
 def test_who_presents_a_number_owns_it_or_does_not(known, caller, lines, verdict) -> None:

@@ -152,3 +152,16 @@ def test_the_sum_is_that_of_the_live_calls(deeds: list[tuple[str, str, int, int]
             live.setdefault((peer, call), kbps)
         for one in "ab":
             assert caps.kbps(one) == sum(v for (p, _), v in live.items() if p == one)
+
+
+def test_emergency_calls_are_counted_and_forbidden_by_no_cap() -> None:
+    caps = PeerCaps({"trunk": CallLimits(max_calls=1, calls_per_second=1.0, burst=1, max_kbps=100)})
+    assert caps.begin("trunk", "a", 0.0, 90).allowed
+    assert not caps.begin("trunk", "b", 0.0, 90).allowed
+    assert caps.begin("trunk", "b", 0.0, 90, emergency=True).allowed
+    assert (caps.calls("trunk"), caps.kbps("trunk")) == (2, 180)
+    # It used up what was there: what is no emergency waits for its second as before.
+    caps.end("trunk", "a")
+    caps.end("trunk", "b")
+    assert not caps.begin("trunk", "c", 0.5).allowed
+    assert caps.begin("trunk", "c", 1.0).allowed

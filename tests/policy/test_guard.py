@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sbc.policy.ban_data import ban_from_data, ban_to_data
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.bans import MOST_MUTES, OPERATOR, Bans, Mute, canonical, source_of
-from sbc.policy.guard import GUESSES, UNMET, Banned, Guard, Lifted, Muted, Refused
+from sbc.policy.guard import GUESSES, UNMET, Attacked, Banned, Guard, Lifted, Muted, Refused
 from sbc.policy.offences import WEIGHTS, Known, Observation, Offence, Proof, Standing
+from sbc.policy.scores import SUBJECTS
 from sbc.prefixes import IpNetwork
 from sbc.sip.flow import Flow
 
@@ -193,6 +194,21 @@ def test_guessing_the_password_of_one_user_over_ever_new_connections_is_banned()
         watch.observe(seen(Offence.WRONG_PASSWORD, subject="alice", source=source), guesses * 0.1)
         guesses += 1
     assert guesses <= 400
+
+
+def test_who_guesses_one_password_from_many_sources_is_told_and_locks_nobody_out() -> None:
+    watch = guard(standing=Standing.STRANGER)
+    told = []
+    for number in range(68):
+        source = flow(f"198.51.{number}.1", transport="tcp")
+        told += watch.observe(seen(Offence.WRONG_PASSWORD, subject="alice", source=source), 0.0)
+    assert [(m.user, m.sources) for m in told if isinstance(m, Attacked)] == [
+        ("alice", SUBJECTS),
+        ("alice", SUBJECTS),
+    ]
+    assert len(watch.bans) == 0
+    forged = seen(Offence.WRONG_PASSWORD, Proof.NONE, "bob")
+    assert not any(isinstance(m, Attacked) for _ in range(99) for m in watch.observe(forged, 0.0))
 
 
 def test_many_users_count_more_than_one() -> None:

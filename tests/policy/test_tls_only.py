@@ -8,7 +8,8 @@ from sbc.policy.facts import Facts
 from tests.kit.mutants import shipped, unnoticed, verdict
 from tests.policy.test_call_facts import KEY, PRINT, an_invite, sdp
 
-POLICY = shipped("tls-only.yaml", "edge-default.yaml")
+NAMES = ("tls-only.yaml", "edge-default.yaml")
+POLICY = shipped(*NAMES)
 RTP = an_invite(body=sdp("m=audio 4000 RTP/AVP 8\r\n"))
 SRTP = an_invite(body=sdp("m=audio 4000 RTP/SAVP 8\r\n" + KEY))
 DTLS = an_invite(body=sdp("m=audio 4000 UDP/TLS/RTP/SAVPF 8\r\n" + PRINT))
@@ -57,4 +58,4 @@ def test_the_policy(facts: Facts, wanted: tuple[str, str]) -> None:
 
 
 def test_no_line_of_it_can_go_unnoticed() -> None:
-    assert unnoticed("tls-only.yaml", "edge-default.yaml", (facts for facts, _ in CASES)) == []
+    assert unnoticed(NAMES, (facts for facts, _ in CASES)) == []

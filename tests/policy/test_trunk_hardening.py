@@ -116,4 +116,4 @@ def test_trunks_have_a_rate_of_their_own_before_that_of_all_peers() -> None:
 def test_no_line_of_it_can_go_unnoticed() -> None:
     facts = [case[0] for case in CASES] + [pbx(call("+33123456789"))]
     facts += [carrier(request=call("+33123456789"))]
-    assert unnoticed(*NAMES, facts, OWNERS) == []
+    assert unnoticed(NAMES, facts, OWNERS) == []

@@ -11,8 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from media.types import SideName
 from sbc.b2bua.events import MediaNoted, MediaRefused, MediaSilent
 from sbc.b2bua.table import State
+from sbc.policy.load import load_policy
+from sbc.policy.manipulation_rules import HeaderRules
 from sbc.routing.accounts import Account
+from sbc.routing.codecs import CodecRules
 from sbc.routing.model import MediaRules
+from sbc.routing.repair import QUIRKS, Quirk
 from sbc.sip.user import SendRequest
 from tests.kit.call import (
     AVP,
@@ -100,8 +104,24 @@ CHALLENGES = st.sampled_from(
 ACCOUNTS = st.sampled_from([(), (CALLEE,), (CALLER, CALLEE, BACKUP)])
 """Peers at which we have an account."""
 MODES = st.sampled_from(
-    [MediaRules(mode, sdes_in_clear=True) for mode in ("off", "allow", "prefer", "require")]
+    [
+        *(MediaRules(mode, sdes_in_clear=True) for mode in ("off", "allow", "prefer", "require")),
+        MediaRules("prefer"),
+        MediaRules("require"),
+        MediaRules(codecs=(CodecRules(allow=("pcma",), prefer=("pcma",)),)),
+        MediaRules(sdes_in_clear=True, codecs=(CodecRules(remove=("pcma",), kinds=("audio",)),)),
+    ]
 )
+
+MANIPULATIONS = """
+headers:
+  - {name: a, on: both, direction: in, do: [{set: Subject, value: "$(header:From)$(caller)"}]}
+  - {name: b, on: both, do: [{regex: Subject, match: "(.)", replace: "$(1)$(0)"}, {remove: Reason}]}
+  - {name: c, toward: callee, do: [{set: From.display, value: "$(called)"}, {pass: Supported-X}]}
+  - {name: d, on: responses, when: {status: [18x, 4xx]}, do: [{add: X-A, value: "$(status)\r"}]}
+"""
+RULES = st.sampled_from([HeaderRules(load_policy(t, "p").headers) for t in ("{}", MANIPULATIONS)])
+REPAIRS = st.sampled_from([{}, {CALLER: frozenset(QUIRKS), CALLEE: frozenset(QUIRKS)}])
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -114,6 +134,8 @@ class AnyOrder(RuleBasedStateMachine):
         b=MODES,
         most=st.sampled_from([1, 3, 4, 100]),
         accounts=ACCOUNTS,
+        rules=RULES,
+        repairs=REPAIRS,
     )
     def begin(
         self,
@@ -123,11 +145,14 @@ class AnyOrder(RuleBasedStateMachine):
         b: MediaRules,
         most: int,
         accounts: tuple[str, ...],
+        rules: HeaderRules,
+        repairs: dict[str, frozenset[Quirk]],
     ) -> None:
         self.ports = FakePorts(most)
         invite = an_invite(body, headers=headers)
         call = a_call(invite, rules=(a, b), candidates=(CALLEE, BACKUP), ports=self.ports)
         call.context.logins.configure((name, Account("acme", "s3cret")) for name in accounts)
+        call.context.headers, call.context.repairs = rules, repairs
         self.story = Story(call)
         self.story.begin()
 
@@ -269,5 +294,5 @@ def test_the_plan_is_of_what_both_legs_can_do(
             assert (side.send_keys is None) == (side.receive_keys is None)
             if rules.srtp == "require" and (side.sending or side.receiving):
                 assert side.send_keys is not None
-            if rules.srtp == "off":
+            if rules.srtp == "off" or not rules.sdes_in_clear:
                 assert side.send_keys is None

@@ -1,0 +1,121 @@
+"""Configurations as the process reads them again, and what the switchboard makes of one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from sbc.config.files import Files
+from sbc.config.load import Configuration
+from sbc.config.plan import entries
+from sbc.config.reload import Reload, reload_file
+from sbc.config.start import read_of
+from sbc.driver.in_force import InForce
+from sbc.driver.world import world_of
+from sbc.management.planning import Sources
+from sbc.management.reloading import NOTHING_READ, ReadAgain
+from sbc.management.replay import Treatment, routed
+from sbc.routing.location import Destination, Locations, Reach, destinations
+from sbc.simulation.cases import Case
+from sbc.simulation.testing import run_case
+from sbc.sip.errors import ParseError
+from sbc.state.cdr import CdrRecord
+from sbc.state.file import read_records
+from sbc.state.places import CDR_FILE
+
+
+def read_from(
+    current: Configuration, given: Mapping[str, bytes], *, only: bool
+) -> ReadAgain[Configuration]:
+    """As `sbc.management.versions.ReadFrom`."""
+    files = Files(given, only=only)
+    return read_again(reload_file(current, files=files), files)
+
+
+def read_again(reload: Reload, files: Files) -> ReadAgain[Configuration]:
+    """What was read, as `Reloading` wants it."""
+    plan, new = reload.plan, reload.configuration
+    restart = () if plan is None else plan.restart
+    changes = () if plan is None else plan.changes
+    texts = [str(one) for change in changes for one in change.differences]
+    return ReadAgain(
+        new,
+        reload.result.problems,
+        [str(one) for one in restart],
+        list(dict.fromkeys(texts)),
+        NOTHING_READ if new is None else read_of(new, files),
+        reload.result.configuration,
+    )
+
+
+def in_force(configuration: Configuration, locations: Locations) -> InForce:
+    """What the switchboard judges by under a configuration."""
+    table = configuration.routing_table().with_locations(locations)
+    settings, policies = configuration.settings, configuration.policies
+    return InForce(
+        settings,
+        table,
+        policies,
+        locations,
+        configuration.version,
+        world=world_of(settings.peers, policies.emergency, places=configuration.places),
+    )
+
+
+def wanted(configuration: Configuration) -> dict[Destination, Reach]:
+    """Every name that a peer's target has, and what can be reached of it."""
+    return destinations(configuration.settings.networks, configuration.settings.peers)
+
+
+def sources_of(
+    current: Callable[[], Configuration], known: Callable[[], Locations]
+) -> Sources[Configuration]:
+    """What plans are made of in a process.
+
+    Args:
+        current: the configuration in force.
+        known: what is known of the targets that are names.
+    """
+    return Sources(
+        current=current,
+        read=read_from,
+        main=lambda one: str(Path(one.file).absolute()),
+        force=lambda one: in_force(one, known()),
+        entries=lambda old, new: [asdict(one) for one in entries(old, new)],
+        treat=treated,
+        records=lambda last: read_records(current().state_dir / CDR_FILE, last=last),
+    )
+
+
+def treated(force: InForce, record: CdrRecord) -> Treatment:
+    """What becomes of a recorded call: what policy says where it stops it, else its route.
+
+    A record does not say all that a message does; what it does not is as it is most often.
+    """
+    route = routed(force, record)
+    if record.a.network not in force.networks:
+        return route
+    peer = force.table.peer(record.a.peer)
+    listener = force.networks[record.a.network].listeners[0]
+    named = () if peer is None or peer.tls is None else peer.tls.names
+    given = {
+        "name": record.call,
+        "from": record.a.address,
+        "network": record.a.network,
+        "transport": listener.transport,
+        "certificate": list(named),
+        "registered": peer is not None and peer.kind == "endpoints",
+        "user": record.from_number,
+        "caller": record.from_number,
+        "called": record.to_number,
+        "expect": {},
+    }
+    try:
+        outcome = run_case(Case.model_validate(given), force)
+    except (ValueError, ParseError):
+        return route  # a number or an address that no message of ours could have
+    decided = outcome.decided
+    stopped = decided is not None and not decided.decision.allowed
+    if not stopped and outcome.treatment != "limit":
+        return route
+    what = f"{outcome.treatment} {outcome.status or ''}".rstrip()
+    return Treatment(f"{what} by rule {outcome.rule!r}", f"{outcome.why} ({outcome.where})")
