@@ -6,8 +6,7 @@ from sbc.driver.callers import Caller
 from sbc.driver.edges import Log, told_of
 from sbc.driver.in_force import InForce
 from sbc.policy.manipulation import Manipulation, copied, manipulate
-from sbc.policy.manipulation_rules import End
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.model import Step
 from sbc.policy.repair import repair_received
 from sbc.sip.flow import Flow
@@ -49,7 +48,7 @@ def as_asked(force: InForce, caller: Caller, request: Request, flow: Flow) -> As
     if not fitting:
         return Asked(request, tuple(notes), manipulation)
     copy = copied(request)
-    steps, failures = manipulate(fitting, Passing(caller.facts, copy.headers, copy))
+    steps, failures = manipulate(fitting, Passing(caller.facts, copy, sender))
     notes += _notes(steps, failures)
     return Asked(copy if steps else request, tuple(notes), manipulation)
 

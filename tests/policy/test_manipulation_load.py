@@ -172,6 +172,15 @@ def test_an_operation_that_makes_no_sense_is_refused(operation: str, told: str) 
 
 
 @pytest.mark.parametrize(
+    "name", ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Privacy"]
+)
+def test_who_calls_is_not_passed_around_privacy(name: str) -> None:
+    told = complaint(f"pass: {name}")
+    assert f"{name} says who calls, whatever privacy was asked for" in told
+    assert complaints(f"{{name: r, do: [{{set: {name}, value: x}}]}}") == []
+
+
+@pytest.mark.parametrize(
     ("rule", "told"),
     [
         (
