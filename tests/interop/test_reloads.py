@@ -19,8 +19,8 @@ WARM = 200
 
 CALLS = 100
 GROWTH_KB = 24_576
-"""What recent calls may hold, each with its story and the configuration it began with; a reload that
-left its configuration behind would take more."""
+"""What recent calls may hold, each with its story and the configuration it began with; reloads that
+left theirs behind would take more."""
 
 BROKEN = ("rules: [{name: x, then: maybe}]\n", "rules: [\n", "")
 
