@@ -8,21 +8,21 @@ from typing import Literal, Protocol, TypeVar
 
 from sbc.config.load import Configuration
 from sbc.config.reload import Difference, ReloadPlan, diff, differences
-from sbc.policy.model import STAGES, PolicySet
+from sbc.policy.conditions import Conditions
+from sbc.policy.model import SOURCES, STAGES, PolicySet
+from sbc.policy.rules import Action
+from sbc.routing.codecs import CodecRules
 from sbc.routing.did import DidTable
 
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
 
+_STAGES = (SOURCES, *STAGES)
+
 _BY_NAME = frozenset(
     (
-        "networks",
-        "peers",
-        "peer order",
-        "routes",
-        "dids",
-        "rate_limits",
-        "headers",
-        *(s.name for s in STAGES),
+        *("networks", "peers", "peer order", "routes", "dids", "rate_limits", "headers"),
+        *("media rules", "media codecs", "media order"),
+        *(stage.name for stage in _STAGES),
     )
 )
 """What is compared by the names of its entries."""
@@ -81,16 +81,35 @@ def entries(old: Configuration, new: Configuration) -> tuple[Entry, ...]:
 def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
     return [
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
-        *_ordered("header rule", old.headers.all, new.headers.all),
         *(
             entry
-            for stage in STAGES
+            for stage in _STAGES
             for entry in _ordered(
                 "rule" if stage.name == "rules" else f"{stage.name} rule",
                 old.stage(stage.name).all,
                 new.stage(stage.name).all,
             )
         ),
+        *_ordered("header rule", old.headers.all, new.headers.all),
+        *_ordered("media rule", _media(old), _media(new)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    """A media rule, as other rules are."""
+
+    name: str
+    where: str
+    when: Conditions
+    action: Action
+    codecs: CodecRules
+
+
+def _media(policies: PolicySet) -> list[_Media]:
+    return [
+        _Media(rule.name, rule.where, rule.when, rule.action, codecs)
+        for rule, codecs in policies.media.all
     ]
 
 

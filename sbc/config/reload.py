@@ -15,6 +15,7 @@ from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
 from sbc.policy.conditions import Conditions
+from sbc.policy.model import PolicySet
 from sbc.policy.rules import Action
 
 
@@ -117,12 +118,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += differences("firewall", old.firewall, new.firewall)
     restart += differences("state_dir", old.state_dir, new.state_dir)
     restart += differences("control_socket", old.control_socket, new.control_socket)
-    rules = differences("", old.policies.stages, new.policies.stages)
-    rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
-    rules += differences("headers", old.policies.headers.all, new.policies.headers.all)
-    rules += differences("tariffs", old.policies.tariffs, new.policies.tariffs)
-    rules += differences("registrations", old.policies.takeover, new.policies.takeover)
-    rules += differences("bans", old.policies.bans, new.policies.bans)
+    rules = differences("", _of_policies(old.policies), _of_policies(new.policies))
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],
@@ -136,6 +132,23 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
         tuple(Change(part, tuple(by_part[part])) for part in Part if by_part[part]),
         tuple(restart),
     )
+
+
+def _of_policies(policies: PolicySet) -> dict[str, object]:
+    return {
+        **policies.stages,
+        "rate_limits": policies.rate_limits,
+        "bans": policies.bans,
+        "admission": policies.admission,
+        "owners": policies.owners._asdict(),
+        "tariffs": policies.tariffs,
+        "registrations": policies.takeover,
+        "emergency": policies.emergency,
+        "headers": policies.headers.all,
+        "media rules": {one.rule.name: one.rule for one in policies.media.all},
+        "media codecs": {one.rule.name: one.codecs for one in policies.media.all},
+        "media order": tuple(one.rule.name for one in policies.media.all),
+    }
 
 
 def _sets(configuration: Configuration) -> dict[str, object]:
