@@ -1,7 +1,11 @@
 """Toll fraud through a whole switchboard: calls are counted, capped, refused, and told of."""
 
+import json
+
 import pytest
 
+from sbc.b2bua.snapshot import from_data, to_data
+from sbc.management.records import record_of
 from tests.kit.switchboard import (
     ANSWER,
     OFFER,
@@ -244,3 +248,16 @@ def test_when_the_last_call_has_ended_nothing_is_due_any_more(tmp_path) -> None:
     assert board.switchboard.calls.next_timeout() is None
     up(board, "+4930123456", 2)
     assert board.switchboard.calls.next_timeout() is not None
+
+
+def test_who_pays_is_written_down_and_outlives_an_export(board: Board) -> None:
+    dial(board, "+883123456")
+    (call,) = board.switchboard.calls
+    record = record_of(call)
+    assert (record.account, record.number, record.diverter) == (
+        f"phone alice@{OUTSIDE}",
+        "+883123456",
+        "",
+    )
+    restored = from_data(json.loads(json.dumps(to_data(call))), call.context)
+    assert (restored.charge, restored.longest_s) == (call.charge, 120.0)
