@@ -27,6 +27,11 @@ from sbc.policy.repair import repair_received, repair_sent
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Message, Request
 
+HEADERS = "headers: "
+"""How a journal's entry of what rules for headers did begins."""
+REPAIRED = "repaired: "
+"""How that of what was repaired begins."""
+
 
 def leave(
     call: Call,
@@ -81,17 +86,17 @@ def _apply(call: Call, rules: tuple[HeaderRule, ...], passing: Passing, side: Si
     try:
         steps, failures = manipulate(rules, passing)
     except ParseError as error:
-        call.note("error", f"headers stay as they are: {error.reason}", side)
+        call.note("error", f"{HEADERS}they stay as they are: {error.reason}", side)
         return
     for step in steps:
-        call.note("decision", f"headers: {step.explanation}", side)
+        call.note("decision", HEADERS + step.explanation, side)
     for text in failures:
-        call.note("error", f"headers: {text}", side)
+        call.note("error", HEADERS + text, side)
 
 
 def _note(call: Call, done: list[str], side: SideName) -> None:
     for text in done:
-        call.note("decision", f"repaired: {text}", side)
+        call.note("decision", REPAIRED + text, side)
 
 
 def _end(leg: Leg) -> End:

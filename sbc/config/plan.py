@@ -8,10 +8,7 @@ from typing import Literal, Protocol, TypeVar
 
 from sbc.config.load import Configuration
 from sbc.config.reload import Difference, ReloadPlan, diff, differences
-from sbc.policy.conditions import Conditions
 from sbc.policy.model import SOURCES, STAGES, PolicySet
-from sbc.policy.rules import Action
-from sbc.routing.codecs import CodecRules
 from sbc.routing.did import DidTable
 
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
@@ -21,7 +18,7 @@ _STAGES = (SOURCES, *STAGES)
 _BY_NAME = frozenset(
     (
         *("networks", "peers", "peer order", "routes", "dids", "rate_limits", "headers"),
-        *("media rules", "media codecs", "media order"),
+        *("media_rules", "admission"),
         *(stage.name for stage in _STAGES),
     )
 )
@@ -91,25 +88,8 @@ def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
             )
         ),
         *_ordered("header rule", old.headers.all, new.headers.all),
-        *_ordered("media rule", _media(old), _media(new)),
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Media:
-    """A media rule, as other rules are."""
-
-    name: str
-    where: str
-    when: Conditions
-    action: Action
-    codecs: CodecRules
-
-
-def _media(policies: PolicySet) -> list[_Media]:
-    return [
-        _Media(rule.name, rule.where, rule.when, rule.action, codecs)
-        for rule, codecs in policies.media.all
+        *_ordered("media rule", old.media.all, new.media.all),
+        *_ordered("call limit", old.admission, new.admission),
     ]
 
 

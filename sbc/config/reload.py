@@ -15,7 +15,6 @@ from sbc.config.load import Configuration, LoadResult, load_file
 from sbc.config.machine import Machine
 from sbc.config.renewal import renewed
 from sbc.policy.conditions import Conditions
-from sbc.policy.model import PolicySet
 from sbc.policy.rules import Action
 
 
@@ -118,7 +117,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += differences("firewall", old.firewall, new.firewall)
     restart += differences("state_dir", old.state_dir, new.state_dir)
     restart += differences("control_socket", old.control_socket, new.control_socket)
-    rules = differences("", _of_policies(old.policies), _of_policies(new.policies))
+    rules = differences("", _of_policies(old), _of_policies(new))
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],
@@ -134,20 +133,22 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     )
 
 
-def _of_policies(policies: PolicySet) -> dict[str, object]:
+def _of_policies(configuration: Configuration) -> dict[str, object]:
+    """What policies say, and where addresses are, by the names that a plan gives them."""
+    policies = configuration.policies
     return {
         **policies.stages,
         "rate_limits": policies.rate_limits,
         "bans": policies.bans,
-        "admission": policies.admission,
+        "geo": configuration.places.settings,
+        "sets": _sets(configuration),
+        "emergency": policies.emergency,
         "owners": policies.owners._asdict(),
         "tariffs": policies.tariffs,
         "registrations": policies.takeover,
-        "emergency": policies.emergency,
+        "admission": policies.admission,
         "headers": policies.headers.all,
-        "media rules": {one.rule.name: one.rule for one in policies.media.all},
-        "media codecs": {one.rule.name: one.codecs for one in policies.media.all},
-        "media order": tuple(one.rule.name for one in policies.media.all),
+        "media_rules": policies.media.all,
     }
 
 

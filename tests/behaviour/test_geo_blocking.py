@@ -26,8 +26,10 @@ HOME = PHONE_FLOW._replace(remote=("203.0.113.20", 40000))
 ELSEWHERE = PHONE_FLOW
 
 
-def a_board(country: Path) -> Board:
+def a_board(country: Path, more: str = "") -> Board:
+    """The example on the machine of the tests, with more policies."""
     text = (ROOT / EXAMPLE).read_text().replace("192.168.10.", "192.168.1.")
+    text = text.replace("policies:", f"policies:{more}")
     configuration = a_configuration(text, EXAMPLE, {"COUNTRY_DB": str(country)})
     return Board(configuration, {"sip.carrier.example": ("192.0.2.17",)})
 
@@ -103,3 +105,15 @@ def test_emergency_calls_find_room_where_the_carrier_has_no_more(board: Board) -
         )
         answers.append(titles(board.give(PBX_FLOW, invite))[-1])
     assert answers == ["INVITE"] * 10 + ["503 INVITE", "INVITE"]
+
+
+def test_emergency_calls_pass_a_limit_that_is_used_up(tmp_path: Path) -> None:
+    country = written(tmp_path / "country.mmdb", COUNTRIES)
+    limit = tmp_path / "limit.yaml"
+    limit.write_text(
+        "rate_limits: [{name: few calls, when: {method: INVITE}, per: method, rate: 0.1, burst: 1}]"
+    )
+    board = a_board(country, more=f"\n  - {limit}")
+    assert titles(dial(board, PBX_FLOW, "+33142345678"))[-1] == "INVITE"
+    assert titles(dial(board, PBX_FLOW, "+33142345679")) == ["503 INVITE"]
+    assert titles(dial(board, PBX_FLOW, "112"))[-1] == "INVITE"

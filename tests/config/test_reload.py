@@ -268,3 +268,35 @@ def test_media_rules_and_owners_of_numbers_are_taken_over_live(
     assert [str(one) for one in change.differences] == [difference]
     (entry,) = entries(old, new)
     assert entry.what == what
+
+
+def test_what_policies_define_is_named_when_it_changes(tmp_path: Path) -> None:
+    file, policy = tmp_path / "sbc.yaml", tmp_path / "edge.yaml"
+    file.write_text(GOOD)
+    (tmp_path / "feed.txt").write_text("192.0.2.1\n")
+    text = POLICIES["edge.yaml"] + "sets:\n  bad: {kind: networks, file: feed.txt}\n"
+    policy.write_text(text)
+    current = load_file(file, FakeMachine(), {}).configuration
+    assert current is not None
+
+    # What is in a file of a set is no matter of the configuration.
+    (tmp_path / "feed.txt").write_text("192.0.2.2\n")
+    same = reload_file(current, FakeMachine(), {})
+    assert same.plan is not None
+    assert same.plan.changes == ()
+
+    policy.write_text(
+        text.replace("file: feed.txt", "entries: 192.0.2.1")
+        + "  more: {kind: numbers}\nemergency: {numbers: '0112', country: AT}\n"
+    )
+    file.write_text(GOOD + "geo: {on_failure: open}\n")
+    other = reload_file(current, FakeMachine(), {})
+    assert other.plan is not None
+    (change,) = other.plan.changes
+    assert [str(one) for one in change.differences] == [
+        "geo.on_failure: closed -> open",
+        f"sets.bad: networks of {tmp_path}/feed.txt, 0 in the policy -> networks, 1 in the policy",
+        "sets.more: missing -> added",
+        "emergency.numbers: [] -> [0112]",
+        "emergency.countries: [] -> [AT]",
+    ]
