@@ -20,12 +20,17 @@ from sbc.b2bua.events import (
 from sbc.b2bua.leg import Leg
 from sbc.policy.facts import Facts
 from sbc.policy.manipulation import manipulate
-from sbc.policy.manipulation_rules import End, HeaderRule
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_rules import HeaderRule
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.numbers import NumberRole, received
 from sbc.policy.repair import repair_received, repair_sent
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Message, Request
+
+HEADERS = "headers: "
+"""How a journal's entry of what rules for headers did begins."""
+REPAIRED = "repaired: "
+"""How that of what was repaired begins."""
 
 
 def leave(
@@ -49,8 +54,10 @@ def leave(
     origin = origin or call.other(receiver.side)
     fitting = rules.fitting("out", message, _end(origin), _end(receiver))
     if fitting:
-        toward = receiver.peer or receiver.flow.network
-        _apply(call, fitting, origin, message, receiver.side, toward, source)
+        passing = Passing(
+            _facts(call, origin, message), message, _end(origin), _end(receiver), source
+        )
+        _apply(call, fitting, passing, receiver.side)
 
 
 def arrive(call: Call, event: Event) -> None:
@@ -71,33 +78,25 @@ def arrive(call: Call, event: Event) -> None:
         _note(call, done, sender.side)
     fitting = rules.fitting("in", message, _end(sender), None)
     if fitting:
-        _apply(call, fitting, sender, message, sender.side)
+        passing = Passing(_facts(call, sender, message), message, _end(sender))
+        _apply(call, fitting, passing, sender.side)
 
 
-def _apply(
-    call: Call,
-    rules: tuple[HeaderRule, ...],
-    origin: Leg,
-    message: Message,
-    side: SideName,
-    toward: str = "",
-    source: Message | None = None,
-) -> None:
-    passing = Passing(_facts(call, origin, message), message.headers, message, toward, source)
+def _apply(call: Call, rules: tuple[HeaderRule, ...], passing: Passing, side: SideName) -> None:
     try:
         steps, failures = manipulate(rules, passing)
     except ParseError as error:
-        call.note("error", f"headers stay as they are: {error.reason}", side)
+        call.note("error", f"{HEADERS}they stay as they are: {error.reason}", side)
         return
     for step in steps:
-        call.note("decision", f"headers: {step.explanation}", side)
+        call.note("decision", HEADERS + step.explanation, side)
     for text in failures:
-        call.note("error", f"headers: {text}", side)
+        call.note("error", HEADERS + text, side)
 
 
 def _note(call: Call, done: list[str], side: SideName) -> None:
     for text in done:
-        call.note("decision", f"repaired: {text}", side)
+        call.note("decision", REPAIRED + text, side)
 
 
 def _end(leg: Leg) -> End:
@@ -115,13 +114,14 @@ def _answering(call: Call, ref: str) -> Leg:
 def _facts(call: Call, origin: Leg, message: Message) -> Facts:
     """What is known of a message, as rules ask for it."""
     context, flow = call.context, origin.flow
+    peer = context.peers.get(origin.peer)
     request = message if isinstance(message, Request) else None
     facts = Facts(
         network=flow.network,
         trusted=context.networks[flow.network].trusted,
         host=flow.remote[0],
         method=message.cseq.method,
-        peer=origin.peer or None,
+        peer=origin.peer if peer is not None and peer.kind != "endpoints" else None,
         registered=bool(origin.registered),
         user_agent=message.headers.first("user-agent"),
         port=flow.remote[1],

@@ -12,6 +12,7 @@ from sbc.cli.names import located
 from sbc.config.load import Configuration
 from sbc.config.machine import ThisMachine
 from sbc.driver.in_force import InForce
+from sbc.management.resources import settle_garbage_collector
 from sbc.simulation.capture import NoCapture, read_capture
 from sbc.simulation.loading import load_simulated
 from sbc.simulation.traffic import Comparison, Replay, compare
@@ -55,6 +56,7 @@ def compared(
     Raises:
         Unusable: one of the files is none of its kind.
     """
+    settle_garbage_collector()
     before, after = (_replay(configured(path), ours, network) for path in (old, new))
     try:
         capture, file = read_capture(traffic)

@@ -9,7 +9,7 @@ from sbc.document.text import Document
 from sbc.policy.conditions import Conditions
 from sbc.policy.facts import Facts
 from sbc.policy.matchers import OneOf, within
-from sbc.policy.model import ARRIVAL, STAGES, PolicySet, Stage
+from sbc.policy.model import ARRIVAL, SOURCES, STAGES, PolicySet, Stage
 from sbc.policy.rules import STOPS, Rule
 from sbc.policy.shadows import shadowed
 from sbc.routing.model import Network, Peer, Route
@@ -34,6 +34,7 @@ def lint(
         return
     _warn_of_missing_limits(document, networks, policy)
     _warn_of_open_trunks(document, networks, peers, routes, policy)
+    document.problems += _too_wide(networks, policy)
     document.problems += _impossible(networks, peers, policy)
     document.problems += _challenges_of_nobody(peers, policy)
     document.problems += _shadowed_across_files(policy)
@@ -103,11 +104,30 @@ def _open(route: Route, phones: set[str], untrusted: set[str]) -> bool:
     return bool(phones & set(route.from_peers) or untrusted & set(route.from_networks))
 
 
+def _too_wide(networks: tuple[Network, ...], policy: PolicySet) -> Iterator[Problem]:
+    """Rules that let strangers by every limit and every ban."""
+    for rule in policy.stage("sources").all:
+        exempt = [
+            network.name
+            for network in networks
+            if not network.trusted
+            and rule.action.verb == "allow"
+            and rule.when.hold(Facts(network.name, network.trusted, ANYWHERE))
+        ]
+        if exempt:
+            yield _of_rule(
+                rule,
+                f"{rule.name!r} lets anybody on {', '.join(map(repr, exempt))} by all limits "
+                "and bans",
+                "name the sources that need it: source: 192.0.2.0/24",
+            )
+
+
 def _impossible(
     networks: tuple[Network, ...], peers: tuple[Peer, ...], policy: PolicySet
 ) -> Iterator[Problem]:
     """Rules whose conditions contradict each other, or what is configured."""
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         for rule in policy.stage(stage.name).all:
             why = (
                 _contradiction(rule.when)
@@ -182,7 +202,7 @@ def _too_early(when: Conditions, stage: Stage) -> str:
 
 def _shadowed_across_files(policy: PolicySet) -> Iterator[Problem]:
     """Within one file they are found when it is read."""
-    for stage in STAGES:
+    for stage in (SOURCES, *STAGES):
         rules = policy.stage(stage.name).all
         if not _several_files(rules):
             continue

@@ -8,21 +8,18 @@ from typing import Literal, Protocol, TypeVar
 
 from sbc.config.load import Configuration
 from sbc.config.reload import Difference, ReloadPlan, diff, differences
-from sbc.policy.model import STAGES, PolicySet
+from sbc.policy.model import SOURCES, STAGES, PolicySet
 from sbc.routing.did import DidTable
 
 Sign = Literal["added", "removed", "moved", "changed", "setting"]
 
+_STAGES = (SOURCES, *STAGES)
+
 _BY_NAME = frozenset(
     (
-        "networks",
-        "peers",
-        "peer order",
-        "routes",
-        "dids",
-        "rate_limits",
-        "headers",
-        *(s.name for s in STAGES),
+        *("networks", "peers", "peer order", "routes", "dids", "rate_limits", "headers"),
+        *("media_rules", "admission"),
+        *(stage.name for stage in _STAGES),
     )
 )
 """What is compared by the names of its entries."""
@@ -81,16 +78,18 @@ def entries(old: Configuration, new: Configuration) -> tuple[Entry, ...]:
 def _policies(old: PolicySet, new: PolicySet) -> list[Entry]:
     return [
         *_ordered("rate limit", old.rate_limits, new.rate_limits),
-        *_ordered("header rule", old.headers.all, new.headers.all),
         *(
             entry
-            for stage in STAGES
+            for stage in _STAGES
             for entry in _ordered(
                 "rule" if stage.name == "rules" else f"{stage.name} rule",
                 old.stage(stage.name).all,
                 new.stage(stage.name).all,
             )
         ),
+        *_ordered("header rule", old.headers.all, new.headers.all),
+        *_ordered("media rule", old.media.all, new.media.all),
+        *_ordered("call limit", old.admission, new.admission),
     ]
 
 

@@ -117,15 +117,7 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     restart += differences("firewall", old.firewall, new.firewall)
     restart += differences("state_dir", old.state_dir, new.state_dir)
     restart += differences("control_socket", old.control_socket, new.control_socket)
-    rules = differences("", old.policies.stages, new.policies.stages)
-    rules += differences("rate_limits", old.policies.rate_limits, new.policies.rate_limits)
-    rules += differences("geo", old.places.settings, new.places.settings)
-    rules += differences("sets", _sets(old), _sets(new))
-    rules += differences("emergency", old.policies.emergency, new.policies.emergency)
-    rules += differences("headers", old.policies.headers.all, new.policies.headers.all)
-    rules += differences("tariffs", old.policies.tariffs, new.policies.tariffs)
-    rules += differences("registrations", old.policies.takeover, new.policies.takeover)
-    rules += differences("bans", old.policies.bans, new.policies.bans)
+    rules = differences("", _of_policies(old), _of_policies(new))
     live = [one for one in settings if not _needs_restart(one.path)]
     by_part = {
         Part.MEDIA_PORTS: [one for one in live if ".media_ports" in one.path],
@@ -139,6 +131,25 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
         tuple(Change(part, tuple(by_part[part])) for part in Part if by_part[part]),
         tuple(restart),
     )
+
+
+def _of_policies(configuration: Configuration) -> dict[str, object]:
+    """What policies say, and where addresses are, by the names that a plan gives them."""
+    policies = configuration.policies
+    return {
+        **policies.stages,
+        "rate_limits": policies.rate_limits,
+        "bans": policies.bans,
+        "geo": configuration.places.settings,
+        "sets": _sets(configuration),
+        "emergency": policies.emergency,
+        "owners": policies.owners._asdict(),
+        "tariffs": policies.tariffs,
+        "registrations": policies.takeover,
+        "admission": policies.admission,
+        "headers": policies.headers.all,
+        "media_rules": policies.media.all,
+    }
 
 
 def _sets(configuration: Configuration) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from media.types import SideName
 from sbc.b2bua.call import Call, Candidate
 from sbc.b2bua.journal import JournalEntry
+from sbc.b2bua.manipulating import HEADERS, REPAIRED
 from sbc.driver.refused import RefusedRequest
 from sbc.policy.facts import Facts
 from sbc.policy.matchers import shown
@@ -20,6 +21,9 @@ from sbc.sip.parser import parse_message_untrusted
 _HIDDEN: Final = frozenset({"authorization", "proxy-authorization"})
 _UNTOLD: Final = frozenset({"via", "call-id", "content-length"})
 """Headers that always differ, and whose values tell nothing."""
+
+_CHANGES: Final = {REPAIRED: "repair", HEADERS: "header rule"}
+"""How entries of a journal begin that tell what was changed, and the step that they are."""
 
 
 class Line(NamedTuple):
@@ -44,6 +48,7 @@ def lines_of_call(call: Call) -> list[Line]:
     lines.append(Line("route", call.route))
     lines += candidate_lines(call.candidates)
     entries = call.journal.entries
+    lines += change_lines(entries)
     lines += header_lines(_first(entries, "a", "in"), _first(entries, "b", "out"))
     lines += media_lines(call)
     if call.ending is not None:
@@ -99,6 +104,16 @@ def candidate_lines(candidates: Iterable[Candidate]) -> list[Line]:
             + (f"; {one.note}" if one.note else ""),
         )
         for number, one in enumerate(candidates, 1)
+    ]
+
+
+def change_lines(entries: Iterable[JournalEntry]) -> list[Line]:
+    """What repairs and rules for headers did to the messages of a call, and what they could not."""
+    return [
+        Line(step, entry.text.removeprefix(beginning))
+        for entry in entries
+        for beginning, step in _CHANGES.items()
+        if entry.text.startswith(beginning)
     ]
 
 

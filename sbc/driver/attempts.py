@@ -15,6 +15,7 @@ from sbc.sip.transaction.events import TransactionKey
 MOST: Final = 16_384
 MOST_NAME: Final = 64
 """Characters of a user or number that are told apart."""
+MOST_REALM: Final = 128
 
 
 class Attempt(NamedTuple):
@@ -43,7 +44,7 @@ def attempt_of(request: Request, flow: Flow, nonces: Nonces) -> Attempt:
         (request.headers.first("call-id") or "")[:128],
         _user(request, called=True),
         _user(request, called=False) if credentials is None else credentials.username[:MOST_NAME],
-        "" if credentials is None else credentials.realm,
+        "" if credentials is None else credentials.realm[:MOST_REALM],
         proof_of(flow.reliable, answered),
     )
 

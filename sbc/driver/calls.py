@@ -275,6 +275,7 @@ class Calls:
         self._described[call.name] = said
         for peer in (call.a.peer, call.b.peer):
             self._caps.weigh(peer, call.name, kbps_of(said))
+        self._caps.room.weigh(call.name, kbps_of(said))
 
     def _leave(self, call: Call) -> None:
         """Count a call no more for the peers of candidates that failed: nothing of it is there."""
@@ -332,6 +333,7 @@ class Calls:
             self._log("error", "ports left behind", call=call.name, ports=left)
         for peer in {call.a.peer, *(candidate.peer for candidate in call.candidates)}:
             self._caps.end(peer, call.name)
+        self._caps.room.end(call.name)
         self.recent.append(call)
         return True
 

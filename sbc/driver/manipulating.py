@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
+from sbc.b2bua.manipulating import HEADERS, REPAIRED
 from sbc.driver.callers import Caller
 from sbc.driver.edges import Log, told_of
 from sbc.driver.in_force import InForce
 from sbc.policy.manipulation import Manipulation, copied, manipulate
-from sbc.policy.manipulation_rules import End
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.model import Step
 from sbc.policy.repair import repair_received
 from sbc.sip.flow import Flow
@@ -40,7 +40,7 @@ def as_asked(force: InForce, caller: Caller, request: Request, flow: Flow) -> As
     # The Contact of a REGISTER is what the phone wants to read again.
     if peer is not None and peer.repairs and request.method == "INVITE":
         done = repair_received(request, peer.repairs, *flow.remote)
-        notes += [("decision", f"repaired: {text}") for text in done]
+        notes += [("decision", REPAIRED + text) for text in done]
     rules, sender = force.policy.headers, End(caller.peer, flow.network)
     if not rules.all or caller.facts is None:
         return Asked(request, tuple(notes))
@@ -49,7 +49,7 @@ def as_asked(force: InForce, caller: Caller, request: Request, flow: Flow) -> As
     if not fitting:
         return Asked(request, tuple(notes), manipulation)
     copy = copied(request)
-    steps, failures = manipulate(fitting, Passing(caller.facts, copy.headers, copy))
+    steps, failures = manipulate(fitting, Passing(caller.facts, copy, sender))
     notes += _notes(steps, failures)
     return Asked(copy if steps else request, tuple(notes), manipulation)
 
@@ -66,5 +66,5 @@ def log_changes(log: Log, request: Request, flow: Flow, asked: Asked) -> None:
 
 
 def _notes(steps: list[Step], failures: list[str]) -> list[Note]:
-    done = [("decision", f"headers: {step.explanation}") for step in steps]
-    return [*done, *[("error", f"headers: {text}") for text in failures]]
+    done = [("decision", HEADERS + step.explanation) for step in steps]
+    return [*done, *[("error", HEADERS + text) for text in failures]]

@@ -113,7 +113,7 @@ class Reception:
         """Judge by another configuration from now on."""
         self._force = force
         self.takeovers.configure(force)
-        self._caps.apply(force.call_limits)
+        self._caps.apply(force.call_limits, force.policy.admission)
         self._logins.configure((peer.name, peer.account) for peer in force.settings.peers)
         self._context = Context(
             settings=force.settings,
@@ -261,6 +261,7 @@ class Reception:
         allowed = with_room(self._caps, call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
+            caller = replace(caller, decision=allowed) if allowed.trail else caller
             self.refuse(key, request, flow, self._as_told(refusal, caller), now, caller)
             return
         if len(allowed) < len(candidates):

@@ -2,8 +2,10 @@
 
 from sbc.b2bua.call import Candidate
 from sbc.driver.callers import Caller
+from sbc.policy.call_limits import Objection
 from sbc.policy.caps import PeerCaps
-from sbc.policy.model import Decision
+from sbc.policy.model import Decision, Step
+from sbc.policy.rules import Action
 
 
 def with_room(
@@ -15,13 +17,21 @@ def with_room(
         name: Of the call.
         kbps: What it may bring.
 
+    Raises:
+        ParseError: a header that a limit of the policies asks about is malformed (400).
+
     Returns:
         Where nobody has room: which cap forbids it (503).
     """
-    emergency = caller.facts is not None and caller.facts.emergency
+    facts = caller.facts
+    objection = None if facts is None else caps.room.begin(facts, name, now, kbps)
+    if objection is not None:
+        return _refusal(objection, caller.decision)
+    emergency = facts is not None and facts.emergency
     if caller.peer:
         decision = caps.begin(caller.peer, name, now, kbps, emergency=emergency)
         if not decision.allowed:
+            caps.room.end(name)
             return decision
     refusal: Decision | None = None
     for number, candidate in enumerate(candidates):
@@ -32,5 +42,14 @@ def with_room(
             return candidates[number:]
         refusal = refusal or decision
     caps.end(caller.peer, name)
+    caps.room.end(name)
     assert refusal is not None, "there is always a candidate"
     return refusal
+
+
+def _refusal(objection: Objection, before: Decision) -> Decision:
+    limit, tested = objection
+    step = Step("admission", limit.name, limit.where, Action("reject", 503), (tested,))
+    return Decision(
+        "reject", limit.name, limit.where, 503, tested=(tested,), trail=(*before.trail, step)
+    )

@@ -44,6 +44,9 @@ _ENDS: Final = {
 _NO_NUMBER: Final = frozenset({404, 410, 484, 604})
 """What a call to a number is answered that does not exist."""
 
+MOST_WHAT: Final = 200
+"""Characters of what is said of one thing that was seen."""
+
 _SHOWN: Final = 3
 """Of the evidence, how much a line of the log shows."""
 
@@ -74,6 +77,7 @@ class Watch:
         self._attempts = Attempts()
         self._nonces = Nonces()
         self._protected = Protected()
+        self._judged_by: tuple[object, ...] = ()
         self._realms: dict[str, Realm] = {}
         self._hosts: tuple[tuple[str, str], ...] = ()
         self.now = 0.0
@@ -91,9 +95,13 @@ class Watch:
             for peer in force.settings.peers
             if peer.realm is not None
         }  # fmt: skip
-        self._protected = Protected(never_banned(force, self._hosts))
         trusted = [network.name for network in force.settings.networks if network.trusted]
-        self._carry_out(self.guard.configure(force.policy.bans, trusted))
+        judged_by = (force.policy.bans, trusted, tuple(never_banned(force, self._hosts)))
+        if judged_by != self._judged_by:
+            # Only then, since every ban is looked at: addresses of peers are learned all the time.
+            self._judged_by = judged_by
+            self._protected = Protected(judged_by[2])
+            self._carry_out(self.guard.configure(force.policy.bans, trusted))
 
     def protect(self, hosts: Iterable[tuple[str, str]]) -> None:
         """Never ban these hosts of the machine's, each for its reason."""
@@ -275,7 +283,8 @@ class Watch:
         return Observation(offence, attempt.flow, attempt.proof, what, attempt.call_id, subject)
 
     def _tell(self, seen: Observation) -> None:
-        self._carry_out(self.guard.observe(seen, self.now))
+        # What strangers wrote is in it, and it is kept.
+        self._carry_out(self.guard.observe(seen._replace(what=seen.what[:MOST_WHAT]), self.now))
 
     def _carry_out(self, measures: Iterable[Measure]) -> None:
         for measure in measures:

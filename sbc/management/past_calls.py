@@ -1,5 +1,6 @@
 """Call records as the ledger knows calls: counted again at a start, or judged again."""
 
+import time
 from collections.abc import Collection, Mapping
 from math import isfinite
 from pathlib import Path
@@ -16,7 +17,9 @@ from sbc.state.file import read_since
 HISTORY_S = 30 * 86_400.0
 """How far back a start looks: further back no country is known any more."""
 MOST_RECORDS = 50_000
-"""Records that a start looks at, the newest; it takes about a second."""
+"""Records that a start looks at, the newest."""
+MOST_S = 3.0
+"""For how long, at most: it is enough for about 25 000 calls, each to another number."""
 
 
 def past_of(record: CdrRecord, trusted: Collection[str] = ()) -> Past | None:
@@ -91,7 +94,9 @@ async def remember_calls(path: Path, switchboard: Switchboard, now: float, log: 
     def count() -> int:
         records = read_since(path, now - HISTORY_S, MOST_RECORDS)
         found = (past_of(record) for record in records)
-        return remember(ledger, world, (past for past in found if past is not None))
+        calls = (past for past in found if past is not None)
+        end = time.monotonic() + MOST_S
+        return remember(ledger, world, calls, lambda: time.monotonic() > end)
 
     try:
         number = await trio.to_thread.run_sync(count)

@@ -75,7 +75,7 @@ def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
     media = policy.media.first(facts) if is_call else None
     if media is not None:
         trail = [*arrived.trail] if trail is None else trail
-        trail.append(step_of("media", media.rule, facts))
+        trail.append(step_of("media", media[0], facts))
     if trail is None:
         return arrived
     last = arrived
@@ -85,7 +85,7 @@ def screen(policy: PolicySet, facts: Facts, arrived: Decision) -> Decision:
         last.where,
         tested=last.tested,
         trail=tuple(trail),
-        codecs=None if media is None else media.codecs,
+        codecs=None if media is None else media[1],
     )
 
 

@@ -108,41 +108,36 @@ def _is_neighbour(facts: "Facts") -> bool:
     return presents(facts) != "own"
 
 
-CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any, bool]]] = {
+CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any]]] = {
     "tls_version": (
         "amount",
         lambda facts: facts.tls_version,
         "Version of TLS that it came by; 0 without TLS.",
         {"below": 1.3},
-        False,
     ),
     "client_certificate": (
         "flag",
         lambda facts: bool(facts.proven),
         "Whether its sender showed a certificate that the network's `tls` accepts.",
         None,
-        False,
     ),
     "sdp": (
         "flag",
         lambda facts: _offer(facts).is_there,
         "Whether it carries a session description that can be read.",
         None,
-        True,
     ),
     "media": (
         "names",
         lambda facts: _offer(facts).media,
         "Kinds of media, any of which it offers.",
         ["audio", "video"],
-        True,
     ),
     "codecs": (
         "names",
         lambda facts: _offer(facts).codecs,
         "Codecs, any of which it offers.",
         ["g729"],
-        True,
     ),
     "srtp": (
         "protections",
@@ -152,7 +147,6 @@ CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any, bool]
             "may have several."
         ),
         "none",
-        True,
     ),
     "asserted": (
         "numbers",
@@ -162,14 +156,12 @@ CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any, bool]
             "inside; patterns as in `called`."
         ),
         "+49301234*",
-        True,
     ),
     "anonymous": (
         "flag",
         _is_anonymous,
         "Whether its sender hides: From is anonymous, or Privacy asks for it.",
         None,
-        True,
     ),
     "presents": (
         "ownership",
@@ -179,7 +171,6 @@ CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any, bool]
             "for its sender: `own`, `foreign`, `unlisted` (no list), `nothing` (no number)."
         ),
         "foreign",
-        True,
     ),
     "neighbour": (
         "flag",
@@ -189,7 +180,6 @@ CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any, bool]
             "spoofed ones do, and is not the sender's `own`."
         ),
         None,
-        True,
     ),
 }
-"""Kind, how it is read, description, example, and whether a message must be parsed for it."""
+"""Kind, how it is read, description, example. None is asked before a message is parsed."""

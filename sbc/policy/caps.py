@@ -4,10 +4,11 @@ The number of calls is the size of the set of live calls, and their bandwidth th
 never a counter of its own, so that neither can drift from what is true.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sbc.policy.access import BUILT_IN
+from sbc.policy.call_limits import CallLimit, CallRoom
 from sbc.policy.conditions import Evidence
 from sbc.policy.model import Decision
 
@@ -33,19 +34,28 @@ _NEVER = (-2, 0, 0)
 class PeerCaps:
     """The live calls of every peer, whichever side of a call it is on."""
 
-    __slots__ = ("_begun", "_limits", "_live", "_rates", "weighs")
+    __slots__ = ("_begun", "_limits", "_live", "_rates", "_weighs", "room")
 
     def __init__(self, limits: Mapping[str, CallLimits]) -> None:
         self._live: dict[str, dict[str, int]] = {}
         self._rates: dict[str, tuple[float, float]] = {}
         self._begun: dict[str, tuple[int, int, int]] = {}
+        self.room = CallRoom()
+        """The calls under the limits of policies."""
         self.apply(limits)
 
-    def apply(self, limits: Mapping[str, CallLimits]) -> None:
+    def apply(
+        self, limits: Mapping[str, CallLimits], of_policies: Iterable[CallLimit] = ()
+    ) -> None:
         """Put other caps in force; live calls stay, even above a lower cap."""
         self._limits = dict(limits)
-        self.weighs = any(one.max_kbps is not None for one in limits.values())
+        self._weighs = any(one.max_kbps is not None for one in limits.values())
+        self.room.apply(of_policies)
+
+    @property
+    def weighs(self) -> bool:
         """Whether it matters to anybody what calls may bring."""
+        return self._weighs or self.room.weighs
 
     def limits(self, peer: str) -> CallLimits:
         """The caps of a peer."""

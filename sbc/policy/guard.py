@@ -35,7 +35,7 @@ from sbc.policy.offences import (
 from sbc.policy.scores import Score, Scores, remember
 from sbc.prefixes import IpNetwork, PrefixMap, source_key
 
-MOST_SCORES: Final = 32_768
+MOST_SCORES: Final = 16_384
 """Sources, flows that proved where they are, and flows that did not: each of them at one time."""
 
 AGAIN: Final = 4

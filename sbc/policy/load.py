@@ -12,6 +12,7 @@ from sbc.document.text import Document, read_document
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.bans_schema import ban_rules
 from sbc.policy.call_facts import NOBODY, Owned, Owners
+from sbc.policy.call_limits import CallLimit
 from sbc.policy.conditions import (
     Conditions,
     Test,
@@ -31,8 +32,9 @@ from sbc.policy.media import MediaRule
 from sbc.policy.media_schema import codec_rules
 from sbc.policy.model import SOURCES, STAGES, PolicySet, RateLimit, StageName
 from sbc.policy.owners import joined
-from sbc.policy.rules import STOPS, Action, Rule
+from sbc.policy.rules import STOPS, Rule
 from sbc.policy.schema import (
+    CallLimitSection,
     HeaderRuleSection,
     MediaRuleSection,
     OwnersSection,
@@ -68,6 +70,7 @@ class LoadedPolicy:
     bans: BanRules | None = None
     sets: Mapping[str, EntrySet] = field(default_factory=dict)
     emergency: Emergency = NO_EMERGENCY
+    admission: tuple[CallLimit, ...] = ()
     headers: tuple[HeaderRule, ...] = ()
     media: tuple[MediaRule, ...] = ()
     owners: Owners = NOBODY
@@ -146,8 +149,9 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         reader.find_shadowed(stage.name, [(rule.name, rule.when, "") for rule in rules])
         stages[stage.name] = rules
     headers = reader.headers(model.headers)
+    admission = tuple(reader.call_limit(one, n) for n, one in enumerate(model.admission))
     media = tuple(reader.media(one, ("media", n)) for n, one in enumerate(model.media))
-    reader.find_shadowed("media", [(one.rule.name, one.rule.when, "") for one in media])
+    reader.find_shadowed("media", [(one.name, one.when, "") for one in media])
     owners = reader.owners(model.owners)
     tariffs = build_tariffs(document, model.tariffs, names.library.read)
     if document.broken:
@@ -159,6 +163,7 @@ def _load(document: Document, names: Names) -> LoadedPolicy:
         bans=None if model.bans is None else ban_rules(model.bans, document.place(("bans",)).where),
         sets=sets,
         emergency=emergency_of(model.emergency),
+        admission=admission,
         headers=headers,
         media=media,
         owners=owners,
@@ -180,6 +185,7 @@ def combine(policies: Iterable[LoadedPolicy]) -> PolicySet:
         bans=next((policy.bans for policy in files if policy.bans is not None), None),
         sets=[one for policy in files for one in policy.sets.values()],
         emergency=reduce(or_, (policy.emergency for policy in files), NO_EMERGENCY),
+        admission=(limit for policy in files for limit in policy.admission),
         headers=(rule for policy in files for rule in policy.headers),
         media=(rule for policy in files for rule in policy.media),
         owners=joined(policy.owners for policy in files),
@@ -216,11 +222,10 @@ class _Reader:
         """A rule for media."""
         where = self._name(section.name, path)
         codecs = codec_rules(section.codecs, section.kinds, f"{section.name!r} ({where})")
-        said = str(codecs)
-        if not said:
+        if not str(codecs):
             self._document.report(path, "the rule says nothing", "add codecs, or kinds", key=True)
         when = self._conditions(section.when, (*path, "when"))
-        return MediaRule(Rule(section.name, when, Action("pass", 0, said), where), codecs)
+        return MediaRule(section.name, when, codecs, where)
 
     def owners(self, section: OwnersSection) -> Owners:
         """Who owns which numbers."""
@@ -253,6 +258,24 @@ class _Reader:
                     )
         return RateLimit(
             section.name, when, section.per, section.rate, section.burst, where, section.shadow
+        )
+
+    def call_limit(self, section: CallLimitSection, number: int) -> CallLimit:
+        """A limit on calls."""
+        path: Path = ("admission", number)
+        where = self._name(section.name, path)
+        if section.max_calls is section.calls_per_second is section.max_kbps is None:
+            hint = "add max_calls, calls_per_second or max_kbps"
+            self._document.report(path, "the limit limits nothing", hint, key=True)
+        return CallLimit(
+            section.name,
+            self._conditions(section.when, (*path, "when")),
+            section.per,
+            where,
+            section.max_calls,
+            section.calls_per_second,
+            section.burst,
+            section.max_kbps,
         )
 
     def headers(self, sections: tuple[HeaderRuleSection, ...]) -> tuple[HeaderRule, ...]:

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from sbc.policy.facts import Facts
 from sbc.policy.manipulation_operations import Operation, touched
 from sbc.policy.manipulation_parts import IllegalValue, check_text
-from sbc.policy.manipulation_rules import End, HeaderRule, HeaderRules
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.model import Step
 from sbc.policy.rules import Action
 from sbc.sip.errors import ParseError
@@ -114,10 +114,8 @@ class Manipulation:
         fitting = self.rules.fitting("out", message, self.sender, receiver)
         if fitting:
             facts = replace(self.facts, message=message)
-            toward = receiver.peer or receiver.network
-            steps, failures = manipulate(
-                fitting, Passing(facts, message.headers, message, toward, source)
-            )
+            passing = Passing(facts, message, self.sender, receiver, source)
+            steps, failures = manipulate(fitting, passing)
             self.steps += steps
             self.failures += failures
 

@@ -8,6 +8,11 @@ from sbc.policy.manipulation_parts import HeaderPart
 _ENDS: Final = frozenset({"from", "to"})
 _END_PARTS: Final = frozenset({"display", "uri.user", "uri.host"})
 
+_IDENTITIES: Final = frozenset(
+    {"p-asserted-identity", "p-preferred-identity", "remote-party-id", "privacy"}
+)
+
+_TRUST = "write what the peer is told in its `identity`"
 _TRANSACTION = "it ties answers to requests; leave it"
 _DIALOG = "it ties the messages of a call together; leave it"
 _ROUTING = "it says where messages go; write a route, or the peer's address and domain"
@@ -40,6 +45,8 @@ def objection(part: HeaderPart, verb: str) -> tuple[str, str] | None:
     """Why an operation may not touch a header, and what would be right; None if it may."""
     if part.key in PROTECTED:
         return f"{part.name} is not for rules to change", PROTECTED[part.key]
+    if verb == "pass" and part.key in _IDENTITIES:
+        return f"{part.name} says who calls, whatever privacy was asked for", _TRUST
     if part.key not in _ENDS:
         return None
     if part.part not in _END_PARTS or verb in ("add", "rename", "pass"):

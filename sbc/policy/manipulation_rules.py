@@ -2,24 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from sbc.policy.conditions import Conditions
 from sbc.policy.manipulation_operations import Operation, touched
+from sbc.policy.manipulation_values import End
 from sbc.sip.message import Message, Response
 
 Direction = Literal["in", "out"]
 On = Literal["requests", "responses", "both"]
 
 ALWAYS: Final = Conditions()
-
-
-class End(NamedTuple):
-    """Who is at one end of a message's way."""
-
-    peer: str
-    """Empty for a stranger."""
-    network: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from sbc.document.problem import did_you_mean
@@ -21,18 +21,30 @@ _VARIABLE = re.compile(r"\$\(([^()]*)\)")
 _HEADER: Final = "header:"
 
 
+class End(NamedTuple):
+    """Who is at one end of a message's way."""
+
+    peer: str
+    """A PBX, a trunk, or a group of phones; empty for a stranger."""
+    network: str
+
+
 @dataclass(slots=True)
 class Passing:
     """One message on its way, as the operations of rules see it."""
 
     facts: Facts
-    headers: Headers
-    """Of the message; operations change them."""
     message: Message
-    toward: str = ""
-    """The peer, or else the network, that it goes to; empty where that is not known yet."""
+    sender: End
+    receiver: End | None = None
+    """None where that is not known yet."""
     source: Message | None = None
     """The other side's message that it stands for."""
+    headers: Headers = field(init=False)
+    """Of the message; operations change them."""
+
+    def __post_init__(self) -> None:
+        self.headers = self.message.headers
 
 
 class Variable(NamedTuple):
@@ -46,13 +58,18 @@ def _status(passing: Passing) -> str:
     return str(passing.message.status) if isinstance(passing.message, Response) else ""
 
 
+def _toward(passing: Passing) -> str:
+    receiver = passing.receiver
+    return "" if receiver is None else receiver.peer or receiver.network
+
+
 VARIABLES: Final[dict[str, Variable]] = {
     "caller": Variable(
         lambda p: p.facts.caller_number, "the caller's number in the form that it has inside"
     ),
     "called": Variable(lambda p: p.facts.called_number, "the called number, likewise"),
-    "peer": Variable(lambda p: p.facts.peer or "", "the peer it comes from"),
-    "toward": Variable(lambda p: p.toward, "the peer it goes to, or the network of no peer"),
+    "peer": Variable(lambda p: p.sender.peer, "the peer or group of phones it comes from"),
+    "toward": Variable(_toward, "the peer or group of phones it goes to, or else the network"),
     "network": Variable(lambda p: p.facts.network, "the network it comes from"),
     "source": Variable(lambda p: p.facts.host, "the address it comes from"),
     "method": Variable(lambda p: p.facts.method, "its method, of a response that of the request"),

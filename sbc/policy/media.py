@@ -4,18 +4,28 @@ The first rule whose conditions hold decides; a call keeps what it said until it
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
+from sbc.policy.conditions import Conditions
 from sbc.policy.facts import Facts
-from sbc.policy.rules import Rule, Rules
+from sbc.policy.rules import Action, Rule, Rules
 from sbc.routing.codecs import CodecRules
 
 
-class MediaRule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MediaRule:
     """One media rule."""
 
-    rule: Rule
+    name: str
+    when: Conditions
     codecs: CodecRules
+    where: str
+    """``file:line``."""
+
+    @property
+    def rule(self) -> Rule:
+        """As a rule of a stage that lets everything pass."""
+        return Rule(self.name, self.when, Action("pass", 0, str(self.codecs)), self.where)
 
 
 class MediaPolicy:
@@ -26,9 +36,11 @@ class MediaPolicy:
     def __init__(self, rules: Iterable[MediaRule] = ()) -> None:
         self.all = tuple(rules)
         self._rules = Rules(one.rule for one in self.all)
-        self._codecs = {id(one.rule): one.codecs for one in self.all}
+        self._codecs = {
+            id(rule): one.codecs for rule, one in zip(self._rules.all, self.all, strict=True)
+        }
 
-    def first(self, facts: Facts) -> MediaRule | None:
-        """The first rule whose conditions hold."""
+    def first(self, facts: Facts) -> tuple[Rule, CodecRules] | None:
+        """The first rule whose conditions hold, and what it says."""
         rule = self._rules.first(facts) if self.all else None
-        return None if rule is None else MediaRule(rule, self._codecs[id(rule)])
+        return None if rule is None else (rule, self._codecs[id(rule)])

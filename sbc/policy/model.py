@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from sbc.policy.ban_rules import BanRules
 from sbc.policy.call_facts import NOBODY, Owners
+from sbc.policy.call_limits import CallLimit
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.emergency import NO_EMERGENCY, Emergency
 from sbc.policy.facts import Facts
@@ -168,8 +169,8 @@ class PolicySet:
     """Everything that policies say, compiled. Immutable; swapped as one reference."""
 
     __slots__ = (
-        "_stages", "bans", "emergency", "headers", "media", "owners", "rate_limits", "sets",
-        "takeover", "tariffs",
+        "_stages", "admission", "bans", "emergency", "headers", "media", "owners", "rate_limits",
+        "sets", "takeover", "tariffs",
     )  # fmt: skip
 
     def __init__(
@@ -181,6 +182,7 @@ class PolicySet:
         bans: BanRules | None = None,
         sets: Iterable[EntrySet] = (),
         emergency: Emergency = NO_EMERGENCY,
+        admission: Iterable[CallLimit] = (),
         headers: Iterable[HeaderRule] = (),
         media: Iterable[MediaRule] = (),
         owners: Owners = NOBODY,
@@ -195,6 +197,7 @@ class PolicySet:
             bans: What is held against sources; None for only counting it.
             sets: The named sets that conditions ask.
             emergency: Which calls are emergency calls.
+            admission: Limits on calls.
             headers: What is changed of messages that pass.
             media: Those for the media of calls.
             owners: Who may present which numbers.
@@ -213,6 +216,7 @@ class PolicySet:
         self.bans = bans
         self.sets = tuple(sets)
         self.emergency = emergency
+        self.admission = tuple(admission)
         self.headers = HeaderRules(headers)
 
     @property

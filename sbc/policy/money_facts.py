@@ -48,6 +48,10 @@ COUNTS: Final[dict[str, Count]] = {
 """By the name of the fact; what each counts is `sbc.policy.ledger`'s to know."""
 
 
+def _price(facts: "Facts") -> float:
+    return facts.world.tariffs.price(facts.called_number).per_minute
+
+
 def _risk(facts: "Facts") -> str:
     number, world = facts.called_number, facts.world
     risk = world.tariffs.risk(number)
@@ -62,7 +66,7 @@ def _counted(name: str) -> Callable[["Facts"], float]:
 MONEY_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any]]] = {
     "price": (
         "amount",
-        lambda facts: facts.world.tariffs.price(facts.called_number).per_minute,
+        lambda facts: facts.once("price", lambda: _price(facts)),
         "What a minute of the call costs, by `tariffs`.",
         {"above": 0.5},
     ),

@@ -4,7 +4,7 @@ A back-test asks the stage `fraud` of every call of a time, in order, with a led
 empty: so what the rules would have stopped is not counted, nor paid for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
@@ -94,13 +94,24 @@ class Report:
     """The first ones."""
 
 
-def remember(ledger: Ledger, world: World, calls: Iterable[Past]) -> int:
-    """Count calls of before in a ledger; how many there were."""
-    number = 0
+def remember(
+    ledger: Ledger, world: World, calls: Iterable[Past], enough: Callable[[], bool]
+) -> int:
+    """Count calls of before in a ledger; how many there were.
+
+    Args:
+        calls: The newest first.
+        enough: Asked before each call whether those so far will do.
+    """
+    found: list[PastCall] = []
     for past in calls:
-        ledger.record(PastCall(past.charge(world), past.began, past.answered, past.ended))
-        number += 1
-    return number
+        if enough():
+            break
+        found.append(PastCall(past.charge(world), past.began, past.answered, past.ended))
+    # What is forgotten for want of room shall be the oldest.
+    for one in reversed(found):
+        ledger.record(one)
+    return len(found)
 
 
 def backtest(policy: PolicySet, world: World, calls: Iterable[Past]) -> Report:

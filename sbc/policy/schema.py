@@ -16,6 +16,7 @@ from pydantic import (
 
 from sbc.document.schema import BadValue, Section
 from sbc.policy.bans_schema import BansSection
+from sbc.policy.call_limits import Per
 from sbc.policy.conditions_schema import (
     MessageConditions,
     Pattern,
@@ -189,8 +190,44 @@ class OwnersSection(Section):
     )
 
 
+class CallLimitSection(Section):
+    """A limit on calls: 503 above it. A call passes every limit that fits it."""
+
+    name: RuleName = Field(
+        description="What logs and explanations call the limit.", examples=["calls of a phone"]
+    )
+    when: RequestConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
+        default=RequestConditions(),
+        description="Whose calls count here, by who begins them; without it all.",
+        examples=[{"registered": True}],
+    )
+    per: Per = Field(
+        default="user",
+        description="Whose calls are counted together: those of each `user` (who logged in, else "
+        "the registered phone, else the peer, else the address), `peer`, `network` or `source` "
+        "that begins them, or `all`.",
+    )
+    max_calls: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="At once.", examples=[4]
+    )
+    calls_per_second: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="New ones per second.", examples=[0.5]
+    )
+    burst: Annotated[int, Field(ge=1)] = Field(
+        default=10, description="New ones at once, before `calls_per_second` counts.", examples=[10]
+    )
+    max_kbps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Kilobits per second that these calls together may bring in one direction.",
+        examples=[2000],
+    )
+
+
 class HeaderRuleSection(HeaderRuleKeys):
-    """Changes of headers in messages of calls. Every rule that fits is applied, in order."""
+    """Changes of headers in messages of calls, and of registrations on their way to a registrar.
+
+    Every rule that fits is applied, in order.
+    """
 
     name: RuleName = Field(
         description="What logs and explanations call the rule.", examples=["name of the trunk"]
@@ -228,8 +265,11 @@ class _PolicyFile(Definitions):
     registrations: RegistrationsSection | None = Field(
         default=None, description="The guard against phones that somebody else takes over."
     )
+    admission: tuple[CallLimitSection, ...] = Field(
+        default=(), description="Limits on calls, beside those of peers in sbc.yaml."
+    )
     headers: tuple[HeaderRuleSection, ...] = Field(
-        default=(), description="Changes of headers in messages of calls."
+        default=(), description="Changes of headers in messages of calls and in registrations."
     )
 
 

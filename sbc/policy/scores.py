@@ -15,8 +15,8 @@ from sbc.policy.offences import Evidence
 KEPT: Final = 8
 """Of what was seen, how much is kept as evidence."""
 
-SUBJECTS: Final = 64
-"""Users and numbers that are remembered of one source."""
+SUBJECTS: Final = 24
+"""Users and numbers that are remembered of one source, by their hashes: a stranger chose them."""
 
 
 class Score:
@@ -28,9 +28,9 @@ class Score:
         self.points = 0.0
         self.at = at
         self.evidence: deque[Evidence] = deque(maxlen=KEPT)
-        self.subjects: dict[str, float] = {}
+        self.subjects: dict[int, float] = {}
         """Users and numbers that it failed with, and what each of them counted."""
-        self.asked: dict[str, float] = {}
+        self.asked: dict[int, float] = {}
         """Users for whom it was challenged, and did not log in."""
         self.mutes = 0
         """How often it was muted."""
@@ -43,26 +43,27 @@ class Score:
 
     def blame(self, subject: str, points: float) -> None:
         """Note what was counted because of a user or number."""
-        if subject in self.subjects:
-            self.subjects[subject] += points
+        if hash(subject) in self.subjects:
+            self.subjects[hash(subject)] += points
 
     def excuse(self, subject: str) -> None:
         """Take back what was counted because of a user, as whom it logged in after all."""
-        self.asked.pop(subject, None)
-        self.points = max(0.0, self.points - self.subjects.pop(subject, 0.0))
+        self.asked.pop(hash(subject), None)
+        self.points = max(0.0, self.points - self.subjects.pop(hash(subject), 0.0))
 
     def faded(self, now: float, half_life_s: float) -> float:
         """The score at a time."""
         return self.points * math.exp2(-max(0.0, now - self.at) / half_life_s)
 
 
-def remember(subjects: dict[str, float], subject: str) -> bool:
+def remember(subjects: dict[int, float], subject: str) -> bool:
     """Note a user or number among those known; whether it is a new one."""
-    if not subject or subject in subjects:
+    known = hash(subject)
+    if not subject or known in subjects:
         return False
     if len(subjects) >= SUBJECTS:
         del subjects[next(iter(subjects))]
-    subjects[subject] = 0.0
+    subjects[known] = 0.0
     return True
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2s
 
 from sbc.policy.manipulation import Manipulation
-from sbc.policy.manipulation_rules import End
+from sbc.policy.manipulation_values import End
 from sbc.policy.topology import (
     NIL_UUID,
     carry,

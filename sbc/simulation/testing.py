@@ -115,7 +115,7 @@ def _results(
             continue
         outcome = run_case(case, force, limits)
         where = document.place(path).where
-        yield Result(case.name, where, outcome, tuple(_failures(case, outcome)))
+        yield Result(case.name, where, outcome, tuple(failures_of(case, outcome)))
 
 
 def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
@@ -204,7 +204,7 @@ class _OnePlace:
         return self._place.asn or UNKNOWN
 
 
-def _failures(case: Case, outcome: Outcome) -> Iterator[str]:
+def failures_of(case: Case, outcome: Outcome) -> Iterator[str]:
     """What was to be otherwise."""
     wanted = case.expect
     found: Mapping[str, object] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from sbc.driver.in_force import InForce
@@ -53,20 +54,23 @@ class Replay:
             captured.transport, captured.source, captured.to, captured.connection
         )
         if is_response:
-            if flow is None:
-                self._answered(self._simulation, captured.data)
+            response = None if flow else _response_in(captured.data, self._limits)
+            if response is not None:
+                self._simulation.answered(response)
             return None
         if flow is None:
             return None
         return self._simulation.receive(flow, captured.data, captured.at)
 
-    def _answered(self, simulation: Simulation, data: bytes) -> None:
-        try:
-            response = parse_message_untrusted(data, self._limits)
-        except ParseError:
-            return
-        if isinstance(response, Response):
-            simulation.answered(response)
+
+@lru_cache(maxsize=2)
+def _response_in(data: bytes, limits: Limits) -> Response | None:
+    """A response, read once for all who look at it; None for what is none."""
+    try:
+        message = parse_message_untrusted(data, limits)
+    except ParseError:
+        return None
+    return message if isinstance(message, Response) else None
 
 
 @dataclass(slots=True)

@@ -141,7 +141,7 @@ def read_records(
 
 
 def read_since(path: Path, since: float, most: int) -> Iterator[CdrRecord]:
-    """The records of calls that began since a time, oldest first; at most so many, the newest.
+    """The records of calls that began since a time, newest first; at most so many.
 
     Without the stories of the calls, which are most of a record.
 
@@ -160,10 +160,9 @@ def read_since(path: Path, since: float, most: int) -> Iterator[CdrRecord]:
                 for name, _ in COLUMNS
             )
             query = (
-                f"SELECT {names} FROM cdr WHERE started_at >= ? ORDER BY started_at "  # noqa: S608 - own names
-                "LIMIT -1 OFFSET max(0, (SELECT count(*) FROM cdr WHERE started_at >= ?) - ?)"
+                f"SELECT {names} FROM cdr WHERE started_at >= ? ORDER BY started_at DESC LIMIT ?"  # noqa: S608 - own names
             )
-            for row in connection.execute(query, (since, since, most)):
+            for row in connection.execute(query, (since, most)):
                 yield record_of(row)
     except sqlite3.Error as error:
         raise StoreUnusable(f"{path}: {error}") from error

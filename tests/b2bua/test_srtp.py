@@ -399,3 +399,18 @@ def test_calls_from_a_peer_may_have_another_mode_than_calls_to_it(mode: SrtpMode
     both = rules("require", srtp_from=mode)
     assert (both.of_calls_from.srtp, both.srtp) == (mode, "require")
     assert rules(mode).of_calls_from == rules(mode)
+
+
+@pytest.mark.parametrize("side", [A, B])
+def test_required_srtp_is_never_given_up_for_rtp_after_a_late_offer(side: SideName) -> None:
+    both = {A: rules("off"), B: rules("off")} | {side: rules("require")}
+    story = Story(a_call(an_invite(b""), rules=(both[A], both[B])))
+    story.begin()
+    story.reply(200, body=sdp(AVP, host=HOSTS[B]))
+    if side is A:
+        offered = description(story.response(A)).media[0]
+        assert offered.protocol == "RTP/SAVP"
+        story.ack(A, sdp(AVP))
+    plan = story.call.plan
+    assert plan is None or not any(one.a.sending or one.b.sending for one in plan.streams)
+    assert story.call.ending is not None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sbc.b2bua.causes import NORMAL_CLEARING, Ending
 from sbc.policy.admission import Admission
+from sbc.policy.guard import Guard
 from sbc.state.cdr import EndedBy
 from tests.kit.switchboard import (
     ANSWER,
@@ -126,8 +127,10 @@ class TestMalformed:
 
 class TestMemory:
     def test_more_invented_sources_than_there_are_places_cost_a_fixed_amount(self, monkeypatch):
-        places = 4096
+        places = 1024
         monkeypatch.setattr(Admission.__init__, "__defaults__", (places,))
+        scored = Guard.__init__.__kwdefaults__ or {}
+        monkeypatch.setitem(scored, "most", places)
         board = Board()
         kinds = (
             b"\xffgarbage" * 20,
@@ -143,20 +146,20 @@ class TestMemory:
                 host = f"{1 + number % 200}.{number // 200 % 250}.{number // 50_000}.9"
                 flow = PHONE_FLOW._replace(remote=(host, 1024 + number % 60_000))
                 board.switchboard.receive(flow, kinds[number % len(kinds)], board.now)
-                board.now += 0.004
+                board.now += 0.006
                 board.wire.sent.clear()
                 board.log.lines.clear()
 
         flood(0, 2 * places)
         assert board.leftovers() == {}
         tracemalloc.start()
-        flood(2 * places, places // 2)
+        flood(2 * places, 5 * places)  # until all that is kept was made while it is traced
         before, _ = tracemalloc.get_traced_memory()
-        flood(2 * places + places // 2, 2 * places)
+        flood(7 * places, 2 * places)
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         # Places change hands. What sources are is remembered until there is no more room, and then
-        # forgotten all at once: so much it may be.
+        # forgotten all at once: so much it may be, beside what is held against the latest of them.
         assert after - before < places * 500
         assert board.leftovers() == {}
         assert board.switchboard.registrar.pending == 0

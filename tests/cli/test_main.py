@@ -154,6 +154,7 @@ class Process:
                 "applied": True,
                 "changes": ["timers.no_answer: 60 -> 30"],
                 "problems": ["x: warning: y"],
+                "version": 7,
             },
             "stop": {"calls": 1, "draining": True},
             "flush": None,
@@ -373,7 +374,7 @@ async def test_a_reload_shows_what_changed_and_warnings_apart(
 ) -> None:
     assert await process.sbc("reload") == 0
     captured = capsys.readouterr()
-    assert captured.out == "reloaded\ntimers.no_answer: 60 -> 30\n"
+    assert captured.out == ("reloaded\ntimers.no_answer: 60 -> 30\nversion 7 is in force\n")
     assert captured.err == "x: warning: y\n"
 
 

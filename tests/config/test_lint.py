@@ -108,6 +108,26 @@ def test_a_rule_that_something_fulfils_is_not(when: str) -> None:
     assert told(GOOD, rules(when)) == []
 
 
+@pytest.mark.parametrize(
+    ("when", "wide"),
+    [
+        ("{}", True),
+        ("{source: 0.0.0.0/0}", True),
+        ("{trust: untrusted}", True),
+        ("{source: 192.0.2.0/24}", False),
+        ("{trust: trusted}", False),
+        ("{known_peer: true}", False),
+    ],
+)
+def test_sources_that_are_everybody_are_told(when: str, wide: bool) -> None:
+    found = told(GOOD, rules(when, stage="sources", then="allow"))
+    why = (
+        "edge.yaml:3:1: warning: 'r0' lets anybody on 'outside' by all limits and bans "
+        "(name the sources that need it: source: 192.0.2.0/24)"
+    )
+    assert found == ([why] if wide else [])
+
+
 def test_where_only_calls_are_asked_about_no_rule_is_for_registrations() -> None:
     (found,) = told(GOOD, rules("{method: REGISTER}", stage="fraud", then="reject"))
     assert "in fraud only calls are asked about, which are INVITEs" in found

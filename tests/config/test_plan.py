@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sbc.config.load import Configuration, load_text
 from sbc.config.plan import Entry, entries, moved
+from sbc.config.reload import ReloadPlan, diff
 from tests.config.files import GOOD, FakeMachine, changed, read_policy
 
 POLICY = "rules:\n{}"
@@ -153,3 +154,63 @@ def test_what_was_not_moved_stands_in_its_old_order(names: list[str]) -> None:
     rest = [name for name in names if name not in found]
     assert rest == sorted(rest)
     assert bool(found) is (names != sorted(names))
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.yaml")), ids=lambda p: p.name)
+def test_a_shipped_policy_that_is_read_again_differs_in_nothing(path: Path) -> None:
+    text = path.read_text().replace("peer: teams", "peer: trunk")
+
+    def read_file(file: Path) -> str:
+        return text if file.name == "edge.yaml" else (path.parent / file).read_text()
+
+    def read() -> Configuration:
+        found = load_text(GOOD, "sbc.yaml", FakeMachine(), {}, read_file)
+        assert found.configuration is not None, found.problems
+        return found.configuration
+
+    old, new = read(), read()
+    assert entries(old, new) == ()
+    assert diff(old, new) == ReloadPlan()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "headers: [{name: h, do: [{remove: Server}]}]\n",
+            "",
+            [("removed", "header rule 'h'")],
+        ),
+        (
+            "",
+            "media: [{name: m, codecs: {allow: [PCMA]}}]\n",
+            [("added", "media rule 'm'")],
+        ),
+        (
+            "media: [{name: m, codecs: {allow: [PCMA]}}]\n",
+            "media: [{name: m, codecs: {allow: [PCMU]}}]\n",
+            [("changed", "media rule 'm'")],
+        ),
+        (
+            "",
+            "sources: [{name: s, when: {source: 192.0.2.1}, then: block}]\n",
+            [("added", "sources rule 's'")],
+        ),
+        ("", "emergency: {numbers: ['112']}\n", [("setting", "emergency.numbers")]),
+    ],
+)
+def test_every_section_of_a_policy_is_compared(
+    old: str, new: str, expected: list[tuple[str, str]]
+) -> None:
+    def read(more: str) -> Configuration:
+        text = POLICY.format(RULES[0]) + more
+        found = load_text(GOOD, "sbc.yaml", FakeMachine(), {}, lambda _: text)
+        assert found.configuration is not None, found.problems
+        return found.configuration
+
+    found = entries(read(old), read(new))
+    assert [(one.sign, one.what) for one in found] == expected
+    assert diff(read(old), read(new)).changes

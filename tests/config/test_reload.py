@@ -232,6 +232,44 @@ def test_a_broken_file_changes_nothing_and_a_mended_one_is_taken(tmp_path: Path)
     assert reload_file(current, FakeMachine(), {}).configuration is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "difference", "what"),
+    [
+        (
+            "media: [{name: m, codecs: {allow: pcma}}]\n",
+            "media: [{name: m, codecs: {allow: [pcma, pcmu]}}]\n",
+            "media_rules[0].codecs.allow: [pcma] -> [pcma, pcmu]",
+            "media rule 'm'",
+        ),
+        (
+            "owners: {peers: {pbx: 6*}}\n",
+            "owners: {peers: {pbx: [6*, 7*]}}\n",
+            "owners.peers.pbx.texts: [6*] -> [6*, 7*]",
+            "owners.peers.pbx.texts",
+        ),
+        (
+            "owners: {users: {al: 6*}}\n",
+            "version: 1\n",
+            "owners.users.al: there -> removed",
+            "owners.users.al",
+        ),
+    ],
+)
+def test_media_rules_and_owners_of_numbers_are_taken_over_live(
+    before: str, after: str, difference: str, what: str
+) -> None:
+    old, same, new = (
+        replace(BEFORE, policies=combine([load_policy(text, "p")]))
+        for text in (before, f"# moved\n{before}", after)
+    )
+    assert diff(old, same).changes == ()
+    (change,) = diff(old, new).changes
+    assert change.part is Part.POLICIES
+    assert [str(one) for one in change.differences] == [difference]
+    (entry,) = entries(old, new)
+    assert entry.what == what
+
+
 def test_what_policies_define_is_named_when_it_changes(tmp_path: Path) -> None:
     file, policy = tmp_path / "sbc.yaml", tmp_path / "edge.yaml"
     file.write_text(GOOD)

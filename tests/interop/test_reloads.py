@@ -18,8 +18,9 @@ WARM = 200
 """Reloads after which memory no longer grows."""
 
 CALLS = 100
-GROWTH_KB = 8192
-"""What the memory of a process may go up and down by without anybody growing."""
+GROWTH_KB = 24_576
+"""What recent calls may hold, each with its story and the configuration it began with; reloads that
+left theirs behind would take more."""
 
 BROKEN = ("rules: [{name: x, then: maybe}]\n", "rules: [\n", "")
 

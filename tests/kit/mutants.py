@@ -10,6 +10,7 @@ import yaml
 
 from sbc.policy.access import decide, screen
 from sbc.policy.facts import Facts
+from sbc.policy.library import Library
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
 
@@ -44,7 +45,7 @@ def mutants(name: str) -> Iterator[tuple[str, LoadedPolicy]]:
     whole: Any = yaml.safe_load((POLICIES / name).read_text())
     for path in _paths(whole):
         for what, broken in _broken(whole, path):
-            loaded = load_policy(yaml.safe_dump(broken, sort_keys=False), name)
+            loaded = load_policy(yaml.safe_dump(broken, sort_keys=False), name, library=_library())
             if not loaded.broken:
                 yield what, loaded
 
@@ -70,9 +71,13 @@ def unnoticed(names: Sequence[str], cases: Iterable[Facts], owners: str = "") ->
 
 def read(name: str) -> LoadedPolicy:
     """A policy as it is shipped."""
-    loaded = load_policy((POLICIES / name).read_text(), name)
+    loaded = load_policy((POLICIES / name).read_text(), name, library=_library())
     assert [str(problem) for problem in loaded.problems] == []
     return loaded
+
+
+def _library() -> Library:
+    return Library(read=lambda path: (POLICIES / path).read_text())
 
 
 _SECTIONS = {"requirements", "rules", "geo", "identity", "fraud", "media"}

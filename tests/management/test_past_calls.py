@@ -105,9 +105,9 @@ def records(tmp_path: Path) -> Path:
 
 def test_records_since_a_time_come_in_order_and_without_their_stories(records: Path) -> None:
     found = list(read_since(records, NOW - 1000, 10))
-    assert [one.call for one in found] == ["a", "b", "c"]
+    assert [one.call for one in found] == ["c", "b", "a"]
     assert {one.ladder for one in found} == {""}
-    assert [one.call for one in read_since(records, NOW - 1000, 2)] == ["b", "c"]
+    assert [one.call for one in read_since(records, NOW - 1000, 2)] == ["c", "b"]
 
 
 async def test_a_restart_forgets_nothing(records: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from sbc.policy.ban_rules import BanRules
 from sbc.policy.bans import MOST_MUTES, OPERATOR, Bans, Mute, canonical, source_of
 from sbc.policy.guard import GUESSES, UNMET, Attacked, Banned, Guard, Lifted, Muted, Refused
 from sbc.policy.offences import WEIGHTS, Known, Observation, Offence, Proof, Standing
+from sbc.policy.scores import SUBJECTS
 from sbc.prefixes import IpNetwork
 from sbc.sip.flow import Flow
 
@@ -202,8 +203,8 @@ def test_who_guesses_one_password_from_many_sources_is_told_and_locks_nobody_out
         source = flow(f"198.51.{number}.1", transport="tcp")
         told += watch.observe(seen(Offence.WRONG_PASSWORD, subject="alice", source=source), 0.0)
     assert [(m.user, m.sources) for m in told if isinstance(m, Attacked)] == [
-        ("alice", 34),
-        ("alice", 64),
+        ("alice", SUBJECTS),
+        ("alice", SUBJECTS),
     ]
     assert len(watch.bans) == 0
     forged = seen(Offence.WRONG_PASSWORD, Proof.NONE, "bob")

@@ -5,13 +5,14 @@ import pytest
 from sbc.policy.facts import Facts
 from sbc.policy.load import load_policy
 from sbc.policy.manipulation import begins_dialog, manipulate
-from sbc.policy.manipulation_rules import End, HeaderRules
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_rules import HeaderRules
+from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.model import Step
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
 
+TRUNK = End("trunk", "outside")
 CALL = (
     ("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx"),
     ("Max-Forwards", "70"),
@@ -46,7 +47,7 @@ def applied(
         request=request,
         message=message,
     )
-    passing = Passing(facts, message.headers, message, "pbx", source)
+    passing = Passing(facts, message, TRUNK, End("pbx", "inside"), source)
     outcome = manipulate(to.all, passing)
     assert parse_message_untrusted(serialize(message)).headers == message.headers
     return outcome

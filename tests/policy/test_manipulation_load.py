@@ -2,8 +2,10 @@
 
 import pytest
 
-from sbc.policy.load import load_policy
+from sbc.policy.library import Library
+from sbc.policy.load import combine, load_policy
 from sbc.policy.manipulation_guard import PROTECTED
+from sbc.policy.manipulation_operations import Set
 
 
 def complaints(rule: str) -> list[str]:
@@ -172,6 +174,15 @@ def test_an_operation_that_makes_no_sense_is_refused(operation: str, told: str) 
 
 
 @pytest.mark.parametrize(
+    "name", ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Privacy"]
+)
+def test_who_calls_is_not_passed_around_privacy(name: str) -> None:
+    told = complaint(f"pass: {name}")
+    assert f"{name} says who calls, whatever privacy was asked for" in told
+    assert complaints(f"{{name: r, do: [{{set: {name}, value: x}}]}}") == []
+
+
+@pytest.mark.parametrize(
     ("rule", "told"),
     [
         (
@@ -255,3 +266,23 @@ def test_the_status_of_a_response_is_nothing_that_access_control_may_ask() -> No
 def test_names_of_rules_differ_across_sections() -> None:
     text = "rules: [{name: r, then: drop}]\nheaders: [{name: r, do: [{remove: X-A}]}]"
     assert "the name 'r' is taken" in str(load_policy(text, "p").problems[0])
+
+
+def test_variables_of_the_file_and_of_messages_stand_side_by_side_and_rules_are_included() -> None:
+    files = {"inner.yaml": 'headers: [{name: inner, do: [{set: X-I, value: "$(peer)"}]}]'}
+    text = """\
+include: inner.yaml
+variables: {company: Acme, sales: "^(sales|support)$"}
+headers:
+  - name: outer
+    when: {header_matches: {X-Department: "${sales}"}}
+    do: [{set: X-C, value: "${company} $(peer) $(header:From.display)"}]
+"""
+    library = Library(lambda path: files[path.name])
+    policy = load_policy(text, "p.yaml", library=library)
+    assert [str(problem) for problem in policy.problems] == []
+    inner, outer = combine([policy]).headers.all
+    assert (inner.name, inner.where) == ("inner", "inner.yaml:1")
+    (operation,) = outer.operations
+    assert isinstance(operation, Set)
+    assert str(operation.value) == "Acme $(peer) $(header:From.display)"

@@ -97,10 +97,18 @@ def test_what_was_written_down_is_counted_again_after_a_restart() -> None:
         phones.call("peer pbx", "+224123456", MONTH, 60.0, diverter="peer pbx forwarding 7"),
         phones.call("", "+2327612345", MONTH, 0.0),
     ]
-    assert remember(ledger, world, past) == 3
+    assert remember(ledger, world, past[::-1], lambda: False) == 3
     again = Past("y", "user a", "+2327612345", MONTH + 900, None, MONTH + 901)
     facts = again.facts(world)
     read = {name: FACTS[name].read(facts) for name in ("spend_hour", "calls_hour", "calls_back")}
     assert read == {"spend_hour": pytest.approx(0.5), "calls_hour": 1.0, "calls_back": True}
     forwarded = past[1]._replace(began=MONTH + 900).facts(world)
     assert FACTS["diverter_spend_hour"].read(forwarded) == pytest.approx(0.8)
+
+
+def test_of_calls_of_before_the_newest_are_counted_as_long_as_there_is_time() -> None:
+    ledger, phones = Ledger(), Phones("x")
+    past = [phones.call(f"user {n}", "+4930123456", MONTH - n, 60.0) for n in range(9)]
+    answers = iter([False, False, True])
+    assert remember(ledger, WORLD, past, lambda: next(answers)) == 2
+    assert [name for name, _ in ledger.accounts()] == ["user 1", "user 0"]

@@ -11,9 +11,10 @@ from sbc.policy.access import decide, screen
 from sbc.policy.facts import FACTS, Facts
 from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
-from sbc.policy.model import Decision, Step
+from sbc.policy.model import Decision, PolicySet, Step
 from sbc.policy.tariffs_schema import combined
 from sbc.policy.world import World
+from tests.kit.mutants import mutants
 
 POLICIES = Path(__file__).parents[2] / "policies"
 FILE = POLICIES / "toll-fraud.yaml"
@@ -53,14 +54,13 @@ def facts_of(
     )  # fmt: skip
 
 
-def step_of(facts: Facts) -> Step | None:
-    arrived = Decision("allow", "x", "x")
-    decision = screen(SHIPPED, facts, arrived)
+def step_of(facts: Facts, policy: PolicySet = SHIPPED) -> Step | None:
+    decision = screen(policy, facts, Decision("allow", "x", "x"))
     return decision.trail[-1] if decision.trail else None
 
 
-def said(called: str, **given: Any) -> str | None:
-    step = step_of(facts_of(called, **given))
+def told(policy: PolicySet, facts: Facts) -> str | None:
+    step = step_of(facts, policy)
     return None if step is None else f"{step.rule}: {step.action}"
 
 
@@ -116,7 +116,7 @@ def said(called: str, **given: Any) -> str | None:
         (
             RISKY,
             {"risky_calls": 2, "pbx": True},
-            "risky calls in parallel by a PBX: reject 403 Two such calls at a time",
+            "more risky calls in parallel: reject 403 Two such calls at a time",
         ),
         (RISKY, {"risky_numbers": 4}, None),
         (HOME, {"risky_numbers": 5}, None),
@@ -164,6 +164,8 @@ def said(called: str, **given: Any) -> str | None:
             {"spend_hour": 20.1},
             "spent too much in an hour: reject 403 The limit of this hour is reached",
         ),
+        (DEAR, {"spend_hour": 20.1, "pbx": True}, None),
+        (DEAR, {"spend_day": 60.1, "pbx": True}, None),
         (DEAR, {"spend_day": 60}, None),
         (HOME, {"spend_day": 60.1}, None),
         (
@@ -171,18 +173,18 @@ def said(called: str, **given: Any) -> str | None:
             {"spend_day": 60.1},
             "spent too much in a day: reject 403 The limit of today is reached",
         ),
-        (HOME, {"spend_hour": 100, "pbx": True}, "a PBX spends much: warn"),
+        (HOME, {"spend_hour": 100, "pbx": True}, "anybody spends much: warn"),
         (
             HOME,
             {"spend_hour": 100.1, "pbx": True},
-            "a PBX spent too much in an hour: reject 403 The limit of this hour is reached",
+            "anybody spent too much in an hour: reject 403 The limit of this hour is reached",
         ),
         ("600", {"spend_hour": 100.1, "pbx": True}, None),
         (HOME, {"spend_day": 400, "pbx": True}, None),
         (
             HOME,
             {"spend_day": 400.1, "pbx": True},
-            "a PBX spent too much in a day: reject 403 The limit of today is reached",
+            "anybody spent too much in a day: reject 403 The limit of today is reached",
         ),
         ("600", {"spend_day": 400.1, "pbx": True}, None),
         # patterns
@@ -192,7 +194,7 @@ def said(called: str, **given: Any) -> str | None:
         (
             HOME,
             {"short_calls": 121, "pbx": True},
-            "many short calls of a PBX: reject 403 Too many short calls",
+            "even more short calls: reject 403 Too many short calls",
         ),
         ("600", {"short_calls": 121, "pbx": True}, None),
         (HOME, {"live_calls": 7}, None),
@@ -211,20 +213,31 @@ def said(called: str, **given: Any) -> str | None:
         (DEAR, {"spend_hour": 10.1, "pbx": True}, None),
         (HOME, {"spend_hour": 50, "pbx": True}, None),
         ("600", {"spend_hour": 50.1, "pbx": True}, None),
-        (HOME, {"spend_hour": 50.1, "pbx": True}, "a PBX spends much: warn"),
+        (HOME, {"spend_hour": 50.1, "pbx": True}, "anybody spends much: warn"),
         (HOME, {"failed_calls": 60}, None),
         (HOME, {"failed_calls": 61}, "nobody answers: warn"),
         (HOME, {"failed_calls": 61, "pbx": True}, None),
     ],
 )
 def test_what_is_said_of_a_call(called: str, given: dict[str, Any], answer: str | None) -> None:
-    assert said(called, **given) == answer
+    assert told(SHIPPED, facts_of(called, **given)) == answer
 
 
 def test_every_rule_is_among_the_cases() -> None:
     mark = next(m for m in test_what_is_said_of_a_call.pytestmark if m.name == "parametrize")
     named = {answer.partition(":")[0] for _, _, answer in mark.args[1] if answer}
     assert named == {rule.name for rule in SHIPPED.stages["fraud"]}
+
+
+def test_nothing_can_be_left_out_of_a_rule_without_a_case_that_notices() -> None:
+    mark = next(m for m in test_what_is_said_of_a_call.pytestmark if m.name == "parametrize")
+    cases = [(facts_of(called, **given), answer) for called, given, answer in mark.args[1]]
+    noticed: dict[str, bool] = {}
+    for what, broken in mutants(FILE.name):
+        policy = combine([broken])
+        noticed[what] = any(told(policy, facts) != answer for facts, answer in cases)
+    assert len(noticed) > 100
+    assert [what for what, seen in noticed.items() if not seen] == []
 
 
 def test_a_number_without_a_price_costs_what_the_file_says() -> None:

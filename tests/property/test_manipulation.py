@@ -7,7 +7,7 @@ from sbc.policy.facts import Facts
 from sbc.policy.load import load_policy
 from sbc.policy.manipulation import manipulate
 from sbc.policy.manipulation_guard import PROTECTED
-from sbc.policy.manipulation_values import Passing
+from sbc.policy.manipulation_values import End, Passing
 from sbc.sip.message import Request, Response, serialize
 from sbc.sip.parser import parse_message_untrusted
 from tests.property.sip_strategies import messages, texts
@@ -87,7 +87,9 @@ def test_a_message_stays_legal_and_in_its_dialog(
         request=message if isinstance(message, Request) else None,
         message=message,
     )
-    manipulate(loaded.headers, Passing(facts, message.headers, message, "pbx", source))
+    manipulate(
+        loaded.headers, Passing(facts, message, End(peer, "outside"), End("pbx", "inside"), source)
+    )
     again = parse_message_untrusted(serialize(message))
     assert again.headers == message.headers
     assert not again.headers.has("x-evil")
