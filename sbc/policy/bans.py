@@ -218,10 +218,6 @@ class Bans:
             del self._mutes[key]
         return over
 
-    def next_end(self) -> float | None:
-        """When the first ban is over."""
-        return min((ban.until for ban in self), default=None)
-
     def _index(self) -> None:
         self._prefixes = PrefixMap(self._wide.items())
 
