@@ -168,6 +168,8 @@ def load_text(
     policies = _policies(document, model, read, environment)
     places = build_geo(document, model.geo)
     combined = combine(policies)
+    for named in combined.sets:
+        named.look(machine.clock())
     warn_of_missing(document, model.geo, combined)
     lint(document, networks, peers, routes, combined)
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]

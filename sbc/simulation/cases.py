@@ -120,6 +120,12 @@ class Case(Section):
     repeat: int = Field(
         default=1, ge=1, le=100_000, description="How often it is sent.", examples=[61]
     )
+    ports: int = Field(
+        default=1, ge=1, le=1000, description="From how many ports in turn, the first given."
+    )
+    hosts: int = Field(
+        default=1, ge=1, le=100_000, description="From how many addresses in turn, likewise."
+    )
     every: float = Field(
         default=0.01, ge=0, le=86_400, description="Seconds between two of them.", examples=[0.1]
     )

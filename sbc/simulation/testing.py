@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -131,8 +132,12 @@ def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
     flow = flow_at(force, network, case.transport, source)
     if case.registered:
         simulation.register(case.caller, _host(force, flow), flow)
-    found = [
-        simulation.receive(
+    outcome = None
+    for number in range(case.repeat):
+        host = str(ip_address(source[0]) + number % case.hosts)
+        remote = host, source[1] + number % case.ports
+        flow = flow_at(force, network, case.transport, remote)
+        outcome = simulation.receive(
             flow,
             message_of(case, force, flow, number),
             at + number * case.every,
@@ -141,9 +146,8 @@ def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
             user=case.user,
             counters=case.counters,
         )
-        for number in range(case.repeat)
-    ]
-    return found[-1]
+    assert outcome is not None, "a case has at least one message"
+    return outcome
 
 
 def _host(force: InForce, flow: Flow) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc.app import in_force
+from sbc.candidates import in_force
 from sbc.simulation.cases import read_cases
 from sbc.simulation.testing import Findings, run_cases
 
