@@ -15,7 +15,7 @@ from sbc.driver.edges import Log, Wire
 from sbc.driver.in_force import InForce
 from sbc.driver.nonces import Nonces, challenges_in
 from sbc.driver.sparing import never_banned
-from sbc.policy.bans import flow_key
+from sbc.policy.bans import network_flow
 from sbc.policy.guard import Attacked, Banned, Guard, Lifted, Measure
 from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
 from sbc.policy.protected import Protected
@@ -209,7 +209,7 @@ class Watch:
 
     def _succeeded(self, attempt: Attempt) -> None:
         user = attempt.called if attempt.method == "REGISTER" else attempt.caller
-        key = flow_key(attempt.flow)
+        key = network_flow(attempt.flow)
         for name in {user, attempt.caller}:
             self.guard.succeeded(key, name)
 
@@ -296,12 +296,13 @@ class Watch:
                 self._log_attack(measure)
             else:
                 verb = "throttled" if measure.throttled else "muted"
-                network, host, port = measure.flow
+                network, host, port, *connection = measure.flow
                 self._log(
                     "info",
                     f"flow would be {verb}" if measure.shadow else f"flow {verb}",
-                    source=(host, port) if port > 0 else f"{host} connection {-port}",
+                    source=(host, port),
                     network=network,
+                    connection=connection[0] if connection else None,
                     s=measure.seconds,
                     why=measure.why,
                 )

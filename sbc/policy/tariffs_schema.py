@@ -13,6 +13,7 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.document.problem import Problem, Severity
+from sbc.document.reading import why_unreadable
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.document.text import Document
 from sbc.policy.tariffs import MOST_ROWS, NO_TARIFFS, CutOff, Price, Row, Tariffs
@@ -176,7 +177,7 @@ def build_tariffs(
         try:
             text = read(file)
         except (OSError, ValueError) as error:
-            why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else error
+            why = why_unreadable(error)
             document.report(here, f"{name}: cannot be read: {why}", f"looked at {file}")
             continue
         rows += _rows(text, str(file), document)
