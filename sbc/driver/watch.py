@@ -197,7 +197,7 @@ class Watch:
         elif attempt.method == "REGISTER" and status in (403, 404):
             self._registrar_refused(attempt, status, own)
         elif status == 403:
-            login = attempt.realm and own is not None and not own.text.startswith("reject")
+            login = attempt.realm and own is not None and not own.rule
             offence = Offence.OTHERS_NAME if login else Offence.POLICY
             self._observe(offence, attempt, _why(own, f"403 to {attempt.called!r}"))
         elif attempt.method == "INVITE" and status in _NO_NUMBER:

@@ -15,7 +15,7 @@ import trio
 from sbc.document.reading import why_unreadable
 from sbc.geo.database import GeoUnusable, What, open_database
 from sbc.geo.places import GeoPlaces
-from sbc.management.certificates import LOOK_S, FileChanges, Signature, signatures
+from sbc.management.file_changes import LOOK_S, FileChanges, Signature, signatures
 from sbc.management.listing import Row
 from sbc.management.log import Log
 from sbc.policy.sets import EntrySet, read_entries, told
