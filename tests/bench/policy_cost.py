@@ -5,9 +5,9 @@
     python -m tests.bench.policy_cost --policy policies/tls-only.yaml
 
 Each round measures both, one after the other on a fresh system each, so that what else the machine
-does hits both alike. The last line is one JSON object: CPU-s per 1000 calls as medians, and `times`,
-the quartiles of the ratios of single rounds. Definitions and figures are in README.md beside this
-file.
+does hits both alike. The last line is one JSON object: CPU-s per 1000 calls as medians, and `times`
+the one is of the other, the median of the rounds. Definitions and figures are in README.md beside
+this file.
 """
 
 import json
