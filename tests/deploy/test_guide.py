@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.guide import Step, changed, fits, steps_of, write
+from tests.deploy.guide import Step, fits, steps_of, write
 from tests.kit.geo import COUNTRIES, written
 from tests.kit.hosts import Lab, missing_for_namespaces, wait_until
 from tests.kit.patience import PATIENCE_S
