@@ -67,7 +67,7 @@ def asserted_number(facts: "Facts") -> str:
 
     def find() -> str:
         uri = _asserted(facts)
-        return "" if uri is None else facts.inside(uri, "caller")
+        return "" if uri is None else facts.presented(uri)
 
     value: str = facts.once("asserted", find)
     return value

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from unicodedata import normalize
 
 from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
 from sbc.policy.emergency import is_emergency_service
 from sbc.policy.money_facts import MONEY_FACTS
-from sbc.policy.numbers import number_of, received
+from sbc.policy.numbers import dialled, number_of, received
 from sbc.policy.world import NO_WORLD, World
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
@@ -122,7 +122,8 @@ class Facts:
 
     def _called_number(self) -> str:
         uri = self._target()
-        return "" if uri is None else self.inside(uri, "called")
+        # As routes read it, or a context would hide from rules what is called.
+        return "" if uri is None else dialled(uri, self.numbers, self.world.plan).number
 
     def _emergency(self) -> bool:
         uri = self._target()
@@ -132,11 +133,11 @@ class Facts:
         return number in world.emergency or world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.presented(self.request.from_.uri)
 
-    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
-        """The number of a URI of its sender in the form that numbers have inside."""
-        return received(number_of(uri), self.numbers, role, self.world.plan).number
+    def presented(self, uri: Uri) -> str:
+        """The number that its sender presents by a URI, in the form that numbers have inside."""
+        return received(number_of(uri), self.numbers, "caller", self.world.plan).number
 
 
 class Fact(NamedTuple):
