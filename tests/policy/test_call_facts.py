@@ -181,6 +181,14 @@ OWNERS = Owners(
             (PAI + "<sip:+4989@x>",),
             "foreign",
         ),
+        # Both are handed on, so both count.
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + "<sip:650@x>, <tel:+4989>",), "foreign"),
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + "<sip:650@x>", PAI + "<tel:+4989>"), "foreign"),
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + "<sip:650@x>, <tel:+49301112>",), "own"),
+        # An anonymous host hides no number that stands in front of it.
+        ({"peer": "pbx"}, "<sip:+4989@anonymous.invalid>", (), "foreign"),
+        ({"peer": "pbx"}, "<sip:%2B4989@anonymous.invalid>", (), "foreign"),
+        ({"peer": "pbx"}, "<sip:unavailable@anonymous.invalid>", (), "nothing"),
         ({"peer": "trunk"}, "<sip:650@x>", (), "unlisted"),
         ({}, "<sip:650@x>", (), "unlisted"),
         ({"user": "alice"}, "<sip:101@x>", (), "own"),
