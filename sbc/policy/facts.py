@@ -112,7 +112,7 @@ class Facts:
 
     @property
     def emergency(self) -> bool:
-        """Whether it is for an emergency service."""
+        """Whether it is a call for an emergency service."""
         value: bool = self.once("emergency", self._emergency)
         return value
 
@@ -126,6 +126,9 @@ class Facts:
         return "" if uri is None else dialled(uri, self.numbers, self.world.plan).number
 
     def _emergency(self) -> bool:
+        if self.method != "INVITE":
+            # Or a registration that writes 112 somewhere would pass what only calls may.
+            return False
         uri = self._target()
         if uri is not None and is_emergency_service(uri):
             return True
@@ -190,7 +193,8 @@ def _text(value: str | None) -> str:
 def _domain(facts: Facts) -> str:
     if facts.request is None:
         return ""
-    return (facts.called or facts.request.uri).host.lower()
+    # With a dot at its end, a name is the same (RFC 1034 §3.1).
+    return (facts.called or facts.request.uri).host.lower().removesuffix(".")
 
 
 def _diversions(facts: Facts) -> float:

@@ -232,3 +232,9 @@ def test_whoever_owns_the_number_is_no_spoofing_neighbour() -> None:
     request = an_invite(caller="<sip:+4930111222@x>", uri="sip:+4930111333@y")
     assert read("neighbour", facts(request)) is True
     assert read("neighbour", facts(request, peer="pbx", owners=OWNERS)) is False
+
+
+def test_a_domain_is_the_same_with_a_dot_at_its_end() -> None:
+    when = asks(domain=["evil.example"])
+    for uri in ("sip:600@evil.example", "sip:600@EVIL.example."):
+        assert when.hold(facts(an_invite(uri=uri)))

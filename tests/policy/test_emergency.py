@@ -94,6 +94,11 @@ def test_emergency_calls_pass_geography_and_fraud_and_the_trail_says_why() -> No
     )
 
 
+@pytest.mark.parametrize("method", ["REGISTER", "OPTIONS", "SUBSCRIBE"])
+def test_only_a_call_is_an_emergency(method: str) -> None:
+    assert decided(calling("sip:112@example.com", method=method)).rule == "nobody"
+
+
 def test_other_calls_do_not() -> None:
     assert decided(calling("sip:+4930123456@example.com")).rule == "nobody"
 
