@@ -87,7 +87,8 @@ class WorldKinds:
         """See `NumberKinds.kind`.
 
         ``unallocated`` is what has a possible length and is nobody's, ``invalid`` what no plan has
-        room for, or what begins with a plus and goes on with more than digits. Extensions and names are of no kind.
+        room for, or what begins with a plus and goes on with more than digits. Extensions and names
+        are of no kind.
         """
         # Looked at first, so that no stranger's long texts are remembered.
         if _E164.fullmatch(number) is not None:
