@@ -121,6 +121,8 @@ class Watch:
             return
         if request.headers.first("to") is None or request.to_tag is not None:
             return
+        if self._is_peer(flow):
+            return
         attempt = attempt_of(request, flow, self._nonces)
         if not self._registrar.has_flow(flow) and self._scans(request, attempt):
             return
@@ -243,10 +245,13 @@ class Watch:
         known = self._force.networks.get(network)
         return known is not None and not known.trusted
 
+    def _is_peer(self, flow: Flow) -> bool:
+        """Whether a flow is a PBX's or trunk's, against which nothing is held."""
+        return bool(flow.peer) or self._force.table.sender(flow, self._wire.names(flow)) is not None
+
     def _known(self, seen: Observation) -> Known:
         flow = seen.flow
-        peer = self._force.table.sender(flow, self._wire.names(flow))
-        if peer is not None or flow.peer or not self._is_open(flow.network):
+        if self._is_peer(flow) or not self._is_open(flow.network):
             return Known(Standing.SPARED)
         if self._exempts(flow.network, flow.remote[0], self.now):
             return Known(Standing.SPARED)

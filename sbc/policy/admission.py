@@ -169,6 +169,11 @@ class Admission:
         standing = gate.standing(host, (host, 0), now) or gate.ruled(host, (host, 0))
         return standing is not None and standing.ruling is ADMITTED
 
+    def counts_requests(self, network: str) -> bool:
+        """Whether any limit of a network counts requests that were parsed."""
+        gate = self._gates.get(network)
+        return gate is not None and bool(gate.parsed)
+
     def admit_request(self, facts: Facts, flow: Flow, user: str, now: float) -> Verdict:
         """Count a request that was parsed, by who sends it and what it asks.
 

@@ -86,9 +86,9 @@ class Simulation:
             witness=self._heard,
             authenticator=self._believing,
         )
-        own = self.board.force
-        self._given = Given(own.world.counters)
-        own.world = replace(own.world, counters=self._given)
+        # What is given stands before what the calls of the simulation cost.
+        self._given = Given(self.board.calls.ledger)
+        self.board.force.attach(self.board.carriers.registrations, self._given)
         self._waiting: dict[Waiting, tuple[Flow, Request]] = {}
         self._calls: dict[str, str] = {}
         """Names of live calls by the caller's Call-ID."""
