@@ -7,6 +7,7 @@ damaged byte can end the process in it.
 
 import io
 import re
+import stat
 import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -104,6 +105,9 @@ def open_database(path: Path, what: What) -> Database:
 
 
 def _bounded(path: Path) -> bytes:
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+        # On a pipe one might wait for ever.
+        raise ValueError("it is no regular file")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

@@ -4,6 +4,7 @@ A table may say only one of both, so that a list of risky destinations goes with
 price and risk of a number are each found by the longest prefix that says something of it.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -137,16 +138,23 @@ class Tariffs:
 NO_TARIFFS: Final = Tariffs()
 
 
+_LEADING: Final = re.compile(r"[0-9]*")
+
+
 def digits_of(number: str) -> str:
     """The digits of a number with country code; of a longer one without, those that it has.
+
+    What stands behind them does not count: whoever is dialled so may ignore it, and be paid.
 
     Returns:
         ``""`` for what is no number, or an extension.
     """
     if number.startswith("+"):
-        digits = number[1:]
-    else:
-        digits = number.removeprefix("00")
-        if len(number) <= SHORT_NUMBER_DIGITS:
-            return ""
-    return digits if digits.isascii() and digits.isdigit() else ""
+        return _leading(number[1:])
+    digits = _leading(number)
+    return "" if len(digits) <= SHORT_NUMBER_DIGITS else digits.removeprefix("00")
+
+
+def _leading(text: str) -> str:
+    match = _LEADING.match(text)
+    return "" if match is None else match[0]

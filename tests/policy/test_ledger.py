@@ -54,6 +54,19 @@ def begun(ledger: Ledger, call: str, called: str, now: float = NOW, **more: Any)
     ledger.begin(call, charge_of(facts_of(ledger, called, now, **more)), now)
 
 
+def test_names_that_a_sender_makes_up_push_out_no_account_of_others() -> None:
+    ledger = Ledger(most=5, most_diverters=3)
+    begun(ledger, "dear", "+883123", user="victim")
+    ledger.ended("dear", NOW)
+    for number in range(20):
+        told = invite(f"Diversion: <sip:{number}@x>")
+        begun(ledger, f"c{number}", "+49301", user="bob", request=told)
+        ledger.ended(f"c{number}", NOW)
+    assert asked(ledger, "calls_hour", user="victim") == 1.0
+    assert asked(ledger, "calls_hour", user="bob") == 20.0
+    assert (len(ledger), ledger.evicted) == (5, 17)
+
+
 def test_a_ringing_call_counts_at_once_with_a_minute_of_its_price() -> None:
     ledger = Ledger()
     begun(ledger, "a", "+883123")

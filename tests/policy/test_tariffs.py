@@ -38,6 +38,11 @@ TABLE = Tariffs(
         ("alice", 0.0, "", ""),
         ("+alice", 0.0, "", ""),
         ("", 0.0, "", ""),
+        # What is dialled with something behind it costs what it costs without.
+        ("+88355#", 2.0, "irsf", ""),
+        ("+88355\u06f1", 2.0, "irsf", ""),
+        ("0088355123*1", 2.0, "irsf", ""),
+        ("123456#", 0.0, "", ""),
         ("+99", 2.0, "", ""),
     ],
 )
