@@ -86,11 +86,15 @@ class WorldKinds:
         """See `NumberKinds.kind`.
 
         ``unallocated`` is what has a possible length and is nobody's, ``invalid`` what no plan has
-        room for. Extensions and names are of no kind.
+        room for, or what begins with a plus and goes on with more than digits. Extensions and names
+        are of no kind.
         """
         # Looked at first, so that no stranger's long texts are remembered.
         if _E164.fullmatch(number) is not None:
             return self._country_and_kind(number)[1]
+        if number.startswith("+"):
+            # It says that it is a global number, and is none.
+            return "invalid"
         return self._short_kind(number) if _SHORT.fullmatch(number) is not None else ""
 
     def _find_short_kind(self, number: str) -> str:
