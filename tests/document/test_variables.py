@@ -91,3 +91,11 @@ def test_variables_of_variables_do_not_grow_without_a_bound() -> None:
 @given(st.text(alphabet="${}ab: []\n-,", max_size=60))
 def test_whatever_stands_there_is_a_document_or_a_problem(text: str) -> None:
     expanded("variables: {a: x, b: [y, z]}\n" + text)
+
+
+def test_a_few_lines_of_variables_do_not_make_texts_without_end() -> None:
+    lines = [f"  v{n}: '{f'${{v{n - 1}}}' * 100}'" for n in range(1, 7)]
+    document = expanded("\n".join(["variables:", f"  v0: {'x' * 100}", *lines]))
+    assert [(one.line, one.message) for one in document.problems] == [
+        (line, "variables make more than 1000000 characters of texts") for line in (4, 5, 6, 7, 8)
+    ]
