@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sbc.numbering import WorldPlan
 from sbc.policy.call_facts import Owners
 from sbc.policy.conditions import asks
+from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS, Facts
 from sbc.policy.matchers import numbers
 from sbc.policy.offers import NO_OFFER, offer_of_untrusted
@@ -235,8 +236,7 @@ def test_whoever_owns_the_number_is_no_spoofing_neighbour() -> None:
 
 
 def test_no_padding_hides_the_end_of_a_header_from_an_expression() -> None:
-    when = asks(user_agent_matches=["evil$"])
-    assert when.hold(facts(an_invite(), user_agent="a" * 8000 + " evil"))
+    assert regular(["evil$"]).matches("a" * 8000 + " evil")
 
 
 def test_a_domain_is_the_same_with_a_dot_at_its_end() -> None:
