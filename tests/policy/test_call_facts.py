@@ -235,6 +235,11 @@ def test_whoever_owns_the_number_is_no_spoofing_neighbour() -> None:
     assert read("neighbour", facts(request, peer="pbx", owners=OWNERS)) is False
 
 
+@pytest.mark.parametrize("line", ["Subject: x", "s: x", "S: x", "SUBJECT: x"])
+def test_a_header_is_there_however_its_name_is_written(line: str) -> None:
+    assert asks(header=["Subject"]).hold(facts(an_invite(line)))
+
+
 def test_no_padding_hides_the_end_of_a_header_from_an_expression() -> None:
     assert regular(["evil$"]).matches("a" * 8000 + " evil")
 
