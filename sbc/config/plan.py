@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
 
 from sbc.config.load import Configuration
-from sbc.config.reload import Difference, ReloadPlan, diff, differences
+from sbc.config.reload import Difference, ReloadPlan, diff, differences, key_of_stage
 from sbc.policy.model import SOURCES, STAGES, PolicySet
 from sbc.routing.did import DidTable
 
@@ -19,7 +19,7 @@ _BY_NAME = frozenset(
     (
         *("networks", "peers", "peer order", "routes", "dids", "rate_limits", "headers"),
         *("media_rules", "admission"),
-        *(stage.name for stage in _STAGES),
+        *(key_of_stage(stage.name) for stage in _STAGES),
     )
 )
 """What is compared by the names of its entries."""

@@ -133,11 +133,16 @@ def diff(old: Configuration, new: Configuration) -> ReloadPlan:
     )
 
 
+def key_of_stage(name: str) -> str:
+    """What differences call the rules of a stage; ``geo`` alone is the section of sbc.yaml."""
+    return "geo rules" if name == "geo" else name
+
+
 def _of_policies(configuration: Configuration) -> dict[str, object]:
     """What policies say, and where addresses are, by the names that a plan gives them."""
     policies = configuration.policies
     return {
-        **policies.stages,
+        **{key_of_stage(name): rules for name, rules in policies.stages.items()},
         "rate_limits": policies.rate_limits,
         "bans": policies.bans,
         "geo": configuration.places.settings,

@@ -15,7 +15,7 @@ from sbc.driver.edges import Log, Wire
 from sbc.driver.in_force import InForce
 from sbc.driver.nonces import Nonces, challenges_in
 from sbc.driver.sparing import never_banned
-from sbc.policy.bans import flow_key
+from sbc.policy.bans import network_flow
 from sbc.policy.guard import Attacked, Banned, Guard, Lifted, Measure
 from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
 from sbc.policy.protected import Protected
@@ -127,6 +127,8 @@ class Watch:
             return
         if request.headers.first("to") is None or request.to_tag is not None:
             return
+        if self._is_peer(flow):
+            return
         attempt = attempt_of(request, flow, self._nonces)
         if not self._registrar.has_flow(flow) and self._scans(request, attempt):
             return
@@ -216,7 +218,7 @@ class Watch:
         elif attempt.method == "REGISTER" and status in (403, 404):
             self._registrar_refused(attempt, status, own)
         elif status == 403:
-            login = attempt.realm and own is not None and not own.text.startswith("reject")
+            login = attempt.realm and own is not None and not own.rule
             offence = Offence.OTHERS_NAME if login else Offence.POLICY
             self._observe(offence, attempt, _why(own, f"403 to {attempt.called!r}"))
         elif attempt.method == "INVITE" and status in _NO_NUMBER:
@@ -228,7 +230,7 @@ class Watch:
 
     def _succeeded(self, attempt: Attempt) -> None:
         user = attempt.called if attempt.method == "REGISTER" else attempt.caller
-        key = flow_key(attempt.flow)
+        key = network_flow(attempt.flow)
         for name in {user, attempt.caller}:
             self.guard.succeeded(key, name)
 
@@ -262,10 +264,13 @@ class Watch:
         known = self._force.networks.get(network)
         return known is not None and not known.trusted
 
+    def _is_peer(self, flow: Flow) -> bool:
+        """Whether a flow is a PBX's or trunk's, against which nothing is held."""
+        return bool(flow.peer) or self._force.table.sender(flow, self._wire.names(flow)) is not None
+
     def _known(self, seen: Observation) -> Known:
         flow = seen.flow
-        peer = self._force.table.sender(flow, self._wire.names(flow))
-        if peer is not None or flow.peer or not self._is_open(flow.network):
+        if self._is_peer(flow) or not self._is_open(flow.network):
             return Known(Standing.SPARED)
         if self._exempts(flow.network, flow.remote[0], self.now):
             return Known(Standing.SPARED)
@@ -316,12 +321,13 @@ class Watch:
                 self._log_attack(measure)
             else:
                 verb = "throttled" if measure.throttled else "muted"
-                network, host, port = measure.flow
+                network, host, port, *connection = measure.flow
                 self._log(
                     "info",
                     f"flow would be {verb}" if measure.shadow else f"flow {verb}",
-                    source=(host, port) if port > 0 else f"{host} connection {-port}",
+                    source=(host, port),
                     network=network,
+                    connection=connection[0] if connection else None,
                     s=measure.seconds,
                     why=measure.why,
                 )

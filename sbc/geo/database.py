@@ -17,6 +17,8 @@ from typing import Final, Literal
 
 import maxminddb
 
+from sbc.document.reading import why_unreadable
+
 What = Literal["country", "asn"]
 """What a database is asked for."""
 
@@ -121,11 +123,9 @@ def _unmapped(host: str) -> IPv4Address | IPv6Address:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror.lower()}"
     if isinstance(error, maxminddb.InvalidDatabaseError):
         return "it is no database in MaxMind's format, or only a part of one"
-    return f"cannot be read: {error}"
+    return f"cannot be read: {why_unreadable(error)}"
 
 
 def _value_of(record: object, what: What) -> str:

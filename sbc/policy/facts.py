@@ -133,7 +133,10 @@ class Facts:
         if uri is not None and is_emergency_service(uri):
             return True
         number, world = self.called_number, self.world
-        return number in world.emergency or world.numbers.kind(number) == "emergency"
+        if number in world.emergency:
+            return True
+        # One with a country code is a subscriber's; to look that up is what costs most of a call.
+        return number[:1] != "+" and world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
         return "" if self.request is None else self.presented(self.request.from_.uri)

@@ -15,6 +15,7 @@ from typing import Final
 from sbc.policy.accounts import FORWARDING, STRANGER, account_of, diverter_of
 from sbc.policy.charges import Charge, PastCall, country_of
 from sbc.policy.facts import Facts
+from sbc.policy.tariffs import FREE, CutOff
 from sbc.policy.windows import DAY_S, HOUR_S, Window
 
 MOST_ACCOUNTS: Final = 20_000
@@ -285,6 +286,34 @@ class Ledger:
             "failed_calls": account.failed,
         }[what]
         return window.sum(now) + (account.reserved if what.startswith("spend") else 0.0)
+
+    def overdrawn(self, limits: CutOff, now: float) -> list[tuple[str, str, float]]:
+        """The live calls that cost something, of accounts that spent more than they may.
+
+        Returns:
+            Of each its name, its account, and what that spent in the hour or day.
+        """
+        spent: dict[str, float | None] = {}
+        found = []
+        for call, charge in self._calls.items():
+            if charge.price == FREE:
+                continue
+            for name in _payers(charge):
+                if name not in spent:
+                    spent[name] = self._excess(self._find(name), limits, now)
+                amount = spent[name]
+                if amount is not None:
+                    found.append((call, name, amount))
+                    break
+        return found
+
+    def _excess(self, account: Account, limits: CutOff, now: float) -> float | None:
+        """What an account spent, if that is more than it may."""
+        for what, most in (("spend_hour", limits.hour), ("spend_day", limits.day)):
+            amount = self.value(account, what, now)
+            if most is not None and amount > most:
+                return amount
+        return None
 
     # -- accounts ---------------------------------------------------------------------------
 

@@ -46,6 +46,13 @@ class Row(NamedTuple):
 FREE: Final = Price()
 
 
+class CutOff(NamedTuple):
+    """What an account may spend before its live calls are ended; None for no such limit."""
+
+    hour: float | None = None
+    day: float | None = None
+
+
 class _ByPrefix(Generic[V]):
     """Values by prefix, of which the longest counts."""
 
@@ -70,17 +77,23 @@ class _ByPrefix(Generic[V]):
 class Tariffs:
     """Tables of prices and risks. Immutable; of rows with one prefix the last counts."""
 
-    __slots__ = ("_names", "_prices", "_risks", "_rows", "currency", "unknown_price")
+    __slots__ = ("_names", "_prices", "_risks", "_rows", "currency", "cut_off", "unknown_price")
 
     def __init__(
-        self, rows: Iterable[Row] = (), unknown_price: float = 0.0, currency: str = ""
+        self,
+        rows: Iterable[Row] = (),
+        unknown_price: float = 0.0,
+        currency: str = "",
+        cut_off: CutOff | None = None,
     ) -> None:
         """Put rows in force.
 
         Args:
             unknown_price: Of a minute to a number that no row has a price for.
             currency: What the amounts are in, for people.
+            cut_off: When live calls are ended; None for never.
         """
+        self.cut_off = cut_off
         known = self._rows = tuple(rows)
         self.unknown_price = Price(unknown_price)
         self.currency = currency
@@ -102,7 +115,7 @@ class Tariffs:
         return f"{len(self)} rows, unknown {self.amount(self.unknown_price.per_minute)}"
 
     def _said(self) -> tuple[object, ...]:
-        return (self._rows, self.unknown_price, self.currency)
+        return (self._rows, self.unknown_price, self.currency, self.cut_off)
 
     def price(self, number: str) -> Price:
         """What calls to a number cost; extensions and names cost nothing."""

@@ -93,6 +93,11 @@ def test_another_place_of_the_same_is_no_difference() -> None:
         ),
         (
             "policies: edge.yaml\n",
+            "policies: edge.yaml\ngeo: {on_failure: open}\n",
+            Entry("setting", "geo.on_failure", details=("closed -> open",)),
+        ),
+        (
+            "policies: edge.yaml\n",
             "policies: edge.yaml\ncontrol_socket: /run/x\n",
             Entry(
                 "setting",
@@ -198,6 +203,11 @@ def test_a_shipped_policy_that_is_read_again_differs_in_nothing(path: Path) -> N
             "",
             "sources: [{name: s, when: {source: 192.0.2.1}, then: block}]\n",
             [("added", "sources rule 's'")],
+        ),
+        (
+            "geo: [{name: g, then: pass}]\n",
+            "geo: [{name: g, then: drop}]\n",
+            [("changed", "geo rule 'g'")],
         ),
         ("", "emergency: {numbers: ['112']}\n", [("setting", "emergency.numbers")]),
     ],

@@ -1,5 +1,6 @@
 """The exported schemas and the reference say what the models say."""
 
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,8 +11,12 @@ from pydantic import BaseModel
 from sbc.config.balancing import FailoverSection, HealthSection
 from sbc.config.json_schema import configuration_schema, policy_schema
 from sbc.config.model import LimitsSection, MediaSection, PeerLimitsSection, SbcFile, TimersSection
+from sbc.config.policy_reference import KINDS, VERBS, policy_reference
 from sbc.config.reference import reference
-from sbc.policy.schema import PolicyFile
+from sbc.policy.facts import FACTS
+from sbc.policy.load import load_policy
+from sbc.policy.model import SOURCES, STAGES
+from sbc.policy.schema import PolicyFile, parse_action
 from sbc.routing.failover import SILENT
 from sbc.routing.hops import UNASKED
 from sbc.routing.model import ALL_SUITES, Limits, MediaRules, Timers
@@ -19,6 +24,7 @@ from sbc.sip.parser import Limits as MessageLimits
 from sbc.transport.limits import TransportLimits
 
 ROOT = Path(__file__).parents[2]
+POLICY_EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", policy_reference(), re.MULTILINE | re.DOTALL)
 
 
 def sections(model: type[BaseModel], found: dict[str, type[BaseModel]]) -> None:
@@ -161,17 +167,40 @@ def test_defaults_of_the_file_are_those_of_the_cores() -> None:
     )
 
 
-def test_the_reference_page_is_up_to_date() -> None:
-    assert (ROOT / "deploy/CONFIGURATION.md").read_text() == reference()
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [("deploy/CONFIGURATION.md", reference()), ("policies/REFERENCE.md", policy_reference())],
+    ids=["configuration", "policies"],
+)
+def test_a_reference_page_is_up_to_date(path: str, page: str) -> None:
+    assert (ROOT / path).read_text() == page
 
 
-def test_the_reference_names_every_key_of_every_section() -> None:
-    page = reference()
-    for model in (SbcFile, PolicyFile):
-        found: dict[str, type[BaseModel]] = {}
-        sections(model, found)
-        for name, section in found.items():
-            for key, field in section.model_fields.items():
-                if name != "Verb":
-                    said = field.alias or key
-                    assert f"| `{said}` |" in page or f"{{{said}: NUMBER}}" in page
+@pytest.mark.parametrize(
+    ("model", "page"), [(SbcFile, reference()), (PolicyFile, policy_reference())]
+)
+def test_a_reference_names_every_key_of_every_section(model: type[BaseModel], page: str) -> None:
+    found: dict[str, type[BaseModel]] = {}
+    sections(model, found)
+    for section in found.values():
+        for key, field in section.model_fields.items():
+            said = field.alias or key
+            assert f"| `{said}` |" in page or f"{said}: " in page, said
+
+
+def test_the_reference_tells_of_every_stage_verb_and_kind_of_fact() -> None:
+    assert {f"`{stage.name}`" for stage in (SOURCES, *STAGES)} <= {
+        row.split(" | ")[1] for row in policy_reference().splitlines() if row.count(" | ") == 4
+    }
+    assert set(VERBS) == {verb for stage in (SOURCES, *STAGES) for verb in stage.verbs}
+    assert set(KINDS) == {fact.kind for fact in FACTS.values()}
+
+
+def test_the_verbs_of_the_reference_are_written_as_they_are_read() -> None:
+    for verb, (written, _) in VERBS.items():
+        assert parse_action(written, (verb,)).verb == verb
+
+
+@pytest.mark.parametrize("example", POLICY_EXAMPLES, ids=range(len(POLICY_EXAMPLES)))
+def test_the_policies_in_the_reference_are_policies(example: str) -> None:
+    assert load_policy(example, "REFERENCE.md").rules

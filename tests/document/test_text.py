@@ -232,7 +232,7 @@ def test_it_does_not_matter_which_of_the_two_parsers_reads(written: str) -> None
         patch.setattr(text, "_FAST", text.yaml.SafeLoader)
         slow = read_document(written, "f")
     # libyaml takes a little more: a tab behind a value, for example. Where nothing stands they
-    # do not agree.
+    # disagree about the place.
     if not slow.broken and slow.data is not None:
         assert (fast.data, fast.values, fast.keys) == (slow.data, slow.values, slow.keys)
 

@@ -19,7 +19,7 @@ from sbc.policy.charges import (
 from sbc.policy.facts import FACTS, Facts
 from sbc.policy.ledger import MOST_MISSED, MOST_RISKY_NUMBERS, Ledger
 from sbc.policy.money_facts import COUNTS
-from sbc.policy.tariffs import Price, Row, Tariffs
+from sbc.policy.tariffs import CutOff, Price, Row, Tariffs
 from sbc.policy.windows import DAY_S, HOUR_S, STEPS, Window
 from sbc.policy.world import World
 from sbc.sip.message import Request
@@ -234,6 +234,29 @@ def test_records_of_before_count_as_the_calls_did() -> None:
         assert asked(later, name, NOW + 800) == pytest.approx(asked(live, name, NOW + 800)), name
     assert asked(later, "new_country", NOW + 800 + DAY_S, called="+44201") is False
     assert asked(later, "calls_back", NOW + 800, called="+49309") is True
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        (CutOff(hour=13.9), {("a", "user alice"), ("b", "user alice")}),
+        (CutOff(hour=14), set()),
+        (CutOff(day=13.9), {("a", "user alice"), ("b", "user alice")}),
+        (CutOff(), set()),
+    ],
+)
+def test_calls_that_cost_are_overdrawn_when_their_account_has_spent_too_much(
+    limits: CutOff, found: set[tuple[str, str]]
+) -> None:
+    ledger = Ledger()
+    begun(ledger, "a", "+883123")
+    begun(ledger, "b", "+883124")
+    begun(ledger, "free", "600")
+    begun(ledger, "other", "+883124", user="bob")
+    ledger.begin("in", Charge("", "+49301"), NOW)
+    overdrawn = ledger.overdrawn(limits, NOW)
+    assert {(call, account) for call, account, _ in overdrawn} == found
+    assert {amount for _, _, amount in overdrawn} <= {14.0}
 
 
 def test_a_charge_is_plain_data() -> None:
