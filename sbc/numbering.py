@@ -71,8 +71,7 @@ class WorldKinds:
             countries: ISO 3166 letters. With none only 112 and 911 are known for emergencies.
         """
         self._countries = tuple(dict.fromkeys(countries))
-        self._country = lru_cache(4096)(_country)
-        self._kind = lru_cache(4096)(_kind)
+        self._country_and_kind = lru_cache(4096)(_country_and_kind)
         self._short_kind = lru_cache(4096)(self._find_short_kind)
 
     def country(self, e164: str) -> str:
@@ -81,17 +80,21 @@ class WorldKinds:
         A number of +1 that is assigned to none of its countries, or to all of them, has none; other
         codes that several countries share give the largest where a number is nobody's.
         """
-        return self._country(e164) if _E164.fullmatch(e164) is not None else ""
+        return self._country_and_kind(e164)[0] if _E164.fullmatch(e164) is not None else ""
 
     def kind(self, number: str) -> str:
         """See `NumberKinds.kind`.
 
         ``unallocated`` is what has a possible length and is nobody's, ``invalid`` what no plan has
-        room for. Extensions and names are of no kind.
+        room for, or what begins with a plus and goes on with more than digits. Extensions and names
+        are of no kind.
         """
         # Looked at first, so that no stranger's long texts are remembered.
         if _E164.fullmatch(number) is not None:
-            return self._kind(number)
+            return self._country_and_kind(number)[1]
+        if number.startswith("+"):
+            # It says that it is a global number, and is none.
+            return "invalid"
         return self._short_kind(number) if _SHORT.fullmatch(number) is not None else ""
 
     def _find_short_kind(self, number: str) -> str:
@@ -112,25 +115,25 @@ def _is_short(number: str, country: str) -> bool:
     return is_short
 
 
-def _country(e164: str) -> str:
+def _country_and_kind(e164: str) -> tuple[str, str]:
+    """Where a number is and what it is: read once, since both are asked of nearly every call."""
     try:
         found = phonenumbers.parse(e164, None)
     except phonenumbers.NumberParseException:
-        return ""
-    if found.country_code is None:
-        return ""
-    if found.country_code == _NORTH_AMERICA and _kind(e164) not in _SOMEWHERE:
+        return "", "invalid"
+    kind = _kind(found)
+    return _country(found, kind), kind
+
+
+def _country(found: PhoneNumber, kind: str) -> str:
+    if found.country_code == _NORTH_AMERICA and kind not in _SOMEWHERE:
         return ""
     region = phonenumbers.region_code_for_number(found)
     region = region or phonenumbers.region_code_for_country_code(found.country_code or 0)
     return region if region in phonenumbers.SUPPORTED_REGIONS else ""
 
 
-def _kind(e164: str) -> str:
-    try:
-        found = phonenumbers.parse(e164, None)
-    except phonenumbers.NumberParseException:
-        return "invalid"
+def _kind(found: PhoneNumber) -> str:
     if found.country_code in _SATELLITE:
         # Whatever length: who calls it is charged for it.
         return "satellite"

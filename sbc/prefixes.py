@@ -183,6 +183,11 @@ def _ipv6_value(host: str) -> int:
 
 def is_numeric(host: str) -> bool:
     """Whether a host is an address, and no name."""
+    match = _IPV4_TEXT.fullmatch(host)
+    if match is not None:
+        return match[5] is None and all(int(octet) <= 255 for octet in match.groups()[:4])
+    if ":" not in host:
+        return False
     try:
         ip_address(host)
     except ValueError:

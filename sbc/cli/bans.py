@@ -108,7 +108,8 @@ def _evidence(row: dict[str, object]) -> list[str]:
 
 
 def _mute(row: dict[str, object]) -> list[object]:
-    port = row.get("port")
-    source = row.get("host") if port is None else f"{row.get('host')} port {port}"
+    source = f"{row.get('host')} port {row.get('port')}"
+    if row.get("connection") is not None:
+        source += f" connection {row['connection']}"
     why = f"throttled: {row.get('why')}" if row.get("throttled") else row.get("why")
     return [source, row.get("network"), span(row.get("left_s")), row.get("hits"), why]

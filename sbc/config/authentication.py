@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from sbc.config.users import BadLine, read_users
 from sbc.document.problem import Path, Place
+from sbc.document.reading import why_unreadable
 from sbc.document.schema import BadValue, OneOrMany, Section, TextFor
 from sbc.document.text import Document
 from sbc.routing.accounts import ANYBODY, Account, Realm, User
@@ -258,10 +259,8 @@ class _RealmBuilder:
         try:
             text = self._read(file)
         except (OSError, ValueError) as error:
-            why = error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8 text"
-            self._document.report(
-                where, f"{name}: cannot be read: {why.lower()}", f"looked at {file}"
-            )
+            why = why_unreadable(error)
+            self._document.report(where, f"{name}: cannot be read: {why}", f"looked at {file}")
             return found
         for line in read_users(text):
             if isinstance(line, BadLine):

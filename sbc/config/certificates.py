@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from sbc.document.problem import Severity
+from sbc.document.reading import why_unreadable
 from sbc.routing.tls import Certificate, Trust
 from sbc.transport.tls.contexts import why_unusable
 from sbc.transport.tls.identities import MALFORMED, asked_names
@@ -148,7 +149,7 @@ def _read(file: Path, what: Literal["certificate", "key", "ca"]) -> bytes:
         with file.open("rb") as opened:
             data = opened.read(MAX_PEM_BYTES + 1)
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or str(error)).lower()
+        why = why_unreadable(error)
         hint = "the user that runs the SBC must be able to read it" if "permission" in why else ""
         raise _Unusable(Complaint(what, f"{file}: cannot be read: {why}", hint)) from None
     if len(data) > MAX_PEM_BYTES:

@@ -11,6 +11,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from sbc.config.values import parse_number
 from sbc.document.problem import Path as KeyPath
 from sbc.document.problem import Problem, Severity, did_you_mean
+from sbc.document.reading import why_unreadable
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.document.text import Document
 from sbc.routing.did import Did, DidTable
@@ -163,7 +164,7 @@ class _Builder:
         try:
             text = self._read(file)
         except (OSError, ValueError) as error:
-            why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else error
+            why = why_unreadable(error)
             self._document.report(path, f"{name}: cannot be read: {why}", f"looked at {file}")
             return
         problems = _FileProblems(self._document, str(file))

@@ -19,12 +19,13 @@ from sbc.config.networks import build_networks
 from sbc.config.peers import build_peers
 from sbc.config.routes import build_routes
 from sbc.document.problem import Problem, Severity
+from sbc.document.reading import why_unreadable
 from sbc.document.schema import validate
 from sbc.document.text import Document, read_document
 from sbc.firewall.nftables import FirewallSettings
 from sbc.geo.places import GeoPlaces
 from sbc.policy.caps import CallLimits
-from sbc.policy.library import Library, reason
+from sbc.policy.library import Library
 from sbc.policy.load import LoadedPolicy, combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.resolver.dns import DnsSettings
@@ -127,7 +128,8 @@ def load_file(
     try:
         text = files.read(Path(path))
     except (OSError, ValueError) as error:
-        problem = Problem(Severity.ERROR, str(path), 1, 1, "", f"cannot be read: {reason(error)}")
+        why = f"cannot be read: {why_unreadable(error)}"
+        problem = Problem(Severity.ERROR, str(path), 1, 1, "", why)
         return LoadResult(None, (problem,))
     return load_text(
         text,
@@ -166,6 +168,8 @@ def load_text(
     policies = _policies(document, model, read, environment)
     places = build_geo(document, model.geo)
     combined = combine(policies)
+    for named in combined.sets:
+        named.look(machine.clock())
     warn_of_missing(document, model.geo, combined)
     lint(document, networks, peers, routes, combined)
     problems = [*document.problems, *(p for policy in policies for p in policy.problems)]
@@ -268,7 +272,8 @@ def _policies(
         try:
             text = read(path)
         except (OSError, ValueError) as error:
-            document.report(where, f"{name}: cannot be read: {reason(error)}", f"looked at {path}")
+            why = why_unreadable(error)
+            document.report(where, f"{name}: cannot be read: {why}", f"looked at {path}")
             continue
         policy = load_policy(text, str(path), model.networks, model.peers, library)
         for rule in (rule for file in policy.files for rule in file.rules):

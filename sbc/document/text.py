@@ -21,6 +21,12 @@ Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 MAX_DEPTH = 32
 """How deep lists and mappings may nest; an operator needs six."""
 
+MOST_VALUES = 2_000_000
+"""Of one text, half a gigabyte of memory; 100 000 rules have half as many."""
+
+MOST_PROBLEMS = 1000
+"""Of one text; whoever has more knows enough."""
+
 _FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NOTHING = frozenset(("", "~", "null", "Null", "NULL"))
@@ -94,7 +100,7 @@ def read_document(text: str, file: str, environment: Mapping[str, str] | None = 
     builder = _Builder(document, environment)
     try:
         for event in _events(text):
-            if not builder.take(event):
+            if not builder.take(event) or builder.has_enough:
                 break
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -156,6 +162,18 @@ class _Builder:
         self._stack: list[_Open] = []
         self._started = False
         self.last = Place(document.file, 1, 1)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether there is more than anybody writes, or than anybody wants to be told of."""
+        document = self._document
+        if len(document.values) > MOST_VALUES:
+            self._complain(f"more than {MOST_VALUES} values", "put long lists into files of sets")
+            return True
+        if len(document.problems) > MOST_PROBLEMS:
+            self._complain(f"more than {MOST_PROBLEMS} problems; the rest of the file is not read")
+            return True
+        return False
 
     def take(self, event: yaml.Event) -> bool:
         """Use one event; False when reading makes no sense any more."""

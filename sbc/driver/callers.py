@@ -120,8 +120,14 @@ def _endpoints_of(
 
 
 def _as_peer(facts: Facts, peer: Peer) -> Facts:
-    """The facts, if their sender is a peer; what was found of numbers is found anew."""
-    return replace(facts, peer=peer.name, numbers=peer.numbers, found={})
+    """The facts, if their sender is a peer; what was found of numbers is found anew.
+
+    Raises:
+        ParseError: the Request-URI or To is malformed (400).
+    """
+    assert facts.request is not None, "it was decided on"
+    called = called_uri(facts.request, peer.registering)
+    return replace(facts, peer=peer.name, called=called, numbers=peer.numbers, found={})
 
 
 def counted_as(force: InForce, flow: Flow, proven: tuple[str, ...]) -> str:
@@ -168,6 +174,9 @@ def _by_credentials(
 
     One is proposed where policy would let it in but no stranger, or where credentials come. That
     there is such a peer is all that a challenge tells: a user name that is none is challenged too.
+
+    Raises:
+        ParseError: the Request-URI or To is malformed (400).
     """
     named = force.by_credentials.get(facts.network)
     if named is None or request.method == "REGISTER" or request.method in UNCHALLENGED:

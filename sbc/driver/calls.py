@@ -32,10 +32,11 @@ from sbc.driver.media_story import Seen, media_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
 from sbc.driver.recent import RecentCalls
-from sbc.driver.spending import settle, wall_of
+from sbc.driver.spending import settle, spent_too_much, wall_of
 from sbc.driver.tally import Tally
 from sbc.policy.caps import PeerCaps
 from sbc.policy.ledger import Ledger
+from sbc.policy.tariffs import NO_TARIFFS
 from sbc.routing.hops import Hop
 from sbc.sdp.bandwidth import kbps_of
 from sbc.sdp.description import SessionDescription
@@ -44,6 +45,11 @@ from sbc.sip.timers import Deadlines
 from sbc.sip.twins import TwinKey, twin_key
 from sbc.sip.user import SendRequest
 from sbc.state.cdr import EndedBy
+
+SPENDING_S = 30.0
+"""How often live calls are looked at for what they cost, where that is limited."""
+_SPENDING = "spending"
+"""The deadline for it, among those of calls, whose names are hexadecimal."""
 
 
 class Calls:
@@ -77,6 +83,8 @@ class Calls:
         """Of each call the description that it was weighed by."""
         self.ledger = Ledger()
         """What calls cost, and how many there are, for each account that makes them."""
+        self.tariffs = NO_TARIFFS
+        """Those in force, which say when accounts have spent too much."""
         self.recent = RecentCalls()
         self.hop_seen: Callable[[HopSeen, float], None] = _nobody_cares
         """Who is told what tries say of hops."""
@@ -199,8 +207,27 @@ class Calls:
         for name in self._deadlines.pop_due(now):
             self._due.pop(name, None)
             call = self._live.get(name)
-            if call is not None:
+            if name == _SPENDING:
+                self._stop_spending(now)
+            elif call is not None:
                 self._run(call, partial(machine.handle_timeout, call, now), now)
+
+    def _stop_spending(self, now: float) -> None:
+        """End the calls of accounts that spent too much, and look again while there are calls."""
+        limits = self.tariffs.cut_off
+        if limits is None or not self._live:
+            return
+        self._due[_SPENDING] = now + SPENDING_S
+        self._deadlines.set(_SPENDING, now + SPENDING_S)
+        wall = wall_of(next(iter(self._live.values())), now)
+        for name, account, amount in self.ledger.overdrawn(limits, wall):
+            if self._live[name].ending is not None:
+                continue
+            spent = self.tariffs.amount(amount)
+            self._log("warning", "toll fraud stopped", call=name, account=account, spent=spent,
+                      advice="look whether the account is misused, and change its password"
+                      )  # fmt: skip
+            self.tell_named(name, GaveUp(spent_too_much(account, spent)), now)
 
     def drop_all(self, ending: Ending, now: float) -> None:
         """Forget every call without another word, with its record: the process is ending."""
@@ -295,6 +322,9 @@ class Calls:
         elif isinstance(command, Answered):
             self._log("info", "call answered", call=call.name)
             self.ledger.answered(call.name, wall_of(call, now))
+            if self.tariffs.cut_off is not None and _SPENDING not in self._due:
+                self._due[_SPENDING] = now + SPENDING_S
+                self._deadlines.set(_SPENDING, now + SPENDING_S)
             self._records.call_answered(call)
         elif self._remove(call, now):
             self._write_end(call)

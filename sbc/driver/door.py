@@ -247,6 +247,8 @@ class Door:
     def _within_limits(self, request: Request, flow: Flow, caller: Caller, now: float) -> bool:
         """Count a request by its user and method; too many are refused, but no emergency."""
         assert caller.facts is not None, "it was decided on"
+        if not self._admission.counts_requests(flow.network):
+            return True
         if caller.facts.emergency or self._is_known(request, flow, request.method):
             return True
         verdict = self._admission.admit_request(caller.facts, flow, caller.proven_user, now)

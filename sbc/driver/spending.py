@@ -1,6 +1,7 @@
 """What calls cost: what the ledger is told of them, and the owner of those that look like fraud."""
 
 from sbc.b2bua.call import Call
+from sbc.b2bua.causes import Ending, q850_of
 from sbc.b2bua.credentials import CHALLENGES
 from sbc.driver.callers import Caller
 from sbc.driver.edges import Log
@@ -10,6 +11,7 @@ from sbc.policy.charges import Charge, charge_of
 from sbc.policy.facts import FACTS, Facts
 from sbc.policy.ledger import Ledger
 from sbc.policy.model import Step
+from sbc.state.cdr import EndedBy
 
 _ADVICE = {
     "warn": "look whether the account is misused; a rule with `cap` or `reject` would end it",
@@ -52,6 +54,12 @@ def settle(ledger: Ledger, call: Call, now: float) -> None:
         ledger.undo(call.name, wall_of(call, now))
     else:
         ledger.ended(call.name, wall_of(call, now))
+
+
+def spent_too_much(account: str, spent: str) -> Ending:
+    """Why a live call is ended whose account has spent more than `cut_off` lets it."""
+    text = f"{account} has spent {spent}, more than tariffs.cut_off allows"
+    return Ending(403, q850_of(403), EndedBy.POLICY, text, "the call was ended")
 
 
 def wall_of(call: Call, now: float) -> float:

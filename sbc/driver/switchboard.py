@@ -155,6 +155,7 @@ class Switchboard:
         self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
         force.attach(self.carriers.registrations, self.calls.ledger)
+        self.calls.tariffs = force.policy.tariffs
         self.answers = Answers(self.outbox, self.calls, self.agents)
         self.calls.hop_seen = self.hops.seen
         self.hops.configure(force, now)
@@ -405,6 +406,7 @@ class Switchboard:
 
     def _judge_by(self, force: InForce, now: float) -> None:
         force.attach(self.carriers.registrations, self.calls.ledger)
+        self.calls.tariffs = force.policy.tariffs
         self.force = force
         self.door.configure(force)
         self.watch.configure(force)

@@ -14,8 +14,12 @@ from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 
 _ADVICE_HELD = (
-    "if the user has a new device, `sbc registrations --accept AOR`; if not, somebody knows the "
+    "if the user has a new device, `sbc registrations --accept AOR`; if not, somebody may know the "
     "password: change it"
+)
+_ADVICE_UNPROVEN = (
+    "if the user has a new device, `sbc registrations --accept AOR`; if not, nothing: no password "
+    "was shown"
 )
 _ADVICE_TOLD = "ask the user; if the device is not the user's, change the password"
 
@@ -53,8 +57,11 @@ class Takeovers:
         finding = self._guard.judge(aor, device, rules, now)
         if finding is None or not finding.holds:
             return None
-        if self._guard.is_news(aor, now):
-            self._alarm("registration held", aor, flow, finding, _ADVICE_HELD)
+        # Anybody may come without a password, so that must not hide who comes with one.
+        proves = request.headers.has("authorization")
+        if self._guard.is_news(aor, now, proves=proves):
+            advice = _ADVICE_HELD if proves else _ADVICE_UNPROVEN
+            self._alarm("registration held", aor, flow, finding, advice)
         return Refusal(403, "this user is registered with another device", finding.why)
 
     def told(self, change: BindingChanged) -> None:

@@ -15,12 +15,12 @@ from sbc.driver.edges import Log, Wire
 from sbc.driver.in_force import InForce
 from sbc.driver.nonces import Nonces, challenges_in
 from sbc.driver.sparing import never_banned
-from sbc.policy.bans import flow_key
+from sbc.policy.bans import network_flow
 from sbc.policy.guard import Attacked, Banned, Guard, Lifted, Measure
 from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
 from sbc.policy.protected import Protected
 from sbc.policy.refusal import Refusal
-from sbc.prefixes import IpNetwork
+from sbc.prefixes import IpNetwork, source_key
 from sbc.registrar.registrar import Registrar
 from sbc.routing.accounts import Realm
 from sbc.sip.errors import TOO_LARGE, ParseError
@@ -43,6 +43,9 @@ _ENDS: Final = {
 
 _NO_NUMBER: Final = frozenset({404, 410, 484, 604})
 """What a call to a number is answered that does not exist."""
+
+MOST_PEERS_HOSTS: Final = 4096
+"""Addresses that are remembered because a peer proved itself from there by its certificate."""
 
 MOST_WHAT: Final = 200
 """Characters of what is said of one thing that was seen."""
@@ -80,6 +83,7 @@ class Watch:
         self._judged_by: tuple[object, ...] = ()
         self._realms: dict[str, Realm] = {}
         self._hosts: tuple[tuple[str, str], ...] = ()
+        self._peers_hosts: dict[str, None] = {}
         self.now = 0.0
         """The time of what is being handled."""
         self.enforce: Callable[[Measure], None] = _nobody
@@ -117,14 +121,31 @@ class Watch:
 
     def arrived(self, request: Request, flow: Flow) -> None:
         """A request came, of which nothing was decided yet."""
+        if flow.reliable:
+            self._note_peer(flow)
         if not self._is_open(flow.network) or request.method == "ACK":
             return
         if request.headers.first("to") is None or request.to_tag is not None:
+            return
+        if self._is_peer(flow):
             return
         attempt = attempt_of(request, flow, self._nonces)
         if not self._registrar.has_flow(flow) and self._scans(request, attempt):
             return
         self._attempts.put(server_key(request, flow, request.method), attempt)
+
+    def _note_peer(self, flow: Flow) -> None:
+        """Remember where a peer is that only its certificate tells from its neighbours.
+
+        Were their address banned, it could not even connect to prove who it is.
+        """
+        names = self._wire.names(flow)
+        if names and self._force.table.sender(flow, names) is not None:
+            host = source_key(flow.remote[0])
+            self._peers_hosts.pop(host, None)
+            self._peers_hosts[host] = None
+            if len(self._peers_hosts) > MOST_PEERS_HOSTS:
+                del self._peers_hosts[next(iter(self._peers_hosts))]
 
     def _scans(self, request: Request, attempt: Attempt) -> bool:
         """Whether a request says itself that it is a scanner's; how it is written counts too."""
@@ -197,7 +218,7 @@ class Watch:
         elif attempt.method == "REGISTER" and status in (403, 404):
             self._registrar_refused(attempt, status, own)
         elif status == 403:
-            login = attempt.realm and own is not None and not own.text.startswith("reject")
+            login = attempt.realm and own is not None and not own.rule
             offence = Offence.OTHERS_NAME if login else Offence.POLICY
             self._observe(offence, attempt, _why(own, f"403 to {attempt.called!r}"))
         elif attempt.method == "INVITE" and status in _NO_NUMBER:
@@ -209,7 +230,7 @@ class Watch:
 
     def _succeeded(self, attempt: Attempt) -> None:
         user = attempt.called if attempt.method == "REGISTER" else attempt.caller
-        key = flow_key(attempt.flow)
+        key = network_flow(attempt.flow)
         for name in {user, attempt.caller}:
             self.guard.succeeded(key, name)
 
@@ -243,10 +264,13 @@ class Watch:
         known = self._force.networks.get(network)
         return known is not None and not known.trusted
 
+    def _is_peer(self, flow: Flow) -> bool:
+        """Whether a flow is a PBX's or trunk's, against which nothing is held."""
+        return bool(flow.peer) or self._force.table.sender(flow, self._wire.names(flow)) is not None
+
     def _known(self, seen: Observation) -> Known:
         flow = seen.flow
-        peer = self._force.table.sender(flow, self._wire.names(flow))
-        if peer is not None or flow.peer or not self._is_open(flow.network):
+        if self._is_peer(flow) or not self._is_open(flow.network):
             return Known(Standing.SPARED)
         if self._exempts(flow.network, flow.remote[0], self.now):
             return Known(Standing.SPARED)
@@ -255,7 +279,8 @@ class Watch:
         why = self._protected.find(flow.remote[0])
         if why:
             return Known(Standing.PROTECTED, why)
-        if self._registrar.has_source(flow):
+        host = source_key(flow.remote[0])
+        if host in self._peers_hosts or self._registrar.has_source(flow):
             return Known(Standing.NEIGHBOUR)
         return Known(Standing.STRANGER)
 
@@ -296,12 +321,13 @@ class Watch:
                 self._log_attack(measure)
             else:
                 verb = "throttled" if measure.throttled else "muted"
-                network, host, port = measure.flow
+                network, host, port, *connection = measure.flow
                 self._log(
                     "info",
                     f"flow would be {verb}" if measure.shadow else f"flow {verb}",
-                    source=(host, port) if port > 0 else f"{host} connection {-port}",
+                    source=(host, port),
                     network=network,
+                    connection=connection[0] if connection else None,
                     s=measure.seconds,
                     why=measure.why,
                 )

@@ -7,6 +7,7 @@ damaged byte can end the process in it.
 
 import io
 import re
+import stat
 import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 import maxminddb
+
+from sbc.document.reading import why_unreadable
 
 What = Literal["country", "asn"]
 """What a database is asked for."""
@@ -102,6 +105,9 @@ def open_database(path: Path, what: What) -> Database:
 
 
 def _bounded(path: Path) -> bytes:
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+        # On a pipe one might wait for ever.
+        raise ValueError("it is no regular file")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -117,11 +123,9 @@ def _unmapped(host: str) -> IPv4Address | IPv6Address:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror.lower()}"
     if isinstance(error, maxminddb.InvalidDatabaseError):
         return "it is no database in MaxMind's format, or only a part of one"
-    return f"cannot be read: {error}"
+    return f"cannot be read: {why_unreadable(error)}"
 
 
 def _value_of(record: object, what: What) -> str:

@@ -1,30 +1,20 @@
-"""The certificates of the running process: taken when their files change, told before they end.
+"""The certificates of the running process: taken when their files change, told before they end."""
 
-Whoever renews certificates writes several files, one after the other; they are read when they have
-been left alone from one look to the next.
-"""
-
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import trio
 
+from sbc.management.file_changes import LOOK_S, FileChanges, signatures
 from sbc.management.listing import Row
 from sbc.management.log import Level, Log
 from sbc.routing.tls import Certificate
 
-LOOK_S = 5.0
-"""Seconds between two looks at the files."""
 DAY_S = 86_400.0
 
 _THRESHOLDS_DAYS = (0, 1, 7, 30)
 _LEVELS = {0: Level.ERROR, 1: Level.ERROR, 7: Level.WARNING, 30: Level.WARNING}
-
-Signature = tuple[int, int, int]
-"""Modification time, size and inode of a file."""
-Signatures = Mapping[Path, Signature | None]
-"""By what each file is known from its next version; None while it cannot be looked at."""
 
 
 class Alarm(NamedTuple):
@@ -64,27 +54,6 @@ class ExpiryAlarms:
             told[key] = passed
         self._told = told
         return alarms
-
-
-class FileChanges:
-    """Says when files that changed are whole: when two looks at them find the same."""
-
-    __slots__ = ("_before", "_taken")
-
-    def __init__(self) -> None:
-        self._taken: Signatures | None = None
-        self._before: Signatures | None = None
-
-    def due(self, found: Signatures) -> bool:
-        """Whether what a look found is to be taken now; then it counts as taken.
-
-        What is found first is taken too, since it may be newer than what was loaded.
-        """
-        whole, self._before = found == self._before, found
-        if not whole or found == self._taken:
-            return False
-        self._taken = found
-        return True
 
 
 def days_left(certificate: Certificate, now: float) -> int:
@@ -151,16 +120,3 @@ class CertificateWatch:
                 days_left=alarm.days,
                 advice="renew it; a new file is taken without a restart",
             )
-
-
-def signatures(files: Sequence[Path]) -> Signatures:
-    """Look at files."""
-    found: dict[Path, Signature | None] = {}
-    for file in files:
-        try:
-            status = file.stat()
-        except OSError:
-            found[file] = None
-        else:
-            found[file] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return found

@@ -113,7 +113,8 @@ class Guarding:
             {
                 "network": key[0],
                 "host": key[1],
-                "port": key[2] if key[2] > 0 else None,
+                "port": key[2],
+                "connection": key[3] if len(key) == 4 else None,
                 "throttled": mute.throttled,
                 "left_s": round(mute.until - now, 1),
                 "hits": mute.hits,
@@ -283,7 +284,7 @@ class Guarding:
 
 def _in_kernel(mute: Muted) -> bool:
     """Whether the kernel can do it: of datagrams, from one port, and without exception."""
-    return not (mute.shadow or mute.throttled) and mute.flow[2] > 0
+    return not (mute.shadow or mute.throttled) and len(mute.flow) == 3
 
 
 def _source(arguments: Arguments) -> IpNetwork:

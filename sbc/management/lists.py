@@ -12,12 +12,12 @@ from typing import Protocol
 
 import trio
 
+from sbc.document.reading import why_unreadable
 from sbc.geo.database import GeoUnusable, What, open_database
 from sbc.geo.places import GeoPlaces
-from sbc.management.certificates import LOOK_S, FileChanges, Signature, signatures
+from sbc.management.file_changes import LOOK_S, FileChanges, Signature, signatures
 from sbc.management.listing import Row
 from sbc.management.log import Log
-from sbc.policy.library import reason
 from sbc.policy.sets import EntrySet, read_entries, told
 
 ReadText = Callable[[Path], str]
@@ -74,7 +74,7 @@ class SetFile:
         try:
             text = self._read(self.file)
         except (OSError, ValueError) as error:
-            raise Unreadable(f"cannot be read: {reason(error)}") from None
+            raise Unreadable(f"cannot be read: {why_unreadable(error)}") from None
         named = self._set
         entries, faults = read_entries(named.kind, text.split("\n"), named.entries_here)
         if faults:

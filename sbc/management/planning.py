@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import trio
 
+from sbc.document.reading import why_unreadable
 from sbc.driver.in_force import InForce
 from sbc.management.control import CommandRefused
 from sbc.management.listing import Row
@@ -60,8 +61,7 @@ def _plan(sources: Sources[C], current: C, file: Path | None, calls: int) -> Row
         try:
             given = {sources.main(current): read_bounded(file)}
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            raise CommandRefused(f"{file}: cannot be read: {why}") from None
+            raise CommandRefused(f"{file}: cannot be read: {why_unreadable(error)}") from None
     again = sources.read(current, given, only=False)
     problems = [str(problem) for problem in again.problems]
     if again.candidate is None:

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 import trio
 
+from sbc.document.reading import why_unreadable
 from sbc.management.control import CommandRefused
 from sbc.management.listing import Row
 from sbc.management.log import Log
@@ -101,8 +102,7 @@ class Versions(Generic[C]):
         try:
             data = await trio.to_thread.run_sync(read_bounded, file)
         except (OSError, ValueError) as error:
-            why_not = error.strerror if isinstance(error, OSError) else str(error)
-            raise CommandRefused(f"{file}: cannot be read: {why_not}") from None
+            raise CommandRefused(f"{file}: cannot be read: {why_unreadable(error)}") from None
         return await self._put({self._main: data}, change, "applied")
 
     async def rollback(

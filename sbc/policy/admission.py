@@ -46,12 +46,8 @@ Welcome = Literal["away", "stranger", "known"]
 class Blocklist(Protocol):
     """Who is banned."""
 
-    def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
-        """What has a source dropped; None for nothing.
-
-        Args:
-            port: its UDP port, a stream's connection number below zero, or 0 for any.
-        """
+    def blocked(self, network: str, flow: FlowKey, now: float) -> Verdict | None:
+        """What has a flow's messages dropped; None for nothing."""
 
 
 class Admission:
@@ -163,7 +159,7 @@ class Admission:
         standing = gate.standing(kept, stranger, now) or gate.ruled(kept, stranger)
         if standing is not None and standing.ruling is not None:
             return standing.ruling.admitted
-        return self.blocklist is None or self.blocklist.blocked(network, remote[0], 0, now) is None
+        return self.blocklist is None or self.blocklist.blocked(network, stranger, now) is None
 
     def exempts(self, network: str, host: str, now: float) -> bool:
         """Whether a rule of `sources` exempts an address from limits and bans."""
@@ -172,6 +168,11 @@ class Admission:
             return False
         standing = gate.standing(host, (host, 0), now) or gate.ruled(host, (host, 0))
         return standing is not None and standing.ruling is ADMITTED
+
+    def counts_requests(self, network: str) -> bool:
+        """Whether any limit of a network counts requests that were parsed."""
+        gate = self._gates.get(network)
+        return gate is not None and bool(gate.parsed)
 
     def admit_request(self, facts: Facts, flow: Flow, user: str, now: float) -> Verdict:
         """Count a request that was parsed, by who sends it and what it asks.
@@ -219,8 +220,7 @@ class Admission:
         if standing is not None and standing.ruling is not None:
             return (None, True) if standing.ruling.admitted else (standing.ruling, standing.known)
         if self.blocklist is not None:
-            port = flow[1] if len(flow) == 2 else -flow[2]
-            blocked = self.blocklist.blocked(gate.network, flow[0], port, now)
+            blocked = self.blocklist.blocked(gate.network, flow, now)
             if blocked is not None:
                 return blocked, False
         if standing is None:

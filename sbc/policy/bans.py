@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Final
 
-from sbc.policy.gate import Verdict
+from sbc.policy.gate import FlowKey, Verdict, flow_key
 from sbc.policy.offences import Evidence
 from sbc.prefixes import IpNetwork, PrefixMap, single_host, source_key
 from sbc.sip.flow import Flow
@@ -78,14 +78,13 @@ class Mute:
         return False
 
 
-FlowKey = tuple[str, str, int]
-"""Network, host, and the port of a datagram's source or minus the number of a connection: no
-datagram is in the name of a connection, whatever port it says."""
+NetworkFlow = tuple[str, str, int] | tuple[str, str, int, int]
+"""The name of a network, and what tells a flow from others of it."""
 
 
-def flow_key(flow: Flow) -> FlowKey:
+def network_flow(flow: Flow) -> NetworkFlow:
     """What a flow is muted by."""
-    return flow.network, flow.remote[0], -flow.connection if flow.reliable else flow.remote[1]
+    return flow.network, *flow_key(flow)
 
 
 class Bans:
@@ -97,7 +96,7 @@ class Bans:
         self._by_key: OrderedDict[str, Ban] = OrderedDict()
         self._wide: dict[IpNetwork, Ban] = {}
         self._prefixes: PrefixMap[Ban] = PrefixMap(())
-        self._mutes: OrderedDict[FlowKey, Mute] = OrderedDict()
+        self._mutes: OrderedDict[NetworkFlow, Mute] = OrderedDict()
         self.network_exempt: frozenset[str] = frozenset()
         """Trusted networks, where nobody is banned."""
         self.turned_away = 0
@@ -115,15 +114,14 @@ class Bans:
         """How many flows are muted or throttled, some of whose time may be over."""
         return len(self._mutes)
 
-    def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
+    def blocked(self, network: str, flow: FlowKey, now: float) -> Verdict | None:
         """What turns a message or a connection away before anything of it is read.
 
         Args:
-            host: numeric, as sockets give it; an IPv4 address mapped into IPv6 is IPv4.
-            port: of `flow_key`; 0 asks for bans only.
+            flow: with a numeric host, as sockets give it; an IPv4 address mapped into IPv6 is IPv4.
         """
-        if self._mutes and port:
-            key = (network, host, port)
+        if self._mutes:
+            key = (network, *flow)
             mute = self._mutes.get(key)
             if mute is not None:
                 if now >= mute.until:
@@ -133,7 +131,7 @@ class Bans:
                     return mute.verdict
         if not (self._by_key or self._wide) or network in self.network_exempt:
             return None
-        ban = self.find(host)
+        ban = self.find(flow[0])
         if ban is None or now >= ban.until:
             return None
         ban.hits += 1
@@ -185,7 +183,7 @@ class Bans:
         else:
             self._by_key.pop(_key(ban.source), None)
 
-    def mute(self, key: FlowKey, mute: Mute) -> None:
+    def mute(self, key: NetworkFlow, mute: Mute) -> None:
         """Hear a flow no more for a while."""
         self._mutes.pop(key, None)
         self._mutes[key] = mute
@@ -203,7 +201,7 @@ class Bans:
         within = PrefixMap([(source, True)])
         self.unmute([key[1] for key in self._mutes if within.find(key[1])])
 
-    def muted(self, now: float) -> Iterator[tuple[FlowKey, Mute]]:
+    def muted(self, now: float) -> Iterator[tuple[NetworkFlow, Mute]]:
         """Every mute whose time is not over."""
         for key, mute in list(self._mutes.items()):
             if mute.until > now:
@@ -217,10 +215,6 @@ class Bans:
         for key in [key for key, mute in self._mutes.items() if mute.until <= now]:
             del self._mutes[key]
         return over
-
-    def next_end(self) -> float | None:
-        """When the first ban is over."""
-        return min((ban.until for ban in self), default=None)
 
     def _index(self) -> None:
         self._prefixes = PrefixMap(self._wide.items())

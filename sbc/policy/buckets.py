@@ -101,10 +101,6 @@ class Buckets:
         self._lows[slot] = min(self._lows[slot], tokens)
         return True
 
-    def forget_usage(self) -> None:
-        """Begin to learn anew."""
-        self.usage = Usage(self.limit.burst)
-
     def learn(self, now: float) -> Usage:
         """What was used until now; looks at every place."""
         for slot in self._places.values():

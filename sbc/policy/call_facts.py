@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 from sbc.policy.identity import asserted_by, is_anonymous, privacy_of
 from sbc.policy.offers import Offered, offer_of_untrusted
 from sbc.sip.errors import ParseError
-from sbc.sip.uri import Uri
 
 if TYPE_CHECKING:
     from sbc.policy.facts import Facts
+    from sbc.sip.message import Request
 
 _SHORTEST: Final = 8
 """Digits below which a number has no neighbours: it is an extension or a short code."""
@@ -55,22 +55,30 @@ def _is_anonymous(facts: "Facts") -> bool:
         return False
 
 
-def _asserted(facts: "Facts") -> Uri | None:
-    if facts.request is None:
-        return None
-    found = asserted_by(facts.request)
-    return found[0].uri if found else None
+def _asserted_numbers(facts: "Facts") -> list[str]:
+    """Whom the request asserts to be from, as often as it says so to others; ``""`` for no number.
+
+    In the form that numbers have inside.
+    """
+
+    def find() -> list[str]:
+        found = [] if facts.request is None else asserted_by(facts.request)
+        return [facts.presented(one.uri) for one in found]
+
+    value: list[str] = facts.once("asserted", find)
+    return value
 
 
 def asserted_number(facts: "Facts") -> str:
-    """Whom the request asserts to be from, in the form that numbers have inside; ``""`` if none."""
+    """Whom the request asserts to be from first; ``""`` for no number."""
+    return next(iter(_asserted_numbers(facts)), "")
 
-    def find() -> str:
-        uri = _asserted(facts)
-        return "" if uri is None else facts.inside(uri, "caller")
 
-    value: str = facts.once("asserted", find)
-    return value
+def _shown_number(facts: "Facts", request: "Request") -> str:
+    """What From presents; what hides has no number, or it shows that all the same."""
+    number = facts.caller_number
+    hides = is_anonymous(request) and not any(char.isdigit() for char in number)
+    return "" if hides else number
 
 
 def presents(facts: "Facts") -> Literal["own", "foreign", "unlisted", "nothing"]:
@@ -78,8 +86,8 @@ def presents(facts: "Facts") -> Literal["own", "foreign", "unlisted", "nothing"]
     request = facts.request
     if request is None:
         return "nothing"
-    shown = "" if is_anonymous(request) else facts.caller_number
-    numbers = [number for number in (shown, asserted_number(facts)) if number]
+    presented = (_shown_number(facts, request), *_asserted_numbers(facts))
+    numbers = [number for number in presented if number]
     if not numbers:
         return "nothing"
     owned = _owned(facts)

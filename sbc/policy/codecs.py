@@ -22,6 +22,9 @@ _STAY: Final = frozenset({"telephone-event", "cn"})
 _CARRIERS: Final = frozenset({"rtx", "red", "ulpfec", "flexfec-03", "flexfec"})
 """What is of no use without another format."""
 
+_AUXILIARY: Final = _STAY | _CARRIERS
+"""What carries no media by itself."""
+
 _PER_FORMAT: Final = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
 """The attributes whose value begins with a payload type."""
 
@@ -75,6 +78,8 @@ def shaped(
 
 def _kept(media: MediaDescription, rules: tuple[CodecRules, ...]) -> list[str]:
     """The formats that may pass, in the order of the m-line."""
+    if not rules:
+        return media.formats
     codecs = {one: media.codec(one) for one in media.formats}
     kept = [one for one in media.formats if all(_passes(codecs[one], rule) for rule in rules)]
     if len(kept) == len(media.formats):
@@ -90,7 +95,7 @@ def _passes(codec: Codec | None, rule: CodecRules) -> bool:
     name = codec.name.lower()
     if not rule.allow or _is_one_of(codec, rule.allow):
         return True
-    return name in _STAY or name in _CARRIERS
+    return name in _AUXILIARY
 
 
 def _is_one_of(codec: Codec, names: Iterable[str]) -> bool:
@@ -100,7 +105,7 @@ def _is_one_of(codec: Codec, names: Iterable[str]) -> bool:
 
 def _is_codec(codec: Codec | None) -> bool:
     """Whether it carries media by itself; what nothing names may."""
-    return codec is None or codec.name.lower() not in (_STAY | _CARRIERS)
+    return codec is None or codec.name.lower() not in _AUXILIARY
 
 
 def _has_what_it_carries(

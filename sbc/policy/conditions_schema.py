@@ -17,7 +17,7 @@ from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS, SECRET
 from sbc.policy.matchers import is_set
-from sbc.policy.prefix_text import Prefix, parse_prefix
+from sbc.policy.prefix_text import parse_prefix
 from sbc.prefixes import IpNetwork
 from sbc.routing.patterns import parse_number_pattern
 from sbc.sip.grammar import is_token
@@ -33,7 +33,6 @@ def check_method(text: str) -> str:
     return text
 
 
-Prefixes = Annotated[tuple[Prefix, ...], Field(min_length=1), OneOrMany()]
 Method = Annotated[
     str,
     AfterValidator(check_method),

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from unicodedata import normalize
 
 from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
 from sbc.policy.emergency import is_emergency_service
 from sbc.policy.money_facts import MONEY_FACTS
-from sbc.policy.numbers import number_of, received
+from sbc.policy.numbers import dialled, number_of, received
 from sbc.policy.world import NO_WORLD, World
 from sbc.routing.numbers import AS_WRITTEN, NumberRules
 from sbc.sip.flow import SECURED, Transport
@@ -112,7 +112,7 @@ class Facts:
 
     @property
     def emergency(self) -> bool:
-        """Whether it is for an emergency service."""
+        """Whether it is a call for an emergency service."""
         value: bool = self.once("emergency", self._emergency)
         return value
 
@@ -122,21 +122,28 @@ class Facts:
 
     def _called_number(self) -> str:
         uri = self._target()
-        return "" if uri is None else self.inside(uri, "called")
+        # As routes read it, or a context would hide from rules what is called.
+        return "" if uri is None else dialled(uri, self.numbers, self.world.plan).number
 
     def _emergency(self) -> bool:
+        if self.method != "INVITE":
+            # Or a registration that writes 112 somewhere would pass what only calls may.
+            return False
         uri = self._target()
         if uri is not None and is_emergency_service(uri):
             return True
         number, world = self.called_number, self.world
-        return number in world.emergency or world.numbers.kind(number) == "emergency"
+        if number in world.emergency:
+            return True
+        # One with a country code is a subscriber's; to look that up is what costs most of a call.
+        return number[:1] != "+" and world.numbers.kind(number) == "emergency"
 
     def _caller_number(self) -> str:
-        return "" if self.request is None else self.inside(self.request.from_.uri, "caller")
+        return "" if self.request is None else self.presented(self.request.from_.uri)
 
-    def inside(self, uri: Uri, role: Literal["called", "caller"]) -> str:
-        """The number of a URI of its sender in the form that numbers have inside."""
-        return received(number_of(uri), self.numbers, role, self.world.plan).number
+    def presented(self, uri: Uri) -> str:
+        """The number that its sender presents by a URI, in the form that numbers have inside."""
+        return received(number_of(uri), self.numbers, "caller", self.world.plan).number
 
 
 class Fact(NamedTuple):
@@ -189,7 +196,8 @@ def _text(value: str | None) -> str:
 def _domain(facts: Facts) -> str:
     if facts.request is None:
         return ""
-    return (facts.called or facts.request.uri).host.lower()
+    # With a dot at its end, a name is the same (RFC 1034 §3.1).
+    return (facts.called or facts.request.uri).host.lower().removesuffix(".")
 
 
 def _diversions(facts: Facts) -> float:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from sbc.policy.ban_rules import BanRules
-from sbc.policy.bans import OPERATOR, Ban, Bans, FlowKey, Mute, flow_key, source_of
+from sbc.policy.bans import OPERATOR, Ban, Bans, Mute, NetworkFlow, network_flow, source_of
 from sbc.policy.offences import (
     ENUMERATED,
     Evidence,
@@ -69,7 +69,7 @@ class Banned(NamedTuple):
 class Muted(NamedTuple):
     """A flow is not heard for a while, or only now and then."""
 
-    flow: FlowKey
+    flow: NetworkFlow
     seconds: float
     why: str
     evidence: tuple[Evidence, ...]
@@ -132,8 +132,8 @@ class Guard:
         self.spared = 0
         """Of what was counted, what whoever is never banned did."""
         self._sources: Scores[str] = Scores(most)
-        self._flows: Scores[FlowKey] = Scores(most)
-        self._forged: Scores[FlowKey] = Scores(most)
+        self._flows: Scores[NetworkFlow] = Scores(most)
+        self._forged: Scores[NetworkFlow] = Scores(most)
         """Flows of datagrams that prove nothing."""
         self.users: Scores[str] = Scores(most)
         """Users whose passwords were guessed wrongly, by whomever."""
@@ -159,7 +159,7 @@ class Guard:
             return []
         if known.standing in _THROTTLED and not seen.proof.holds:
             return []
-        key = flow_key(seen.flow)
+        key = network_flow(seen.flow)
         flow = (self._flows if seen.proof.holds else self._forged).of(key, now)
         new = remember(flow.subjects, seen.subject)
         points = self._points(seen, flow, new, rules)
@@ -197,12 +197,12 @@ class Guard:
         """
         if self._rules is None:
             return []
-        score = self._forged.of(flow_key(seen.flow), now)
+        score = self._forged.of(network_flow(seen.flow), now)
         if remember(score.asked, seen.subject) and len(score.asked) > UNMET:
             return self.observe(seen, now)
         return []
 
-    def succeeded(self, key: FlowKey, user: str) -> None:
+    def succeeded(self, key: NetworkFlow, user: str) -> None:
         """Somebody proved to be a user: what went before was no guessing."""
         source = self._sources.find(source_key(key[1]))
         for score in (self._forged.find(key), self._flows.find(key), source):
@@ -267,7 +267,7 @@ class Guard:
 
     def _mute(
         self,
-        key: FlowKey,
+        key: NetworkFlow,
         flow: Score,
         seen: Observation,
         known: Known,

@@ -12,14 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from sbc.policy.accounts import STRANGER, account_of, diverter_of
+from sbc.policy.accounts import FORWARDING, STRANGER, account_of, diverter_of
 from sbc.policy.charges import Charge, PastCall, country_of
 from sbc.policy.facts import Facts
+from sbc.policy.tariffs import FREE, CutOff
 from sbc.policy.windows import DAY_S, HOUR_S, Window
 
 MOST_ACCOUNTS: Final = 20_000
 MOST_STRANGERS: Final = 2_000
 """Accounts of addresses that nobody knows: they push out each other, nobody else."""
+MOST_DIVERTERS: Final = 10_000
+"""Accounts of parties that forwarded calls: whoever sends a call names them as it likes, so they
+push out each other, nobody else."""
 MOST_RISKY_NUMBERS: Final = 64
 """Different numbers that are remembered of one account."""
 MOST_MISSED: Final = 10_000
@@ -146,22 +150,36 @@ class Account:
 _NOTHING: Final = Account()
 
 
+class _Table(OrderedDict[str, Account]):
+    """Accounts by their names, the one used last at the end."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+
 class Ledger:
     """The accounts of one process: the `Counters` that decisions ask. Bounded."""
 
-    __slots__ = ("_answered", "_calls", "_known", "_missed", "_most_known", "_most_strangers",
-                 "_strangers", "evicted")  # fmt: skip
+    __slots__ = ("_answered", "_calls", "_diverters", "_known", "_missed", "_strangers",
+                 "evicted")  # fmt: skip
 
-    def __init__(self, most: int = MOST_ACCOUNTS, most_strangers: int = MOST_STRANGERS) -> None:
+    def __init__(
+        self,
+        most: int = MOST_ACCOUNTS,
+        most_strangers: int = MOST_STRANGERS,
+        most_diverters: int = MOST_DIVERTERS,
+    ) -> None:
         """Nobody called yet.
 
         Args:
             most: Accounts of users, phones and peers; those beyond that called longest ago go.
             most_strangers: Accounts of addresses that nobody knows.
+            most_diverters: Accounts of parties that forwarded calls.
         """
-        self._known: OrderedDict[str, Account] = OrderedDict()
-        self._strangers: OrderedDict[str, Account] = OrderedDict()
-        self._most_known, self._most_strangers = most, most_strangers
+        self._known = _Table(most)
+        self._strangers = _Table(most_strangers)
+        self._diverters = _Table(most_diverters)
         self._calls: dict[str, Charge] = {}
         self._answered: set[str] = set()
         self._missed: OrderedDict[str, float] = OrderedDict()
@@ -169,7 +187,11 @@ class Ledger:
         """Accounts that were forgotten for want of room."""
 
     def __len__(self) -> int:
-        return len(self._known) + len(self._strangers)
+        return sum(map(len, self._tables))
+
+    @property
+    def _tables(self) -> tuple["_Table", ...]:
+        return self._known, self._strangers, self._diverters
 
     @property
     def live(self) -> dict[str, Charge]:
@@ -178,8 +200,8 @@ class Ledger:
 
     def accounts(self) -> Iterator[tuple[str, Account]]:
         """Every account, by its name."""
-        yield from self._known.items()
-        yield from self._strangers.items()
+        for table in self._tables:
+            yield from table.items()
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -265,29 +287,59 @@ class Ledger:
         }[what]
         return window.sum(now) + (account.reserved if what.startswith("spend") else 0.0)
 
+    def overdrawn(self, limits: CutOff, now: float) -> list[tuple[str, str, float]]:
+        """The live calls that cost something, of accounts that spent more than they may.
+
+        Returns:
+            Of each its name, its account, and what that spent in the hour or day.
+        """
+        spent: dict[str, float | None] = {}
+        found = []
+        for call, charge in self._calls.items():
+            if charge.price == FREE:
+                continue
+            for name in _payers(charge):
+                if name not in spent:
+                    spent[name] = self._excess(self._find(name), limits, now)
+                amount = spent[name]
+                if amount is not None:
+                    found.append((call, name, amount))
+                    break
+        return found
+
+    def _excess(self, account: Account, limits: CutOff, now: float) -> float | None:
+        """What an account spent, if that is more than it may."""
+        for what, most in (("spend_hour", limits.hour), ("spend_day", limits.day)):
+            amount = self.value(account, what, now)
+            if most is not None and amount > most:
+                return amount
+        return None
+
     # -- accounts ---------------------------------------------------------------------------
 
     def _of(self, call: str) -> list[Account]:
         charge = self._calls.get(call)
         return [] if charge is None else [self._account(name) for name in _payers(charge)]
 
+    def _table(self, name: str) -> "_Table":
+        if FORWARDING in name:
+            return self._diverters
+        return self._strangers if name.startswith(STRANGER) else self._known
+
     def _find(self, name: str) -> Account:
-        table = self._strangers if name.startswith(STRANGER) else self._known
-        return table.get(name, _NOTHING)
+        return self._table(name).get(name, _NOTHING)
 
     def _account(self, name: str) -> Account:
         """The account of a name, made where there is none; the one not used longest makes room.
 
         Accounts with live calls stay, so that no call is forgotten while it costs money.
         """
-        strange = name.startswith(STRANGER)
-        table = self._strangers if strange else self._known
+        table = self._table(name)
         account = table.get(name)
         if account is not None:
             table.move_to_end(name)
             return account
-        most = self._most_strangers if strange else self._most_known
-        for _ in range(max(0, len(table) - most + 1)):
+        for _ in range(max(0, len(table) - table.most + 1)):
             oldest = next(iter(table))
             if table[oldest].live:
                 table.move_to_end(oldest)

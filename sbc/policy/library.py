@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Final
 
 from sbc.document.problem import Path, Place, Severity
+from sbc.document.reading import why_unreadable
 from sbc.document.text import Document, Value
 from sbc.document.variables import KEY, expand
 from sbc.policy.calendar_schema import build_calendar
@@ -59,7 +60,7 @@ class Library:
                 try:
                     text = self.read(file)
                 except (OSError, ValueError) as error:
-                    why = reason(error)
+                    why = why_unreadable(error)
                     document.report(path, f"{name}: cannot be read: {why}", f"looked at {file}")
                 else:
                     load(text, str(file))
@@ -109,7 +110,7 @@ class Library:
             try:
                 text = self.read(file)
             except (OSError, ValueError) as error:
-                trouble = f"cannot be read: {reason(error)}"
+                trouble = f"cannot be read: {why_unreadable(error)}"
                 message = f"{section.file}: {trouble}"
                 hint = f"looked at {file}; `optional: true` starts without it"
                 document.report((*path, "file"), message, hint, severity=severity)
@@ -137,15 +138,6 @@ def emergency_of(section: EmergencySection | None) -> Emergency:
     if section is None:
         return Emergency()
     return Emergency(section.numbers, section.country)
-
-
-def reason(error: Exception) -> str:
-    """Why a file cannot be read, in a few words."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 at byte {error.start}"
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
-    return str(error)
 
 
 def _includes(document: Document) -> list[tuple[Path, str]]:

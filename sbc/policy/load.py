@@ -94,11 +94,6 @@ class LoadedPolicy:
         """Those of access control."""
         return self.stages.get("rules", ())
 
-    @property
-    def all_rules(self) -> Iterable[Rule]:
-        """Those of every stage."""
-        return (rule for rules in self.stages.values() for rule in rules)
-
 
 def load_policy(
     text: str,

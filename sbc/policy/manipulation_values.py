@@ -13,6 +13,7 @@ from sbc.policy.facts import SECRET, Facts
 from sbc.policy.manipulation_parts import HeaderPart, parse_part
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Response
+from sbc.sip.uri import escape_user
 
 MAX_VALUE: Final = 2048
 """Bytes of the longest value that a rule may make."""
@@ -65,9 +66,10 @@ def _toward(passing: Passing) -> str:
 
 VARIABLES: Final[dict[str, Variable]] = {
     "caller": Variable(
-        lambda p: p.facts.caller_number, "the caller's number in the form that it has inside"
+        lambda p: escape_user(p.facts.caller_number),
+        "the caller's number in the form that it has inside, as a URI may have it",
     ),
-    "called": Variable(lambda p: p.facts.called_number, "the called number, likewise"),
+    "called": Variable(lambda p: escape_user(p.facts.called_number), "the called number, likewise"),
     "peer": Variable(lambda p: p.sender.peer, "the peer or group of phones it comes from"),
     "toward": Variable(_toward, "the peer or group of phones it goes to, or else the network"),
     "network": Variable(lambda p: p.facts.network, "the network it comes from"),

@@ -6,16 +6,23 @@ numbers, extensions and names are nobody's E.164 and stay as they are.
 Spec: RFC 3966 (tel URIs), RFC 3261 §19.1.6 (tel and sip), ITU-T E.164.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 from urllib.parse import unquote
 
 from sbc.routing.numbers import NumberFormat, NumberRules, PrefixRule, Rewriting
 from sbc.routing.patterns import number_matches
 from sbc.sip.uri import Uri, escape_user
 
-_VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
-"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only."""
+_VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
+"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only, and spaces, which it may not."""
+
+_WRITTEN: Final = re.compile(
+    r"(?=[.()\- ]*\+|(?:[.()\- ]*[0-9]){8})[.()\- ]*\+?[0-9.()\- ]+(?:;.*)?", re.DOTALL
+)
+"""What can only be a telephone number, whether the URI says so or not: what begins with a plus, or
+has eight digits. An extension may have separators of its own."""
 
 _LONGEST_SHOWN = 40
 
@@ -133,10 +140,13 @@ def sent(number: str, rules: NumberRules, role: NumberRole, plan: NumberPlan) ->
 def number_of(uri: Uri) -> str:
     """The number, or name, that a URI calls: unescaped, without visual separators and parameters.
 
+    A number that does not say that it is one (``sip:+49-900-1;x=y@host``) is read like one that
+    does: whoever gets it may dial it, so no rule may take it for a name.
+
     Spec: RFC 3966 §5.1.1, RFC 3261 §19.1.6.
     """
     user = unquote(uri.user) if uri.user is not None and "%" in uri.user else uri.user or ""
-    if uri.scheme != "tel" and uri.param("user") != "phone":
+    if uri.scheme != "tel" and uri.param("user") != "phone" and not _WRITTEN.fullmatch(user):
         return user
     return user.partition(";")[0].translate(_VISUAL_SEPARATORS)
 

@@ -118,7 +118,7 @@ class Standing(Enum):
     """What a source is to us, which bounds what may be done about it."""
 
     STRANGER = "a stranger"
-    NEIGHBOUR = "shares its address with registered phones"
+    NEIGHBOUR = "shares its address with registered phones, or a peer"
     REGISTERED = "a registered phone"
     PROTECTED = "an address that is never banned"
     SPARED = "a peer, or on a trusted network"

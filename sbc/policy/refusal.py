@@ -34,6 +34,8 @@ class Refusal:
     """Said with `said`."""
     retry_after_s: int = RETRY_AFTER_S
     """Said with 503."""
+    rule: str = ""
+    """The rule of the policy that refuses it; empty where none does."""
 
     @property
     def explanation(self) -> str:
@@ -49,7 +51,7 @@ def refusal_of(decision: Decision, *, told: bool) -> Refusal:
     """
     said = f"refused by the rule {decision.rule!r}" if told else "refused by policy"
     text, reason = decision.explanation, decision.text or None
-    return Refusal(decision.status or 403, said, text, reason=reason)
+    return Refusal(decision.status or 403, said, text, reason=reason, rule=decision.rule)
 
 
 def refused(

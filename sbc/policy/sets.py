@@ -175,6 +175,9 @@ class _NetworkReader:
         self._read: list[tuple[PrefixKey, str]] = []
 
     def take(self, text: str) -> None:
+        if text.endswith("/0"):
+            # One such line in somebody's feed would shut everybody out.
+            raise ValueError(f"{text!r} is every address; a rule without a set says that")
         self._read.append((prefix_key(text), text))
 
     def entries(self) -> _Found:

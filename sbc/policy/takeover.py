@@ -99,7 +99,7 @@ class TakeoverGuard:
     def __init__(self) -> None:
         self._users: OrderedDict[str, _User] = OrderedDict()
         self._accepted: dict[str, float] = {}
-        self._told: OrderedDict[str, float] = OrderedDict()
+        self._told: OrderedDict[tuple[str, bool], float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._users)
@@ -159,12 +159,17 @@ class TakeoverGuard:
         self._accepted[aor] = now + ACCEPTED_S
         return True
 
-    def is_news(self, aor: str, now: float) -> bool:
-        """Whether that a registration is held was not told lately."""
-        if now - self._told.get(aor, float("-inf")) < TOLD_AGAIN_S:
+    def is_news(self, aor: str, now: float, *, proves: bool = True) -> bool:
+        """Whether that a registration is held was not told lately.
+
+        Args:
+            proves: Whether it came with credentials; those without are told apart.
+        """
+        key = aor, proves
+        if now - self._told.get(key, float("-inf")) < TOLD_AGAIN_S:
             return False
-        self._told[aor] = now
-        self._told.move_to_end(aor)
+        self._told[key] = now
+        self._told.move_to_end(key)
         if len(self._told) > MOST_USERS:
             self._told.popitem(last=False)
         return True

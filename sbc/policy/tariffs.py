@@ -4,6 +4,7 @@ A table may say only one of both, so that a list of risky destinations goes with
 price and risk of a number are each found by the longest prefix that says something of it.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -45,6 +46,13 @@ class Row(NamedTuple):
 FREE: Final = Price()
 
 
+class CutOff(NamedTuple):
+    """What an account may spend before its live calls are ended; None for no such limit."""
+
+    hour: float | None = None
+    day: float | None = None
+
+
 class _ByPrefix(Generic[V]):
     """Values by prefix, of which the longest counts."""
 
@@ -69,17 +77,23 @@ class _ByPrefix(Generic[V]):
 class Tariffs:
     """Tables of prices and risks. Immutable; of rows with one prefix the last counts."""
 
-    __slots__ = ("_names", "_prices", "_risks", "_rows", "currency", "unknown_price")
+    __slots__ = ("_names", "_prices", "_risks", "_rows", "currency", "cut_off", "unknown_price")
 
     def __init__(
-        self, rows: Iterable[Row] = (), unknown_price: float = 0.0, currency: str = ""
+        self,
+        rows: Iterable[Row] = (),
+        unknown_price: float = 0.0,
+        currency: str = "",
+        cut_off: CutOff | None = None,
     ) -> None:
         """Put rows in force.
 
         Args:
             unknown_price: Of a minute to a number that no row has a price for.
             currency: What the amounts are in, for people.
+            cut_off: When live calls are ended; None for never.
         """
+        self.cut_off = cut_off
         known = self._rows = tuple(rows)
         self.unknown_price = Price(unknown_price)
         self.currency = currency
@@ -101,7 +115,7 @@ class Tariffs:
         return f"{len(self)} rows, unknown {self.amount(self.unknown_price.per_minute)}"
 
     def _said(self) -> tuple[object, ...]:
-        return (self._rows, self.unknown_price, self.currency)
+        return (self._rows, self.unknown_price, self.currency, self.cut_off)
 
     def price(self, number: str) -> Price:
         """What calls to a number cost; extensions and names cost nothing."""
@@ -124,16 +138,23 @@ class Tariffs:
 NO_TARIFFS: Final = Tariffs()
 
 
+_LEADING: Final = re.compile(r"[0-9]*")
+
+
 def digits_of(number: str) -> str:
     """The digits of a number with country code; of a longer one without, those that it has.
+
+    What stands behind them does not count: whoever is dialled so may ignore it, and be paid.
 
     Returns:
         ``""`` for what is no number, or an extension.
     """
     if number.startswith("+"):
-        digits = number[1:]
-    else:
-        digits = number.removeprefix("00")
-        if len(number) <= SHORT_NUMBER_DIGITS:
-            return ""
-    return digits if digits.isascii() and digits.isdigit() else ""
+        return _leading(number[1:])
+    digits = _leading(number)
+    return "" if len(digits) <= SHORT_NUMBER_DIGITS else digits.removeprefix("00")
+
+
+def _leading(text: str) -> str:
+    match = _LEADING.match(text)
+    return "" if match is None else match[0]

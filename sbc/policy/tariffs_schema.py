@@ -13,9 +13,10 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.document.problem import Problem, Severity
+from sbc.document.reading import why_unreadable
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.document.text import Document
-from sbc.policy.tariffs import MOST_ROWS, NO_TARIFFS, Price, Row, Tariffs
+from sbc.policy.tariffs import MOST_ROWS, NO_TARIFFS, CutOff, Price, Row, Tariffs
 
 COLUMNS: Final = ("prefix", "price_per_minute", "connect", "risk", "name")
 MOST_PROBLEMS: Final = 20
@@ -104,6 +105,17 @@ class TariffSection(Section):
     )
 
 
+class CutOffSection(Section):
+    """What an account may spend before its live calls are ended."""
+
+    hour: _Price | None = Field(
+        default=None, description="In an hour, counted as `spend_hour`.", examples=[150]
+    )
+    day: _Price | None = Field(
+        default=None, description="In 24 hours, counted as `spend_day`.", examples=[500]
+    )
+
+
 class TariffsSection(Section):
     """What calls cost and how risky destinations are: what `price`, `risk` and `spend_hour` ask.
 
@@ -119,6 +131,12 @@ class TariffsSection(Section):
         description="What a minute costs to a number that no prefix has a price for. Set it to "
         "what your dearest ordinary destination costs: what you do not know is seldom cheap.",
         examples=[1],
+    )
+    cut_off: CutOffSection | None = Field(
+        default=None,
+        description="Ends, within half a minute, all calls of an account that cost something, once "
+        "it has spent so much. Rules are asked only when a call begins; this is for those that are "
+        "up by then. It is the same for phones and PBX: set it above all limits of rules.",
     )
     files: Annotated[tuple[str, ...], OneOrMany()] = Field(
         default=(),
@@ -139,6 +157,7 @@ class TariffTable(NamedTuple):
     """The first of one prefix counts."""
     unknown_price: float | None = None
     currency: str = ""
+    cut_off: CutOff | None = None
 
 
 NO_TABLE: Final = TariffTable()
@@ -158,14 +177,16 @@ def build_tariffs(
         try:
             text = read(file)
         except (OSError, ValueError) as error:
-            why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else error
+            why = why_unreadable(error)
             document.report(here, f"{name}: cannot be read: {why}", f"looked at {file}")
             continue
         rows += _rows(text, str(file), document)
         if len(rows) > MOST_ROWS:
             document.report(here, f"more than {MOST_ROWS} rows", "leave out what nobody calls")
             break
-    return TariffTable(tuple(rows), section.unknown_price, section.currency)
+    cut_off = section.cut_off
+    limits = None if cut_off is None else CutOff(cut_off.hour, cut_off.day)
+    return TariffTable(tuple(rows), section.unknown_price, section.currency, limits)
 
 
 def combined(tables: Iterable[TariffTable]) -> Tariffs:
@@ -174,9 +195,10 @@ def combined(tables: Iterable[TariffTable]) -> Tariffs:
     rows = [row for table in all_tables for row in table.rows]
     unknown = [one.unknown_price for one in all_tables if one.unknown_price is not None]
     currency = [one.currency for one in all_tables if one.currency]
+    cut_off = next((one.cut_off for one in all_tables if one.cut_off is not None), None)
     if not rows and not unknown:
         return NO_TARIFFS
-    return Tariffs(reversed(rows), next(iter(unknown), 0.0), next(iter(currency), ""))
+    return Tariffs(reversed(rows), next(iter(unknown), 0.0), next(iter(currency), ""), cut_off)
 
 
 def _row_of(section: TariffSection) -> Row:

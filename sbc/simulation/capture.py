@@ -26,9 +26,9 @@ _LARGEST: Final = 65_535
 _ETHERNET, _RAW, _RAW_BSD, _NULL, _SLL, _SLL2 = 1, 101, 12, 0, 113, 276
 _FAULTS: Final = (
     dpkt.UnpackError, dpkt.NeedData, ValueError, IndexError, KeyError, TypeError, AttributeError,
-    OverflowError,
+    OverflowError, MemoryError,
 )  # fmt: skip
-"""What the library raises over what is no packet."""
+"""What the library raises over what is no packet, be it one of gigabytes as it says itself."""
 
 
 class NoCapture(ValueError):
@@ -64,7 +64,7 @@ class Capture:
         except _FAULTS as error:
             raise NoCapture(f"neither pcap nor pcapng: {error}") from None
         self._limits = limits
-        self._fragments: OrderedDict[object, dict[int, bytes]] = OrderedDict()
+        self._fragments: OrderedDict[object, _Pieces] = OrderedDict()
         self._streams: OrderedDict[object, _Stream] = OrderedDict()
         self._connections = 0
         self.packets = 0
@@ -144,21 +144,13 @@ class Capture:
 
     def _whole(self, key: object, offset: int, more: bool, payload: bytes) -> bytes | None:
         """All of a fragmented packet once its last piece is there."""
-        pieces = self._fragments.setdefault(key, {})
-        pieces[offset] = payload
-        if not more:
-            pieces[-1] = b""
-        if len(self._fragments) > _MOST_FRAGMENTED or len(pieces) > _LARGEST // 8:
+        pieces = self._fragments.setdefault(key, _Pieces())
+        whole = pieces.take(offset, more, payload)
+        if pieces.done:
+            del self._fragments[key]
+        elif len(self._fragments) > _MOST_FRAGMENTED:
             self._fragments.popitem(last=False)
-        if -1 not in pieces:
-            return None
-        whole = b""
-        for at in sorted(one for one in pieces if one >= 0):
-            if at != len(whole):
-                return None
-            whole += pieces[at]
-        self._fragments.pop(key, None)
-        return whole[:_LARGEST]
+        return whole
 
     def _of_stream(
         self, at: float, source: Address, to: Address, segment: "dpkt.tcp.TCP"
@@ -189,6 +181,37 @@ class Capture:
             return other.number
         self._connections += 1
         return self._connections
+
+
+class _Pieces:
+    """The pieces of one fragmented packet; looked at as a whole once, when all can be there."""
+
+    __slots__ = ("_end", "_pieces", "_size", "done")
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, bytes] = {}
+        self._size = 0
+        self._end = _LARGEST
+        self.done = False
+        """Whether it is whole, or never will be."""
+
+    def take(self, offset: int, more: bool, payload: bytes) -> bytes | None:
+        """All of the packet, if this was what was missing."""
+        if not payload:
+            return None
+        self._size += len(payload) - len(self._pieces.get(offset, b""))
+        self._pieces[offset] = payload
+        if not more:
+            self._end = offset + len(payload)
+        self.done = self._size >= self._end
+        if not self.done:
+            return None
+        whole = b""
+        for at in sorted(self._pieces):
+            if at != len(whole):
+                return None
+            whole += self._pieces[at]
+        return whole[:_LARGEST]
 
 
 class _Stream:

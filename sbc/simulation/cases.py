@@ -116,13 +116,25 @@ class Case(Section):
     headers: dict[str, str] = Field(
         default={}, description="Further headers.", examples=[{"Diversion": "<sip:1@example.com>"}]
     )
-    body: str = Field(default="", description="Its body; calls have an offer of G.711 unless said.")
+    offer: Annotated[tuple[Literal["rtp", "sdes", "dtls"], ...], OneOrMany()] = Field(
+        default=("rtp",),
+        description="How each stream of audio is protected that a call offers; `[]` for no offer.",
+        examples=["sdes"],
+    )
+    body: str = Field(default="", description="Its body, in place of an offer.")
     repeat: int = Field(
         default=1, ge=1, le=100_000, description="How often it is sent.", examples=[61]
+    )
+    ports: int = Field(
+        default=1, ge=1, le=1000, description="From how many ports in turn, the first given."
+    )
+    hosts: int = Field(
+        default=1, ge=1, le=100_000, description="From how many addresses in turn, likewise."
     )
     every: float = Field(
         default=0.01, ge=0, le=86_400, description="Seconds between two of them.", examples=[0.1]
     )
+    attack: bool = Field(default=False, description="Whether only an attacker would send it.")
     expect: Expected
 
 

@@ -68,14 +68,12 @@ class Simulation:
         self._now = at
         self._agrees = agrees
         self._limits = limits
-        self._given = Given(force.world.counters)
-        world = replace(force.world, counters=self._given)
         self._wire = SilentWire()
         self._heard = Heard()
         self._believing = Believing()
         records = NoRecords()
         self.board = Switchboard(
-            replace(force, world=world, located={}, by_credentials={}),
+            replace(force, located={}, by_credentials={}),
             wire=self._wire,
             relay=NoMedia(),
             records=records,
@@ -88,6 +86,9 @@ class Simulation:
             witness=self._heard,
             authenticator=self._believing,
         )
+        # What is given stands before what the calls of the simulation cost.
+        self._given = Given(self.board.calls.ledger)
+        self.board.force.attach(self.board.carriers.registrations, self._given)
         self._waiting: dict[Waiting, tuple[Flow, Request]] = {}
         self._calls: dict[str, str] = {}
         """Names of live calls by the caller's Call-ID."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -24,17 +25,20 @@ from sbc.sip.parser import DEFAULT, Limits
 NOON: Final = moment("2026-03-02 12:00")
 """A Monday: when cases happen unless they say."""
 
-_OFFER: Final = "\r\n".join(
-    (
-        "v=0",
-        "o=- 1 1 IN {family} {host}",
-        "s=-",
-        "c=IN {family} {host}",
-        "t=0 0",
-        "m=audio 4000 RTP/AVP 8 0",
-        "",
-    )
-)
+_PRINT: Final = ":".join(["AB"] * 32)
+_STREAMS: Final = {
+    "rtp": ("m=audio 4000 RTP/AVP 8 0",),
+    "sdes": (
+        "m=audio 4000 RTP/SAVP 8 0",
+        f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40}",
+    ),
+    "dtls": (
+        "m=audio 4000 UDP/TLS/RTP/SAVPF 8 0",
+        f"a=fingerprint:sha-256 {_PRINT}",
+        "a=setup:actpass",
+    ),
+}
+"""A stream of G.711 by how it is protected."""
 
 MakeForce = Callable[[Configuration], InForce]
 """A configuration to what requests are judged by, as the composition root does it."""
@@ -131,8 +135,12 @@ def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
     flow = flow_at(force, network, case.transport, source)
     if case.registered:
         simulation.register(case.caller, _host(force, flow), flow)
-    found = [
-        simulation.receive(
+    outcome = None
+    for number in range(case.repeat):
+        host = str(ip_address(source[0]) + number % case.hosts)
+        remote = host, source[1] + number % case.ports
+        flow = flow_at(force, network, case.transport, remote)
+        outcome = simulation.receive(
             flow,
             message_of(case, force, flow, number),
             at + number * case.every,
@@ -141,9 +149,8 @@ def run_case(case: Case, force: InForce, limits: Limits = DEFAULT) -> Outcome:
             user=case.user,
             counters=case.counters,
         )
-        for number in range(case.repeat)
-    ]
-    return found[-1]
+    assert outcome is not None, "a case has at least one message"
+    return outcome
 
 
 def _host(force: InForce, flow: Flow) -> str:
@@ -165,8 +172,8 @@ def message_of(case: Case, force: InForce, flow: Flow, number: int = 0) -> bytes
     caller = case.caller if ":" in case.caller else f"sip:{case.caller}@{ours}"
     asked = f"sip:{ours}" if case.method == "REGISTER" else called
     to = caller if case.method == "REGISTER" else called
-    offer = _OFFER.format(host=flow.remote[0], family=f"IP{family_of(flow.remote[0])}")
-    body = case.body.replace("\n", "\r\n") or (offer if case.method == "INVITE" else "")
+    offer = _offer(case, flow) if case.method == "INVITE" and case.offer else ""
+    body = case.body.replace("\n", "\r\n") or offer
     via = f"{flow.transport.upper()} {theirs}:{flow.remote[1]};rport"
     lines = [
         f"{case.method} {asked} SIP/2.0",
@@ -185,6 +192,13 @@ def message_of(case: Case, force: InForce, flow: Flow, number: int = 0) -> bytes
         body,
     ]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _offer(case: Case, flow: Flow) -> str:
+    address = f"IN IP{family_of(flow.remote[0])} {flow.remote[0]}"
+    streams = (line for kind in case.offer for line in _STREAMS[kind])
+    lines = ("v=0", f"o=- 1 1 {address}", "s=-", f"c={address}", "t=0 0", *streams, "")
+    return "\r\n".join(lines)
 
 
 class _OnePlace:

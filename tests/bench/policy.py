@@ -1,7 +1,11 @@
-"""What a decision costs: the policy of a call with few rules, and with a hundred thousand.
+"""What a decision costs: the policy of a call with few rules or entries, and a hundred thousand.
 
 No sockets: the engine alone, on a parsed INVITE whose numbers are read anew each time. Prints one
 JSON line; times are microseconds for one call that all rules let through, medians of several runs.
+`sources`, `numbers` and `users` are so many rules that each ask for one of those; `set_networks`
+and `set_numbers` two rules that ask for a set of so many entries; `build_s` the seconds that it
+takes to make all that. `new_number` is what the numbering plan says of a number that was never
+called before, its country and its kind: most of what a rule costs that asks for those first.
 
     python -m tests.bench.policy
     python -m tests.bench.policy --rules 10 1000 --runs 9
@@ -16,9 +20,11 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
+from sbc.numbering import WorldKinds
 from sbc.policy.access import decide, screen
 from sbc.policy.conditions import Conditions, asks
 from sbc.policy.facts import Facts
+from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import PolicySet
 from sbc.policy.rules import Action, Rule
@@ -51,6 +57,14 @@ def main() -> None:
             policy = policy_of(count, rule_of)
             figures[f"{kind}_{count}_build_s"] = round(time.perf_counter() - began, 2)
             figures[f"{kind}_{count}_us"] = measured(policy, given.runs)
+    for kind, entry_of in _ENTRIES.items():
+        for count in given.rules:
+            sys.stderr.write(f"set of {kind}: {count} entries\n")
+            began = time.perf_counter()
+            policy = policy_with_set(kind, count, entry_of)
+            figures[f"set_{kind}_{count}_build_s"] = round(time.perf_counter() - began, 2)
+            figures[f"set_{kind}_{count}_us"] = measured(policy, given.runs)
+    figures["new_number_us"] = new_number(given.runs)
     sys.stdout.write(json.dumps(figures) + "\n")
 
 
@@ -62,6 +76,44 @@ def policy_of(count: int, rule_of: Callable[[int], Conditions]) -> PolicySet:
         for number in range(count)
     ]
     return PolicySet([*rules, last], stages={"geo": rules})
+
+
+def policy_with_set(kind: str, count: int, entry_of: Callable[[int], str]) -> PolicySet:
+    """A policy that rejects what is in a set, on arrival and afterwards, and allows the rest."""
+    listed = "\n".join(map(entry_of, range(count)))
+    asked = {"networks": "source", "numbers": "called"}[kind]
+    when = f'when: {{{asked}: "set:feed"}}, then: reject 403'
+    text = (
+        f"sets: {{feed: {{kind: {kind}, file: feed.txt}}}}\n"
+        f"rules: [{{name: listed, {when}}}, {{name: rest, then: allow}}]\n"
+        f"geo: [{{name: listed too, {when}}}]\n"
+    )
+    return combine([load_policy(text, "bench.yaml", library=Library(read=lambda _: listed))])
+
+
+def new_number(runs: int) -> float:
+    """Microseconds for the country and kind of a number that nobody asked about before."""
+    times = []
+    for run in range(runs):
+        kinds = WorldKinds(["DE"])
+        began = time.perf_counter()
+        for number in range(_CALLS):
+            asked = f"+4930{run * _CALLS + number + 10**6}"
+            assert kinds.country(asked) == "DE"
+            kinds.kind(asked)
+        times.append((time.perf_counter() - began) / _CALLS * 1e6)
+    return round(statistics.median(times), 1)
+
+
+def _network(number: int) -> str:
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"
+
+
+def _number(number: int) -> str:
+    return f"+88{number:06}*"
+
+
+_ENTRIES: dict[str, Callable[[int], str]] = {"networks": _network, "numbers": _number}
 
 
 def _by_source(number: int) -> Conditions:

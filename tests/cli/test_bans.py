@@ -36,7 +36,8 @@ ANSWER = {
         {
             "network": "outside",
             "host": "192.0.2.9",
-            "port": None,
+            "port": 5061,
+            "connection": 7,
             "throttled": True,
             "left_s": 3.0,
             "hits": 1,

@@ -88,6 +88,8 @@ async def test_an_unconfirmed_version_ends_with_its_process(
     assert listed[2]["why"] == "version 2 was not confirmed, so back to version 1"
     assert running.record().configuration == 2
     process.kill()
+    await process.wait()
+    process.kill()
 
 
 async def test_versions_can_be_listed_when_nothing_runs(

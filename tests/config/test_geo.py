@@ -46,3 +46,14 @@ def test_a_database_of_the_wrong_kind_is_warned_of(tmp_path: Path) -> None:
 def test_a_path_is_relative_to_the_file(key: str) -> None:
     (problem,) = told(f"geo: {{{key}: none.mmdb}}")
     assert f"geo.{key}: none.mmdb: cannot be read: no such file or directory" in problem
+
+
+def test_what_is_over_in_a_set_is_over_wherever_the_configuration_is_used() -> None:
+    # The machine of these tests has 2023-11-14.
+    sets = "sets: {s: {kind: numbers, entries: ['1 until 2023-11-14', '2 until 2023-11-15']}}\n"
+    configuration = load_text(
+        GOOD, "sbc.yaml", FakeMachine(), {}, lambda _: LIMIT + sets
+    ).configuration
+    assert configuration is not None
+    (named,) = configuration.policies.sets
+    assert (named.find("1"), named.find("2")) == (None, "2")

@@ -1,7 +1,11 @@
 """Toll fraud through a whole switchboard: calls are counted, capped, refused, and told of."""
 
+import json
+
 import pytest
 
+from sbc.b2bua.snapshot import from_data, to_data
+from sbc.management.records import record_of
 from tests.kit.switchboard import (
     ANSWER,
     OFFER,
@@ -189,3 +193,71 @@ def test_the_shipped_policy_works_beside_the_shipped_one_for_edges() -> None:
         "This destination is barred",
     )
     assert "INVITE" in titles(dial(board, "+4930123456", 2, flow=PHONE_FLOW))
+
+
+CUT_OFF = """\
+tariffs:
+  currency: EUR
+  cut_off: {hour: 10, day: 50}
+  prices: [{prefix: 883, price_per_minute: 6}, {prefix: 49, price_per_minute: 0}]
+"""
+
+
+def up(board: Board, number: str, call: int) -> None:
+    """A call that is answered and acknowledged."""
+    got = board.reply(
+        invite_of(dial(board, number, call)),
+        200,
+        headers=("Contact: <sip:x@192.168.1.5>",),
+        body=ANSWER,
+    )
+    ok = next(one for one in got if one.title == "200 INVITE").message
+    board.give(PHONE, a_message("ACK", uri=f"sip:sbc@{OUTSIDE}", branch=f"z9hG4bK-ack{call}",
+                                call_id=f"c-{call}", from_tag=f"t{call}", to_tag=ok.to_tag)
+               )  # fmt: skip
+
+
+def test_live_calls_end_when_their_account_has_spent_too_much(tmp_path) -> None:
+    board = board_of(CUT_OFF, tmp_path)
+    register(board, flow=PHONE)
+    up(board, "+883123456", 1)
+    up(board, "+4930123456", 2)
+    dear, free = board.switchboard.calls
+    board.wait(35)
+    assert dear.ending is None
+    board.wait(60)
+    assert dear.ending is not None
+    assert dear.ending.by == "policy"
+    assert dear.ending.text.startswith(f"phone alice@{OUTSIDE} has spent 1")
+    assert free.ending is None
+    assert board.log.events("warning").count("toll fraud stopped") == 1
+
+
+def test_where_nothing_is_cut_off_nobody_looks(board: Board) -> None:
+    up(board, "+4930123456", 1)
+    board.wait(600)
+    assert [call.ending for call in board.switchboard.calls] == [None]
+
+
+def test_when_the_last_call_has_ended_nothing_is_due_any_more(tmp_path) -> None:
+    board = board_of(CUT_OFF, tmp_path)
+    register(board, flow=PHONE)
+    up(board, "+883123456", 1)
+    board.wait(200)
+    assert len(board.switchboard.calls) == 0
+    assert board.switchboard.calls.next_timeout() is None
+    up(board, "+4930123456", 2)
+    assert board.switchboard.calls.next_timeout() is not None
+
+
+def test_who_pays_is_written_down_and_outlives_an_export(board: Board) -> None:
+    dial(board, "+883123456")
+    (call,) = board.switchboard.calls
+    record = record_of(call)
+    assert (record.account, record.number, record.diverter) == (
+        f"phone alice@{OUTSIDE}",
+        "+883123456",
+        "",
+    )
+    restored = from_data(json.loads(json.dumps(to_data(call))), call.context)
+    assert (restored.charge, restored.longest_s) == (call.charge, 120.0)

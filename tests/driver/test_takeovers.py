@@ -62,6 +62,17 @@ def alarms(board: Board) -> list[str]:
     return [event for event in board.log.events("warning") if event.startswith("registration ")]
 
 
+def test_who_shows_no_password_hides_nobody_who_does(tmp_path) -> None:
+    board = board_of(tmp_path, "hold")
+    registers(board, PHONE, YEALINK, 1)
+    registers(board, THIEF, OTHER, 2, "10.9.9.9")
+    digest = 'Authorization: Digest username="alice", realm="x", nonce="n", response="r"'
+    for number in (3, 4):
+        registers(board, THIEF, f"{OTHER}\r\n{digest}", number, "10.9.9.9")
+    told = [str(fields) for _, event, fields in board.log.lines if event == "registration held"]
+    assert ["no password was shown" in one for one in told] == [True, False]
+
+
 @pytest.mark.parametrize("mode", ["relay", "cache"])
 def test_a_takeover_is_held_until_an_operator_accepts_it(tmp_path, mode: str) -> None:
     board = board_of(tmp_path, "hold", mode)

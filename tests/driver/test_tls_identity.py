@@ -125,8 +125,24 @@ def test_the_messages_of_a_peer_are_counted_as_its_own_wherever_they_come_from(
     stranger = ANYWHERE._replace(connection=8)
     for number in range(messages):
         invite(board, stranger, "unknown.example", call=messages + number)
-    # At least: whoever goes on calling over a connection, unregistered, is banned in the end.
+    # At least: whoever goes on calling over a connection, unregistered, is muted in the end.
     assert board.switchboard.tally.dropped_rate >= messages - 60
+
+
+def test_no_neighbour_of_a_proven_peer_gets_their_address_banned(
+    configuration: Configuration,
+) -> None:
+    board = Board(configuration)
+    invite(board, ANYWHERE, "sip.carrier.example")
+    for number in range(200):
+        invite(board, ANYWHERE._replace(connection=8 + number), "unknown.example", call=2 + number)
+    guard = board.switchboard.watch.guard
+    assert not list(guard.bans)
+    assert titles(invite(board, ANYWHERE, "sip.carrier.example", call=900))[-1] == "INVITE"
+    board = Board(configuration)
+    for number in range(200):
+        invite(board, ANYWHERE._replace(connection=8 + number), "unknown.example", call=2 + number)
+    assert [str(ban.source) for ban in board.switchboard.watch.guard.bans] == ["198.51.100.66/32"]
 
 
 def test_a_refusal_of_a_proven_peer_is_told_each_time(configuration: Configuration) -> None:

@@ -10,7 +10,9 @@ from sbc.driver.nonces import Nonces
 from sbc.policy.bans import source_of
 from sbc.policy.guard import Banned, Muted
 from sbc.policy.offences import Offence, Proof
+from sbc.policy.refusal import Refusal
 from sbc.sip.flow import Flow
+from sbc.sip.message import Request
 from sbc.sip.parser import parse_message_untrusted
 from tests.driver.test_authentication import CONFIGURATION, answered
 from tests.kit.switchboard import (
@@ -303,3 +305,16 @@ def test_what_waits_for_an_answer_is_bounded() -> None:
     nonces.sent(["n8"], "192.0.2.2")
     assert not nonces.prove("n8", "192.0.2.1")
     assert not nonces.prove("n8", "192.0.2.2")
+
+
+@pytest.mark.parametrize(("rule", "offence"), [("", "OTHERS_NAME"), ("no premium", "POLICY")])
+def test_who_logs_in_and_is_refused_by_a_rule_claims_nobody_elses_name(
+    rule: str, offence: str
+) -> None:
+    board = Board()
+    credentials = f'Digest username="a", realm="r", nonce="n", uri="sip:b", response="{"0" * 32}"'
+    data = a_message("INVITE", body=OFFER, headers=(f"Authorization: {credentials}",))
+    request = parse_message_untrusted(data)
+    assert isinstance(request, Request)
+    board.switchboard.watch.refused(request, STRANGER, Refusal(403, "no", rule=rule))
+    assert counters(board) == {Offence[offence]: 1}

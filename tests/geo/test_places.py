@@ -1,5 +1,6 @@
 """Databases of places: what they know, what is refused, and what holds while there is none."""
 
+import os
 import random
 from ipaddress import ip_network
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_a_database_of_ipv4_alone_knows_no_other_address(tmp_path: Path) -> None
     places = opened(tmp_path / "4.mmdb")
     assert (places.country("203.0.113.9"), places.country("2001:db8::1")) == ("DE", "")
     assert places.trouble == {}
+
+
+def test_nobody_waits_for_a_pipe_that_stands_for_a_database(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "country.mmdb")
+    with pytest.raises(GeoUnusable, match="it is no regular file"):
+        open_database(tmp_path / "country.mmdb", "country")
+    with pytest.raises(GeoUnusable, match="is a directory"):
+        open_database(tmp_path, "country")
 
 
 def test_a_file_that_is_overwritten_in_place_goes_on_as_it_was(

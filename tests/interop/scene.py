@@ -279,7 +279,8 @@ class Scene:
     def _told(self, *words: str) -> object:
         config = ("--json", "--config", str(self._configuration))
         command = (sys.executable, "-m", "sbc", *words, *config)
-        return json.loads(self.border.run("env", "-C", str(ROOT), *command))
+        told = self.border.run("env", "-C", str(ROOT), *command, within_s=90)
+        return json.loads(told)
 
     def finish(self, *parties: Sipp, within_s: float = 30) -> None:
         """Let SIPp's parties end; every call succeeded and nothing was sent twice."""

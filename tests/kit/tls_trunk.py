@@ -137,15 +137,19 @@ class Trunk:
 
     async def ask(self, line: Line, method: str, body: bytes = b"") -> Response:
         """The carrier asks for something; what it is told at last."""
+        return (await self._asked(line, method, body))[1]
+
+    async def _asked(self, line: Line, method: str, body: bytes) -> tuple[int, Response]:
+        """The number of what was asked, and the answer."""
         self.calls += 1
-        await line.send(_request(method, self.calls, 1, "", body))
-        return await line.final()
+        number = self.calls
+        await line.send(_request(method, number, 1, "", body))
+        return number, await line.final()
 
     async def call_in(self, line: Line, offer: bytes = SRTP) -> Response:
         """The carrier calls the PBX, and hangs up when the PBX has answered; with what it did."""
-        ok = await self.ask(line, "INVITE", offer)
+        number, ok = await self._asked(line, "INVITE", offer)
         assert ok.status == 200, ok.status
-        number = self.calls
         tag = f";tag={ok.to_tag}"
         await line.send(_request("ACK", number, 1, tag))
         await line.send(_request("BYE", number, 2, tag))

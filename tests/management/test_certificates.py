@@ -1,4 +1,4 @@
-"""Certificates that end are told of in time, and files that change are taken once whole."""
+"""Certificates that end are told of in time, and taken when their files change."""
 
 from pathlib import Path
 
@@ -11,9 +11,6 @@ from sbc.management.certificates import (
     Alarm,
     CertificateWatch,
     ExpiryAlarms,
-    FileChanges,
-    Signatures,
-    signatures,
 )
 from sbc.management.log import Level, Log
 from sbc.routing.tls import Certificate
@@ -54,26 +51,6 @@ def test_a_renewed_certificate_is_another_one() -> None:
     assert alarms.due([a_certificate(90, fingerprint="f2")], NOW) == []
     short = a_certificate(2, fingerprint="f3")
     assert alarms.due([short], NOW) == [Alarm(short, Level.WARNING, 2)]
-
-
-ONE, TWO, THREE = ({Path("a"): (1, 1, n), Path("b"): None} for n in range(3))
-
-
-@pytest.mark.parametrize(
-    ("found", "due"),
-    [
-        ([ONE, ONE, ONE, ONE], [1]),
-        ([ONE, ONE, TWO, TWO, TWO], [1, 3]),
-        ([ONE, ONE, TWO, THREE, THREE, THREE], [1, 4]),
-        ([ONE, ONE, TWO, ONE, ONE], [1]),
-        ([ONE, TWO, ONE, TWO], []),
-    ],
-)
-def test_files_are_taken_when_two_looks_find_the_same(
-    found: list[Signatures], due: list[int]
-) -> None:
-    changes = FileChanges()
-    assert [number for number, one in enumerate(found) if changes.due(one)] == due
 
 
 class Process:
@@ -149,14 +126,3 @@ def test_the_certificates_are_listed_the_one_that_ends_first_at_the_top(tmp_path
         ("a.pem", {"days_left": 3, "names": "sbc.example.com"}),
         ("b.pem", {"days_left": 9, "names": "sbc.example.com"}),
     ]
-
-
-def test_a_file_is_known_by_time_size_and_inode_and_may_be_missing(tmp_path: Path) -> None:
-    file, missing = tmp_path / "a", tmp_path / "b"
-    file.write_text("x")
-    before = signatures((file, missing))
-    assert before[missing] is None
-    fresh = tmp_path / "c"
-    fresh.write_text("x")
-    fresh.replace(file)
-    assert signatures((file, missing)) != before

@@ -9,7 +9,7 @@ import pytest
 from sbc.config.files import read_text
 from sbc.config.geo import FAILURE_VALUES
 from sbc.geo.places import GeoSettings, open_places
-from sbc.management.certificates import LOOK_S
+from sbc.management.file_changes import LOOK_S
 from sbc.management.lists import ListWatch
 from sbc.management.log import Log
 from sbc.policy.sets import EntrySet, read_entries

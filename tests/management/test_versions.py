@@ -209,7 +209,7 @@ async def test_a_candidate_from_elsewhere_is_written_over_the_file(
     assert process.now == ("second", 2, "second")
     assert (tmp_path / "sbc.yaml.replaced").read_text() == "edited, and not applied"
     assert process.versions.listing()[-1]["why"] == "ticket 7"
-    with pytest.raises(CommandRefused, match=r"none\.yaml: cannot be read: No such file"):
+    with pytest.raises(CommandRefused, match=r"none\.yaml: cannot be read: no such file"):
         await process.versions.apply("alice", file=tmp_path / "none.yaml")
 
 

@@ -181,6 +181,14 @@ OWNERS = Owners(
             (PAI + "<sip:+4989@x>",),
             "foreign",
         ),
+        # Both are handed on, so both count.
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + "<sip:650@x>, <tel:+4989>",), "foreign"),
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + "<sip:650@x>", PAI + "<tel:+4989>"), "foreign"),
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + "<sip:650@x>, <tel:+49301112>",), "own"),
+        # An anonymous host hides no number that stands in front of it.
+        ({"peer": "pbx"}, "<sip:+4989@anonymous.invalid>", (), "foreign"),
+        ({"peer": "pbx"}, "<sip:%2B4989@anonymous.invalid>", (), "foreign"),
+        ({"peer": "pbx"}, "<sip:unavailable@anonymous.invalid>", (), "nothing"),
         ({"peer": "trunk"}, "<sip:650@x>", (), "unlisted"),
         ({}, "<sip:650@x>", (), "unlisted"),
         ({"user": "alice"}, "<sip:101@x>", (), "own"),
@@ -224,3 +232,9 @@ def test_whoever_owns_the_number_is_no_spoofing_neighbour() -> None:
     request = an_invite(caller="<sip:+4930111222@x>", uri="sip:+4930111333@y")
     assert read("neighbour", facts(request)) is True
     assert read("neighbour", facts(request, peer="pbx", owners=OWNERS)) is False
+
+
+def test_a_domain_is_the_same_with_a_dot_at_its_end() -> None:
+    when = asks(domain=["evil.example"])
+    for uri in ("sip:600@evil.example", "sip:600@EVIL.example."):
+        assert when.hold(facts(an_invite(uri=uri)))

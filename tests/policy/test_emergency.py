@@ -69,6 +69,9 @@ def decided(facts: Facts) -> Decision:
         ("sip:+4930112@example.com", False),
         ("sip:999@example.com", False),
         ("sip:example.com", False),
+        # What the context makes of it is called, so that is what counts.
+        ("tel:112;phone-context=+88213123", False),
+        ("sip:112;phone-context=+88213123@example.com;user=phone", False),
     ],
 )
 def test_a_call_is_an_emergency_by_its_number_or_by_the_name_of_the_service(
@@ -89,6 +92,11 @@ def test_emergency_calls_pass_geography_and_fraud_and_the_trail_says_why() -> No
     assert decision.trail[1].explanation == (
         "pass by rule 'emergency call' (built in): emergency true (true wanted)"
     )
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "OPTIONS", "SUBSCRIBE"])
+def test_only_a_call_is_an_emergency(method: str) -> None:
+    assert decided(calling("sip:112@example.com", method=method)).rule == "nobody"
 
 
 def test_other_calls_do_not() -> None:

@@ -59,8 +59,11 @@ def banned(watch: Guard, observation: Observation, now: float = 0.0, most: int =
     raise AssertionError("nobody was banned")
 
 
-def blocked(watch: Guard, now: float, host: str = HOST, port: int = 5060) -> bool:
-    return watch.bans.blocked("outside", host, port, now) is not None
+def blocked(
+    watch: Guard, now: float, host: str = HOST, port: int = 5060, connection: int = 0
+) -> bool:
+    flow = (host, port, connection) if connection else (host, port)
+    return watch.bans.blocked("outside", flow, now) is not None
 
 
 def test_a_source_that_proved_where_it_is_gets_banned_at_the_threshold() -> None:
@@ -253,10 +256,10 @@ def test_datagrams_with_the_port_of_a_connection_do_it_no_harm() -> None:
     for _ in range(10):
         watch.observe(seen(proof=Proof.NONE), 0.0)
     assert blocked(watch, 1.0)
-    assert not blocked(watch, 1.0, port=-1)
+    assert not blocked(watch, 1.0, connection=1)
     for _ in range(10):
         watch.observe(seen(source=flow(transport="tcp")), 0.0)
-    assert blocked(watch, 1.0, port=-1)
+    assert blocked(watch, 1.0, connection=1)
 
 
 def test_each_further_ban_of_a_source_is_longer() -> None:
@@ -347,8 +350,8 @@ def test_on_trusted_networks_nobody_is_banned() -> None:
     watch = guard()
     banned(watch, seen())
     watch.configure(RULES, ["inside"])
-    assert watch.bans.blocked("inside", HOST, 5060, 1.0) is None
-    assert watch.bans.blocked("outside", HOST, 5060, 1.0) is not None
+    assert watch.bans.blocked("inside", (HOST, 5060), 1.0) is None
+    assert watch.bans.blocked("outside", (HOST, 5060), 1.0) is not None
 
 
 def test_bans_survive_the_process_with_their_evidence() -> None:

@@ -19,7 +19,7 @@ from sbc.policy.charges import (
 from sbc.policy.facts import FACTS, Facts
 from sbc.policy.ledger import MOST_MISSED, MOST_RISKY_NUMBERS, Ledger
 from sbc.policy.money_facts import COUNTS
-from sbc.policy.tariffs import Price, Row, Tariffs
+from sbc.policy.tariffs import CutOff, Price, Row, Tariffs
 from sbc.policy.windows import DAY_S, HOUR_S, STEPS, Window
 from sbc.policy.world import World
 from sbc.sip.message import Request
@@ -52,6 +52,19 @@ def asked(ledger: Ledger, name: str, now: float = NOW, called: str = "+49301", *
 
 def begun(ledger: Ledger, call: str, called: str, now: float = NOW, **more: Any) -> None:
     ledger.begin(call, charge_of(facts_of(ledger, called, now, **more)), now)
+
+
+def test_names_that_a_sender_makes_up_push_out_no_account_of_others() -> None:
+    ledger = Ledger(most=5, most_diverters=3)
+    begun(ledger, "dear", "+883123", user="victim")
+    ledger.ended("dear", NOW)
+    for number in range(20):
+        told = invite(f"Diversion: <sip:{number}@x>")
+        begun(ledger, f"c{number}", "+49301", user="bob", request=told)
+        ledger.ended(f"c{number}", NOW)
+    assert asked(ledger, "calls_hour", user="victim") == 1.0
+    assert asked(ledger, "calls_hour", user="bob") == 20.0
+    assert (len(ledger), ledger.evicted) == (5, 17)
 
 
 def test_a_ringing_call_counts_at_once_with_a_minute_of_its_price() -> None:
@@ -221,6 +234,29 @@ def test_records_of_before_count_as_the_calls_did() -> None:
         assert asked(later, name, NOW + 800) == pytest.approx(asked(live, name, NOW + 800)), name
     assert asked(later, "new_country", NOW + 800 + DAY_S, called="+44201") is False
     assert asked(later, "calls_back", NOW + 800, called="+49309") is True
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        (CutOff(hour=13.9), {("a", "user alice"), ("b", "user alice")}),
+        (CutOff(hour=14), set()),
+        (CutOff(day=13.9), {("a", "user alice"), ("b", "user alice")}),
+        (CutOff(), set()),
+    ],
+)
+def test_calls_that_cost_are_overdrawn_when_their_account_has_spent_too_much(
+    limits: CutOff, found: set[tuple[str, str]]
+) -> None:
+    ledger = Ledger()
+    begun(ledger, "a", "+883123")
+    begun(ledger, "b", "+883124")
+    begun(ledger, "free", "600")
+    begun(ledger, "other", "+883124", user="bob")
+    ledger.begin("in", Charge("", "+49301"), NOW)
+    overdrawn = ledger.overdrawn(limits, NOW)
+    assert {(call, account) for call, account, _ in overdrawn} == found
+    assert {amount for _, _, amount in overdrawn} <= {14.0}
 
 
 def test_a_charge_is_plain_data() -> None:

@@ -9,6 +9,7 @@ from sbc.policy.admission import ADMITTED, Admission, Verdict
 from sbc.policy.conditions import Test as Condition
 from sbc.policy.conditions import asks, conditions
 from sbc.policy.facts import FACTS, Facts
+from sbc.policy.gate import FlowKey
 from sbc.policy.matchers import Amount
 from sbc.policy.model import Level, PolicySet, RateLimit
 from sbc.policy.rules import Action, Rule
@@ -215,8 +216,8 @@ def test_what_depends_on_the_time_of_day_is_asked_again() -> None:
 class Banned:
     """Bans one address."""
 
-    def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
-        return Verdict(False, "ban") if host == "192.0.2.66" else None
+    def blocked(self, network: str, flow: FlowKey, now: float) -> Verdict | None:
+        return Verdict(False, "ban") if flow[0] == "192.0.2.66" else None
 
 
 def test_who_is_banned_is_turned_away_before_any_budget_unless_a_rule_exempts_him() -> None:

@@ -90,6 +90,10 @@ RULE = "rules:\n  - name: a\n    "
             "1:1: error: expected a mapping, found nothing (top keys: version, include, ",
         ),
         ("- a\n", "1:1: error: expected a mapping, found a list (top keys: "),
+        (
+            "admission: [{name: a, per: user}]",
+            "1:13: error: admission[0]: the limit limits nothing (add max_calls, calls_per_second",
+        ),
         ("rule: []", "1:1: error: rule: unknown key 'rule' (did you mean 'rules'?)"),
         ("version: 2", "1:10: error: version: '2' is more than 1 (for example: 1)"),
         (

@@ -301,6 +301,13 @@ def test_an_escaped_line_break_of_a_stranger_does_not_become_one() -> None:
     assert len(steps) + len(failures) == 1
 
 
+def test_an_escaped_delimiter_of_a_stranger_makes_no_second_address() -> None:
+    invite = an_invite()
+    invite.headers.set("From", "<sip:1%3E%2C%3Csip%3A110@b>;tag=1")
+    operation = "set: P-Charge-Info, value: '<sip:$(caller)@x>'"
+    assert done(invite, operation) == ["+P-Charge-Info: <sip:1%3E,%3Csip%3A110@x>"]
+
+
 def test_a_rule_that_fails_does_not_keep_the_next_from_being_applied() -> None:
     text = (
         'headers:\n  - {name: a, do: [{set: X-A, value: "\\n"}]}\n'

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sbc.policy.admission import Admission, Verdict
 from sbc.policy.conditions import asks
+from sbc.policy.gate import FlowKey
 from sbc.policy.model import PolicySet, RateLimit
 from sbc.policy.mutes import AFTER_DROPS, AGAIN_AFTER_DROPS, MUTE_S, WATCHED, WITHIN_S, Mutes
 from sbc.policy.rules import Action, Rule
@@ -112,7 +113,7 @@ def test_who_is_exempted_is_never_muted_and_who_is_blocked_is() -> None:
 class Throttling:
     """Blocks everybody."""
 
-    def blocked(self, network: str, host: str, port: int, now: float) -> Verdict | None:
+    def blocked(self, network: str, flow: FlowKey, now: float) -> Verdict | None:
         return Verdict(False, "throttled")
 
 

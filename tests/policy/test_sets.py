@@ -94,6 +94,13 @@ def test_broken_lines_are_named_and_the_others_count() -> None:
     assert entries.count == 1
 
 
+@pytest.mark.parametrize("every", ["0.0.0.0/0", "::/0"])
+def test_no_line_of_a_feed_shuts_everybody_out(every: str) -> None:
+    entries, faults = read_entries("networks", ["192.0.2.1", every])
+    assert (entries.count, len(faults)) == (1, 1)
+    assert faults[0].why == f"{every!r} is every address; a rule without a set says that"
+
+
 def test_after_many_broken_lines_nothing_more_is_read() -> None:
     assert len(read_entries("networks", ["x"] * 1000)[1]) == MOST_FAULTS
 

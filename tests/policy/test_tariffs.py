@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sbc.policy.library import Library
 from sbc.policy.load import LoadedPolicy, combine, load_policy
-from sbc.policy.tariffs import Price, Row, Tariffs, digits_of
+from sbc.policy.tariffs import CutOff, Price, Row, Tariffs, digits_of
 
 TABLE = Tariffs(
     [
@@ -38,6 +38,11 @@ TABLE = Tariffs(
         ("alice", 0.0, "", ""),
         ("+alice", 0.0, "", ""),
         ("", 0.0, "", ""),
+        # What is dialled with something behind it costs what it costs without.
+        ("+88355#", 2.0, "irsf", ""),
+        ("+88355\u06f1", 2.0, "irsf", ""),
+        ("0088355123*1", 2.0, "irsf", ""),
+        ("123456#", 0.0, "", ""),
         ("+99", 2.0, "", ""),
     ],
 )
@@ -123,3 +128,12 @@ def test_what_is_wrong_is_named_with_its_place(text: str, files: dict[str, str],
 def test_whatever_a_file_holds_it_is_a_table_or_a_problem(text: str) -> None:
     policy = load("tariffs: {files: a}", a=f"prefix,price_per_minute,risk\n{text}")
     assert policy.broken or isinstance(combine([policy]).tariffs, Tariffs)
+
+
+def test_what_an_account_may_spend_is_what_the_first_policy_says_that_says_it() -> None:
+    files = [load("tariffs: {unknown_price: 1}"), load("tariffs: {cut_off: {day: 5}}")]
+    assert combine(files).tariffs.cut_off == CutOff(None, 5.0)
+    assert combine(files[:1]).tariffs.cut_off is None
+    broken = load("tariffs: {cut_off: {hour: -1, week: 3}}")
+    assert broken.broken
+    assert len(broken.problems) == 2

@@ -12,6 +12,7 @@ from sbc.policy.facts import FACTS, Facts
 from sbc.policy.library import Library
 from sbc.policy.load import combine, load_policy
 from sbc.policy.model import Decision, PolicySet, Step
+from sbc.policy.tariffs import CutOff
 from sbc.policy.tariffs_schema import combined
 from sbc.policy.world import World
 from tests.kit.mutants import mutants
@@ -242,6 +243,7 @@ def test_nothing_can_be_left_out_of_a_rule_without_a_case_that_notices() -> None
 
 def test_a_number_without_a_price_costs_what_the_file_says() -> None:
     assert TARIFFS.unknown_price.per_minute == 1.0
+    assert TARIFFS.cut_off == CutOff(150.0, 500.0)
     assert FACTS["price"].read(facts_of("+0123456789")) == 1.0
 
 

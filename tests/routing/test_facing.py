@@ -34,6 +34,7 @@ def test_a_host_and_a_port_are_written_with_brackets_where_they_are_needed() -> 
     ("host", "numeric"),
     [
         *(("192.0.2.1", True), ("2001:db8::1", True), ("fe80::1%3", True), ("::", True)),
+        *(("1.2.3.4/32", False), ("01.2.3.4", False), ("1.2.3.4 ", False), ("+1.2.3.4", False)),
         *(("1.2.3", False), ("256.1.1.1", False), ("pbx", False), ("", False), ("[::1]", False)),
     ],
 )

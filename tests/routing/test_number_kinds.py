@@ -81,4 +81,4 @@ def test_long_texts_of_strangers_are_not_remembered() -> None:
     kinds = WorldKinds(["DE"])
     kinds.kind("+" + "1" * 1000)
     kinds.country("x" * 1000)
-    assert kinds._kind.cache_info().currsize == kinds._country.cache_info().currsize == 0
+    assert kinds._country_and_kind.cache_info().currsize == 0

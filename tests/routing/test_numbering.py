@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbc.numbering import WorldPlan, country_of
+from sbc.numbering import WorldKinds, WorldPlan, country_of
 
 PLAN = WorldPlan()
 
@@ -77,3 +77,10 @@ def test_a_country_is_known_by_letters_or_calling_code(text, region):
 
 def test_what_belongs_to_no_country_is_none():
     assert [country_of(text) for text in ("800", "", "+", "4999", "\u0664\u0669")] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    "number", ["+", "+882131234;x=y", "+49900123456#", "+49 900", "+\u0664\u0669900", "+alice"]
+)
+def test_what_only_begins_like_a_global_number_is_an_invalid_one(number):
+    assert WorldKinds(["DE"]).kind(number) == "invalid"

@@ -50,16 +50,28 @@ def test_other_links_than_ethernet_are_understood(linktype: int, head: bytes) ->
     assert messages(file) == [MESSAGE]
 
 
-def test_fragments_are_put_together_in_any_order() -> None:
+def fragments(size: int, step: int) -> list[bytes]:
+    """A datagram in pieces of a size, each of which begins so far behind the one before it."""
     payload = bytes(datagram(PHONE, US, MESSAGE * 1).data)
     pieces = []
-    for begin in range(0, len(payload), 160):
-        piece = ip_packet(PHONE, US, payload[begin : begin + 160], dpkt.ip.IP_PROTO_UDP)
+    for begin in range(0, len(payload), step):
+        piece = ip_packet(PHONE, US, payload[begin : begin + size], dpkt.ip.IP_PROTO_UDP)
         piece.id = 9
-        piece.mf = int(begin + 160 < len(payload))
+        piece.mf = int(begin + size < len(payload))
         piece.offset = begin
         pieces.append(ethernet(piece))
     assert len(pieces) >= 2
+    return pieces
+
+
+def test_fragments_that_overlap_are_no_message_and_those_that_come_twice_are() -> None:
+    assert messages(pcap(fragments(160, 80))) == []
+    first, *others = fragments(160, 160)
+    assert messages(pcap([first, first, *others])) == [MESSAGE]
+
+
+def test_fragments_are_put_together_in_any_order() -> None:
+    pieces = fragments(160, 160)
     for order in permutations(pieces):
         assert messages(pcap(list(order))) == [MESSAGE]
     assert messages(pcap(pieces[:-1])) == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sbc.app import in_force
+from sbc.candidates import in_force
 from sbc.simulation.cases import CasesFile, read_cases
 from sbc.simulation.loading import load_border
 from sbc.simulation.testing import NOON, failures_of, run_case

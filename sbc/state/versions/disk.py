@@ -4,6 +4,7 @@ Everything here blocks.
 """
 
 import os
+import stat
 from pathlib import Path
 
 MOST_FILE_BYTES = 33_554_432
@@ -15,8 +16,10 @@ def read_bounded(path: Path) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is too long.
+        ValueError: it is too long, or no file: a pipe, say, on which one might wait for ever.
     """
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")
     with path.open("rb") as file:
         data = file.read(MOST_FILE_BYTES + 1)
     if len(data) > MOST_FILE_BYTES:

@@ -1,11 +1,13 @@
 """What is kept, how much of it, and what happens when it is damaged."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from sbc.state.database import StoreDamaged
 from sbc.state.versions import store as module
+from sbc.state.versions.disk import read_bounded
 from sbc.state.versions.store import VersionStore, read_versions
 from sbc.state.versions.version import Read, Standing
 
@@ -103,3 +105,12 @@ def test_a_link_is_followed_and_modes_stay(store: VersionStore, tmp_path: Path) 
     assert link.is_symlink()
     assert real.read_text() == "new"
     assert real.stat().st_mode & 0o777 == 0o640
+
+
+def test_nobody_waits_for_a_pipe_that_stands_for_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list")
+    for path in (tmp_path / "list", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="it is no regular file"):
+            read_bounded(path)
+    with pytest.raises(IsADirectoryError):
+        read_bounded(tmp_path)
