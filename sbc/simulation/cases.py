@@ -63,6 +63,9 @@ class Expected(Section):
     says: Texts = Field(
         default=(), description="Pieces of its explanation.", examples=["method INVITE"]
     )
+    omits: Texts = Field(
+        default=(), description="Pieces that are not in it.", examples=["codecs of Teams"]
+    )
     nearest: str | None = Field(
         default=None,
         description="A piece of what would have changed it; empty where nothing would.",

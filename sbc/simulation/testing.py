@@ -232,13 +232,16 @@ def failures_of(case: Case, outcome: Outcome) -> Iterator[str]:
         expected = getattr(wanted, name)
         if expected is not None and expected != value:
             yield f"{name} is {_shown(value)}, not {_shown(expected)}"
-    if not (wanted.says or wanted.nearest is not None):
+    if not (wanted.says or wanted.omits or wanted.nearest is not None):
         return
     lines = outcome.lines
     text = "\n".join(f"{line.step}: {line.text} [{line.where}]" for line in lines)
     for piece in wanted.says:
         if piece not in text:
             yield f"the explanation does not say {piece!r}"
+    for piece in wanted.omits:
+        if piece in text:
+            yield f"the explanation says {piece!r}"
     near = "; ".join(line.text for line in lines if line.step == "nearest")
     if wanted.nearest is not None and (
         wanted.nearest not in near or bool(near) is not bool(wanted.nearest)
