@@ -119,7 +119,8 @@ def test_probes_find_out_before_any_call_does_and_bring_it_back(scene: Scene, fi
     is_found("down", "OPTIONS got no answer within 1 s")
     assert target(scene, PBX)["evidence"] == "OPTIONS failed: transport (ICMP: Connection refused)"
     first.run("nft", "delete", "table", "inet", "dead")
-    start_sipp(first, "callee_is_asked.xml", tune="callee")
+    # It answers many, so that "up" lasts longer than the looks at it are apart.
+    start_sipp(first, "callee_is_asked.xml", tune="callee", calls=100)
     is_found("up", "OPTIONS answered 200 OK")
     scene.stop_sbc()
 
