@@ -145,7 +145,7 @@ def _other_words(word: str) -> Iterator[str]:
     elif word.endswith("*"):
         yield f"{word[:-1]}9*"
     else:
-        yield from (f"{word}9", word[:-1])
+        yield f"{word}9"
 
 
 def _exchanged(data: Any, path: Path, line: int) -> Iterator[Mutant]:

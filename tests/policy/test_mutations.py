@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2] / "policies"
 SHIPPED = sorted(path.name for path in ROOT.glob("*.yaml"))
 
 EXCUSED = {
+    ("edge-default.yaml", "bans left out"): "says what holds anyhow, where it can be changed",
     ("toll-fraud.yaml", "fraud 'anybody spent too much in an hour' before its neighbour"): (
         "of a phone with both too much in its own hour is said before"
     ),
