@@ -7,7 +7,7 @@ from sbc.config.strangers import ANYWHERE, warn_of_strangers
 from sbc.document.problem import Problem, Severity
 from sbc.document.text import Document
 from sbc.policy.conditions import Conditions
-from sbc.policy.facts import Facts
+from sbc.policy.facts import AFTER_ARRIVAL, Facts
 from sbc.policy.matchers import OneOf, within
 from sbc.policy.model import ARRIVAL, SOURCES, STAGES, PolicySet, Stage
 from sbc.policy.rules import STOPS, Rule
@@ -16,9 +16,6 @@ from sbc.routing.model import Network, Peer, Route
 
 _EXPENSIVE = ("called", "called_type", "called_country")
 """What a rule asks for that keeps calls from expensive numbers."""
-
-_AFTER_ARRIVAL = ("authenticated", "user")
-"""What is not known before the stages after authentication."""
 
 
 def lint(
@@ -192,7 +189,7 @@ def _trust(network: Network) -> str:
 
 def _too_early(when: Conditions, stage: Stage) -> str:
     if stage.name in ARRIVAL:
-        for name in _AFTER_ARRIVAL:
+        for name in AFTER_ARRIVAL:
             if not when.possible(**{name: False if name == "authenticated" else ""}):
                 return f"{name} is not known before the stages after authentication"
     if stage.calls_only and not when.possible(method="INVITE"):
@@ -231,4 +228,4 @@ def _of_rule(rule: Rule, message: str, hint: str) -> Problem:
 
 
 def _warn(document: Document, path: tuple[str, ...], message: str, hint: str) -> None:
-    document.report(path, message, hint, severity=Severity.WARNING, key=len(path) == 2)
+    document.report(path, message, hint, severity=Severity.WARNING, key=True)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sbc.config.json_schema import policy_schema
 from sbc.config.schema_tables import cell, chapter, keys_table, plain
-from sbc.policy.facts import FACTS, Fact
+from sbc.policy.facts import AFTER_ARRIVAL, FACTS, Fact
 from sbc.policy.model import SOURCES, STAGES, Stage
 from sbc.policy.rules import Verb
 
@@ -176,8 +176,6 @@ _KNOWN: Final[tuple[tuple[str, str], ...]] = (
     ("Of responses", "In `headers` only."),
 )
 
-_AFTER_PASSWORDS: Final = frozenset({"authenticated", "user"})
-
 
 def policy_reference() -> str:
     """The page, in Markdown."""
@@ -262,7 +260,7 @@ def _known(name: str, fact: Fact) -> int:
     """The index in `_KNOWN` of when a fact is known."""
     if fact.answers:
         return 3
-    return 2 if name in _AFTER_PASSWORDS else int(fact.parsed)
+    return 2 if name in AFTER_ARRIVAL else int(fact.parsed)
 
 
 def _example(fact: Fact) -> str:

@@ -5,7 +5,7 @@ makes anybody else's refusals be forgotten. What peers, trusted networks, regist
 users are refused is kept apart; of their calls there is a record, too.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
@@ -108,8 +108,8 @@ class RefusedRequests:
         """
         self._wall = wall
         self._recorded = recorded
-        self._known: deque[RefusedRequest] = deque(maxlen=MAX_KNOWN)
-        self._strangers: deque[RefusedRequest] = deque(maxlen=MAX_STRANGERS)
+        self._known: OrderedDict[str, RefusedRequest] = OrderedDict()
+        self._strangers: OrderedDict[str, RefusedRequest] = OrderedDict()
         self._known_ration = _Ration(_PER_SECOND_KNOWN)
         self._strangers_ration = _Ration(_PER_SECOND_STRANGERS)
         self._sources: OrderedDict[str, float] = OrderedDict()
@@ -117,7 +117,8 @@ class RefusedRequests:
         """Refused requests of which nothing was kept."""
 
     def __iter__(self) -> Iterator[RefusedRequest]:
-        return iter(sorted([*self._known, *self._strangers], key=lambda one: one.at))
+        kept = [*self._known.values(), *self._strangers.values()]
+        return iter(sorted(kept, key=lambda one: one.at))
 
     def find(self, name: str) -> list[RefusedRequest]:
         """Those of a Call-ID or an id, the newest last."""
@@ -137,13 +138,17 @@ class RefusedRequests:
         if turned.status in _CHALLENGES and not turned.why:
             return
         kept = self._known if turned.known else self._strangers
+        if turned.id in kept:
+            return  # sent again before our answer was there
         if not (
             self._known_ration.take(now) if turned.known else self._stranger_may(turned.flow, now)
         ):
             self.unkept += 1
             return
         refused = _refused(turned, self._wall())
-        kept.append(refused)
+        kept[turned.id] = refused
+        if len(kept) > (MAX_KNOWN if turned.known else MAX_STRANGERS):
+            kept.popitem(last=False)
         if turned.known and refused.method == "INVITE" and turned.decided is not None:
             self._recorded(refused)
 

@@ -385,3 +385,6 @@ FACTS: Final[dict[str, Fact]] = {
     **{name: Fact(*told) for name, told in MONEY_FACTS.items()},
 }
 """By the key that a condition has in a file."""
+
+AFTER_ARRIVAL: Final = ("authenticated", "user")
+"""The facts that are not known on arrival, before passwords are checked."""

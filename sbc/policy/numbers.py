@@ -16,7 +16,7 @@ from sbc.routing.patterns import number_matches
 from sbc.sip.uri import Uri, escape_user
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
-"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only; and spaces, which it has."""
+"""What a number may hold for the eye only (RFC 3966 §5.1.1), and spaces, which it may not."""
 
 _WRITTEN: Final = re.compile(
     r"(?=[.()\- ]*+\+|(?:[.()\- ]*+[0-9]){8})"

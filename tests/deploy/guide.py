@@ -65,7 +65,8 @@ def changed(old: str, text: str) -> str:
     """A YAML file of which some top-level sections are exchanged, or new."""
     sections = {_key(one): one for one in _SECTION.split(old)}
     for one in _SECTION.split(text.partition("\n")[2]):
-        sections[_key(one)] = one
+        if one:
+            sections[_key(one)] = one
     return "".join(sections.values())
 
 

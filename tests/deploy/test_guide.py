@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.guide import Step, fits, steps_of, write
+from tests.deploy.guide import Step, changed, fits, steps_of, write
 from tests.kit.geo import COUNTRIES, written
 from tests.kit.hosts import Lab, missing_for_namespaces, wait_until
 from tests.kit.patience import PATIENCE_S
@@ -29,6 +30,7 @@ class Reader:
 
     def __init__(self, lab: Lab, directory: Path) -> None:
         self.directory = directory
+        self._lab = lab
         internet, office = lab.switch("internet"), lab.switch("office")
         self.border, self.pbx, self.world = lab.host("border"), lab.host("pbx"), lab.host("world")
         self.border.join(internet, f"{BORDER}/24")
@@ -90,7 +92,8 @@ class Reader:
         return done.stdout
 
     def stranger(self, address: str) -> Stranger:
-        return Stranger(self.world, BORDER, address=address)
+        """Somebody on the Internet."""
+        return self._lab.keep(closing(Stranger(self.world, BORDER, address=address)))
 
 
 def a_phone_registers(reader: Reader) -> None:
@@ -126,7 +129,7 @@ def a_customer_calls(reader: Reader) -> None:
 
 def a_stolen_password_is_used(reader: Reader) -> None:
     assert reader.phone is not None
-    asks(reader.phone, "INVITE", "+882990001234", "77d1-stolen")
+    asks(reader.phone, "INVITE", "+447012345678", "77d1-stolen")
 
 
 def a_phone_in_the_clear(reader: Reader) -> None:
@@ -169,9 +172,27 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def test_the_guide_is_so(reader: Reader) -> None:
     for step in steps_of(GUIDE.read_text()):
         said = reader.does(step)
-        if os.environ.get("REC"):
-            print(f"[{step.line}] {step.what} {step.name}\n{said}", flush=True)
-            continue
         where = f"{GUIDE.name}:{step.line}: {step.name}\nshown:\n{step.text}\nsaid:\n{said}"
         assert step.what != "command" or fits(said, step.text), where
-    print(reader.log)
+
+
+def test_the_guide_has_something_to_do_in_every_part() -> None:
+    parts = GUIDE.read_text().split("\n## ")[1:]
+    assert [bool(steps_of(part)) for part in parts] == [True] * len(parts)
+
+
+def test_a_command_that_says_something_else_is_noticed() -> None:
+    assert fits("a  7 b\n\nmore\n", "a ... b\n...\n")
+    assert not fits("a  7 c\n", "a ... b\n")
+    assert not fits("a\nb\n", "a\n")
+
+
+def test_a_changed_file_has_its_other_sections_as_before() -> None:
+    old = "# head\none: 1\ntwo:\n  - 2\nthree: 3\n"
+    new = "# f.yaml, changed\ntwo: 22\nfour: 4\n"
+    assert changed(old, new) == "# head\none: 1\ntwo: 22\nthree: 3\nfour: 4\n"
+
+
+def test_a_block_without_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 1: a block without the name of its file"):
+        steps_of("```yaml\nversion: 1\n```\n")

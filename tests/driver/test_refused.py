@@ -93,6 +93,12 @@ class TestOfAPeer:
         assert (record.peer, record.status) == ("carrier-one", 603)
         assert record.explanation["steps"][0]["where"].endswith("only_options.yaml:7")
 
+    def test_a_call_that_is_sent_again_is_the_same_call(self, strict: Board) -> None:
+        for _ in range(3):
+            strict.give(TRUNK, invite("100"))
+        assert only(strict).method == "INVITE"
+        assert len(strict.records.refused) == 1
+
     def test_a_call_that_leads_nowhere_has_one_too(self, board: Board) -> None:
         board.give(TRUNK, invite("900"))
         (record,) = board.records.refused
