@@ -61,7 +61,7 @@ class Fate(Enum):
 
 _PLACE = re.compile(
     r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])"  # an IPv4 address
-    r"|\[[0-9a-f:.]*:[0-9a-f:.]*\]"  # an IPv6 address as URIs have it
+    r"|\[(?=[0-9a-f.]*+:)[0-9a-f:.]*+\]"  # an IPv6 address as URIs have it
     r"|\b[0-9a-f]{1,4}(?:::[0-9a-f]|(?::[0-9a-f]{1,4}){7}\b)"  # one that stands alone
     r"|\bsips?:",
     re.IGNORECASE,

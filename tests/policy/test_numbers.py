@@ -17,7 +17,7 @@ from sbc.policy.numbers import (
 )
 from sbc.routing.numbers import AS_IS, AS_WRITTEN, NumberRules, PrefixRule, Rewriting
 from sbc.routing.patterns import parse_number_pattern
-from sbc.sip.uri import parse_uri_untrusted
+from sbc.sip.uri import Uri, parse_uri_untrusted
 
 PLAN = WorldPlan()
 GERMAN = NumberRules("DE", inbound=Rewriting(format="e164"))
@@ -185,3 +185,9 @@ def test_without_rules_and_without_a_plan_nothing_changes(number):
     assert rewrite(number, AS_IS, "DE", PLAN) == Rewritten(number)
     assert rewrite(number, Rewriting(format="e164"), "DE", NoPlan()) == Rewritten(number)
     assert NoPlan().national("+" + number, "DE") == number
+
+
+@pytest.mark.parametrize("text", ["(" * 500_000 + "12345678x", "(" * 300_000 + "+" + ")" * 300_000])
+def test_numbers_of_any_length_are_read_in_a_time_that_ends(text):
+    # Where each character is looked at once for every other, this takes hours.
+    assert number_of(Uri("sip", text, None, "x")) == text

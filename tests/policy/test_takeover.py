@@ -158,3 +158,8 @@ def test_what_a_policy_may_not_say_is_named() -> None:
     policy = load_policy("registrations: {on_takeover: panic, travel: -1}", "p")
     assert policy.broken
     assert len(policy.problems) == 2
+
+
+def test_how_long_a_user_agent_is_costs_nothing() -> None:
+    # Where each parenthesis is looked at once for every other, this takes hours.
+    assert PHONE._replace(agent="(" * 500_000).make == PHONE._replace(agent="(" * 600_000).make

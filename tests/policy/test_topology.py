@@ -174,3 +174,9 @@ def test_a_session_id_we_make_is_a_version_4_uuid() -> None:
     assert len(uuid) == 32
     assert (uuid[12], uuid[16]) == ("4", "a")
     assert session_uuid(a_message(f"Session-ID: {uuid.upper()}")) == uuid
+
+
+@pytest.mark.parametrize("text", ["[" + ":" * 500_000, "1.1.1." * 100_000, "a::" * 100_000])
+def test_texts_of_any_length_are_looked_at_in_a_time_that_ends(text: str) -> None:
+    # Where each character is looked at once for every other, this takes hours.
+    assert may_say(text, a_message(), OUTSIDE) is (not text.startswith("a"))
