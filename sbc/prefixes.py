@@ -185,7 +185,7 @@ def is_numeric(host: str) -> bool:
     """Whether a host is an address, and no name."""
     match = _IPV4_TEXT.fullmatch(host)
     if match is not None:
-        return match[5] is None and all(int(octet) <= 255 for octet in match.groups()[:4])
+        return match[5] is None and max(map(int, match.groups()[:4])) <= 255
     if ":" not in host:
         return False
     try:

@@ -9,7 +9,7 @@ from sbc.cli.ladder import ascii_only
 from sbc.cli.operate import OK, PROBLEM, control_socket, records_file, show_json
 from sbc.cli.table import clock_time
 from sbc.management.control import CommandRefused, NotRunning, ask
-from sbc.management.explaining import account_of
+from sbc.management.explaining import record_explained
 from sbc.state.database import StoreUnusable
 from sbc.state.file import read_records
 
@@ -30,16 +30,16 @@ def explain(arguments: Namespace) -> int:
     if arguments.json:
         show_json(found)
     else:
-        print("\n".join(map(draw_account, found)), end="")
+        print("\n".join(map(draw_explanation, found)), end="")
     return OK
 
 
-def draw_account(account: dict[str, object]) -> str:
-    """An account as text: a title, and a line for each step."""
-    status = account.get("status")
-    title = [ascii_only(str(account.get("title"))), str(account.get("id") or "")]
-    title += [clock_time(account.get("at")) or "", str(status) if status else ""]
-    return "  ".join(filter(None, title)) + "\n" + draw_lines(rows(account.get("lines")))
+def draw_explanation(told: dict[str, object]) -> str:
+    """An explanation as text: a title, and a line for each step."""
+    status = told.get("status")
+    title = [ascii_only(str(told.get("title"))), str(told.get("id") or "")]
+    title += [clock_time(told.get("at")) or "", str(status) if status else ""]
+    return "  ".join(filter(None, title)) + "\n" + draw_lines(rows(told.get("lines")))
 
 
 def draw_lines(lines: Iterable[dict[str, object]]) -> str:
@@ -70,4 +70,4 @@ def _kept(arguments: Namespace) -> list[dict[str, object]]:
         records = records or read_records(file, last=_LAST, call=arguments.name)
     except StoreUnusable:
         return []
-    return [account_of(record) for record in records]
+    return [record_explained(record) for record in records]

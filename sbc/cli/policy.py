@@ -105,10 +105,10 @@ def _show_tested(tested: Findings, *, verbose: bool) -> None:
         if result.failures or verbose:
             print(f"{result.where}: {'FAILED' if result.failures else 'holds'}: {result.name}")
             print("".join(f"    {failure}\n" for failure in result.failures), end="")
-            print("".join(f"    | {line}\n" for line in _account(result)), end="")
+            print("".join(f"    | {line}\n" for line in _explained(result)), end="")
 
 
-def _account(result: Result) -> list[str]:
+def _explained(result: Result) -> list[str]:
     return [
         ascii_only(f"{line.step}: {line.text}" + (f"  [{line.where}]" if line.where else ""))
         for line in result.outcome.lines

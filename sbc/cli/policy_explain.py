@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from time import time
 
-from sbc.cli.explain import draw_account
+from sbc.cli.explain import draw_explanation
 from sbc.cli.files import configuration_file
 from sbc.cli.ladder import ascii_only
 from sbc.cli.operate import OK, PROBLEM, show_json
@@ -60,14 +60,14 @@ def explain(arguments: Namespace) -> int:
 
 
 def _show(found: Iterable[Outcome], *, as_json: bool) -> None:
-    accounts = [_account(one) for one in found]
+    explanations = [_explanation(one) for one in found]
     if as_json:
-        show_json(accounts)
+        show_json(explanations)
     else:
-        print("\n".join(map(draw_account, accounts)), end="")
+        print("\n".join(map(draw_explanation, explanations)), end="")
 
 
-def _account(outcome: Outcome) -> dict[str, object]:
+def _explanation(outcome: Outcome) -> dict[str, object]:
     data = outcome.to_data()
     lines = data["lines"] + [{"step": "sent", "text": one, "where": ""} for one in data["sent"]]
     lines = [{**line, "text": without_secrets(line["text"])} for line in lines]

@@ -228,4 +228,4 @@ def _of_rule(rule: Rule, message: str, hint: str) -> Problem:
 
 
 def _warn(document: Document, path: tuple[str, ...], message: str, hint: str) -> None:
-    document.report(path, message, hint, severity=Severity.WARNING, key=len(path) == 2)
+    document.report(path, message, hint, severity=Severity.WARNING, key=True)

@@ -18,6 +18,9 @@ KEY: Final = "variables"
 MOST_VALUES: Final = 100_000
 """Entries that variables may put into the lists of a document; more belong into a file."""
 
+MOST_CHARACTERS: Final = 1_000_000
+"""That variables may put into the texts of a document, or a few lines would fill all memory."""
+
 _REFERENCE = re.compile(r"\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -56,6 +59,7 @@ class _Expansion:
         self._known = known
         self._environment = environment
         self._count = 0
+        self._characters = 0
         self._told: set[Path] = set()
         self.values: dict[Path, Place] = {}
         self.keys: dict[Path, Place] = {}
@@ -118,11 +122,18 @@ class _Expansion:
         def replacement(match: re.Match[str]) -> str:
             meaning = self._meaning(match, path)
             if meaning is None or isinstance(meaning, str):
-                return meaning or ""
+                return self._bounded(meaning or "", path)
             self._complain(path, f"{match[0]} is a list, and can only be a whole value")
             return ""
 
         return _REFERENCE.sub(replacement, text)
+
+    def _bounded(self, text: str, path: Path) -> str:
+        self._characters += len(text)
+        if self._characters <= MOST_CHARACTERS:
+            return text
+        self._complain(path, f"variables make more than {MOST_CHARACTERS} characters of texts")
+        return ""
 
     def _meaning(self, match: re.Match[str], path: Path) -> Value:
         name = match[1]

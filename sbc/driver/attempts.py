@@ -28,35 +28,38 @@ class Attempt(NamedTuple):
     called: str
     """The user that a REGISTER is for, or the number that anything else is for."""
     caller: str
-    """The user of its credentials, or else of From."""
+    """The users of its credentials, mostly one, or else of From."""
     realm: str
-    """Of its credentials; empty when there are none."""
+    """Of its first credentials; empty when there are none."""
     proof: Proof
 
 
 def attempt_of(request: Request, flow: Flow, nonces: Nonces) -> Attempt:
     """What a request tries. Nothing in it may be believed."""
     credentials = _credentials(request)
-    answered = credentials is not None and nonces.prove(credentials.nonce, flow.remote[0])
+    # All of them count: what is judged may be any, and one alone may be there to hide it.
+    answered = any(nonces.prove(one.nonce, flow.remote[0]) for one in credentials)
+    users = ",".join(dict.fromkeys(one.username for one in credentials))
     return Attempt(
         flow,
         request.method,
         (request.headers.first("call-id") or "")[:128],
         _user(request, called=True),
-        _user(request, called=False) if credentials is None else credentials.username[:MOST_NAME],
-        "" if credentials is None else credentials.realm[:MOST_REALM],
+        _told_apart(users) if credentials else _user(request, called=False),
+        credentials[0].realm[:MOST_REALM] if credentials else "",
         proof_of(flow.reliable, answered),
     )
 
 
-def _credentials(request: Request) -> Credentials | None:
+def _credentials(request: Request) -> list[Credentials]:
     headers = request.headers
+    found: list[Credentials] = []
     for value in (*headers.all("authorization"), *headers.all("proxy-authorization")):
         try:
-            return parse_credentials_untrusted(value)
+            found.append(parse_credentials_untrusted(value))
         except ParseError:
             continue
-    return None
+    return found
 
 
 def _user(request: Request, *, called: bool) -> str:
@@ -68,6 +71,11 @@ def _user(request: Request, *, called: bool) -> str:
     except ParseError:
         return ""
     return unquote(uri.user or "")[:MOST_NAME]
+
+
+def _told_apart(users: str) -> str:
+    """Names as they are kept; those that are too long still differ where their ends do."""
+    return users if len(users) <= MOST_NAME else f"{users[:MOST_NAME]}... {hash(users):x}"
 
 
 class Attempts:

@@ -217,8 +217,7 @@ class Calls:
         limits = self.tariffs.cut_off
         if limits is None or not self._live:
             return
-        self._due[_SPENDING] = now + SPENDING_S
-        self._deadlines.set(_SPENDING, now + SPENDING_S)
+        self._look_at_spending(now)
         wall = wall_of(next(iter(self._live.values())), now)
         for name, account, amount in self.ledger.overdrawn(limits, wall):
             if self._live[name].ending is not None:
@@ -228,6 +227,11 @@ class Calls:
                       advice="look whether the account is misused, and change its password"
                       )  # fmt: skip
             self.tell_named(name, GaveUp(spent_too_much(account, spent)), now)
+
+    def _look_at_spending(self, now: float) -> None:
+        """Look in a while whether accounts spent too much."""
+        self._due[_SPENDING] = now + SPENDING_S
+        self._deadlines.set(_SPENDING, now + SPENDING_S)
 
     def drop_all(self, ending: Ending, now: float) -> None:
         """Forget every call without another word, with its record: the process is ending."""
@@ -323,8 +327,7 @@ class Calls:
             self._log("info", "call answered", call=call.name)
             self.ledger.answered(call.name, wall_of(call, now))
             if self.tariffs.cut_off is not None and _SPENDING not in self._due:
-                self._due[_SPENDING] = now + SPENDING_S
-                self._deadlines.set(_SPENDING, now + SPENDING_S)
+                self._look_at_spending(now)
             self._records.call_answered(call)
         elif self._remove(call, now):
             self._write_end(call)

@@ -258,6 +258,8 @@ class Reception:
             candidates = [replace(c, rules=c.rules.with_codecs(codecs)) for c in candidates]
         call = self._new_call(key, asked.request, flow, caller, candidates)
         kbps = offered_kbps(request) if self._caps.weighs else 0
+        # What may turn out to be malformed is read before the call takes anybody's room.
+        cost = spending.charge_for(caller)
         allowed = with_room(self._caps, call.name, caller, candidates, kbps, now)
         if isinstance(allowed, Decision):
             refusal = Refusal(allowed.status, _BUSY, allowed.explanation)
@@ -268,7 +270,7 @@ class Reception:
             call.candidates = tuple(allowed)
             call.b = callee_leg(self._context, allowed[0])
         call.route, call.loop_mark, call.started_at = route, mark, now
-        spending.charge(call, caller, self._force)
+        spending.charge(call, caller, cost, self._force)
         call.decided = self._decided(caller)
         open_story(call, request, caller, asked, now)
         self._calls.begin(call, now)

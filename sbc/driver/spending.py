@@ -21,11 +21,20 @@ _ADVICE = {
 }
 
 
-def charge(call: Call, caller: Caller, force: InForce) -> None:
-    """Say of a call that begins who pays what for it, and how long it may last.
+def charge_for(caller: Caller) -> Charge | None:
+    """What a call would cost its caller; asked before anything is counted for it.
 
     Raises:
         ParseError: a header that says who forwarded it is malformed (400).
+    """
+    return None if caller.facts is None else charge_of(caller.facts)
+
+
+def charge(call: Call, caller: Caller, cost: Charge | None, force: InForce) -> None:
+    """Say of a call that begins who pays what for it, and how long it may last.
+
+    Args:
+        cost: As `charge_for` said.
     """
     facts = caller.facts
     if facts is None:
@@ -38,7 +47,7 @@ def charge(call: Call, caller: Caller, force: InForce) -> None:
     if _comes_in(force, facts, caller.peer, call.candidate.peer):
         call.charge = Charge("", facts.caller_number)
     else:
-        call.charge = charge_of(facts)
+        call.charge = cost
 
 
 def _comes_in(force: InForce, facts: Facts, caller: str, callee: str) -> bool:

@@ -127,11 +127,6 @@ class Nftables:
         else:
             self._change_prefixes()
 
-    def mute(self, hosts: Iterable[str], seconds: float) -> None:
-        """Hear nothing of these hosts for a moment."""
-        for host in hosts:
-            self._add(("host", host), ruleset.mute_lines(self.name, host, seconds))
-
     def mute_flow(self, host: str, port: int, seconds: float) -> None:
         """Hear no datagrams from one address and port for a moment."""
         self._add((host, port), ruleset.mute_flow_lines(self.name, host, port, seconds))

@@ -61,7 +61,6 @@ def table_script(
     for family, kind in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
         lines += [
             f"  set banned{family} {{ type {kind}; flags timeout; size {SIZE}; }}",
-            f"  set muted{family} {{ type {kind}; flags timeout; size {SIZE}; }}",
             f"  set flows{family} {{ type {kind} . inet_service; flags timeout; size {SIZE}; }}",
             f"  set prefixes{family} {{ type {kind}; flags interval, timeout; }}",
             f"  set spared{family} {{ type {kind}; flags interval; auto-merge; }}",
@@ -88,7 +87,6 @@ def _judgements(rate: Rate | None) -> Iterator[str]:
         plain = source.partition(" &")[0]
         yield f"    {source} @banned{family} counter name banned drop"
         yield f"    {plain} @prefixes{family} counter name banned drop"
-        yield f"    {source} @muted{family} counter name muted drop"
         yield f"    {plain} . udp sport @flows{family} counter name muted drop"
         if rate is not None:
             yield (
@@ -133,12 +131,6 @@ def prefix_lines(name: str, prefixes: Mapping[Source, float]) -> list[str]:
 def is_single(source: Source) -> bool:
     """Whether it is what one subscriber has: an IPv4 address, or a /64."""
     return source.prefixlen == (32 if source.version == 4 else 64)
-
-
-def mute_lines(name: str, host: str, seconds: float) -> list[str]:
-    """Turn a source away for a moment."""
-    address = ip_address(host)
-    return _put(name, f"muted{address.version}", _site(address), seconds)
 
 
 def mute_flow_lines(name: str, host: str, port: int, seconds: float) -> list[str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from sbc.b2bua.call import Call
-from sbc.driver.account import (
+from sbc.driver.explanation import (
     Line,
     lines_of_call,
     lines_of_explanation,
@@ -31,7 +31,7 @@ def explained(switchboard: Switchboard, name: str) -> list[Row]:
     ]
 
 
-def account_of(record: CdrRecord) -> Row:
+def record_explained(record: CdrRecord) -> Row:
     """What a call record knows: of calls that the process has forgotten."""
     lines = [Line("source", f"{record.a.address} on network {record.a.network!r}")]
     if record.explanation:

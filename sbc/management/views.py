@@ -136,6 +136,7 @@ class Views:
             "tasks": statistics.tasks_living,
             "faults": tally.pop("faults"),
             "received": {"messages": tally.pop("received"), **tally},
+            "refusals_not_kept": board.refused.unkept,
             "limits": limits_counters(board.admission),
             "muted": self._muted(),
             "transport": asdict(self._transports.statistics),

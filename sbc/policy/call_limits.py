@@ -51,10 +51,12 @@ _Key = tuple[str, str]
 class CallRoom:
     """The live calls under every limit of the policies."""
 
-    __slots__ = ("_keys", "_limits", "_live", "_rates")
+    __slots__ = ("_keys", "_limits", "_live", "_rates", "weighs")
 
     def __init__(self) -> None:
         self._limits: tuple[CallLimit, ...] = ()
+        self.weighs = False
+        """Whether it matters to any limit what calls may bring."""
         self._live: dict[_Key, dict[str, int]] = {}
         self._keys: dict[str, list[_Key]] = {}
         self._rates: dict[_Key, tuple[float, float]] = {}
@@ -62,11 +64,7 @@ class CallRoom:
     def apply(self, limits: Iterable[CallLimit]) -> None:
         """Put other limits in force; live calls stay counted under those that they began with."""
         self._limits = tuple(limits)
-
-    @property
-    def weighs(self) -> bool:
-        """Whether it matters to any limit what calls may bring."""
-        return any(limit.max_kbps is not None for limit in self._limits)
+        self.weighs = any(limit.max_kbps is not None for limit in self._limits)
 
     def begin(self, facts: Facts, call: str, now: float, kbps: int = 0) -> Objection | None:
         """Let a call begin under every limit that fits it, or under none and say which forbids it.
@@ -79,6 +77,8 @@ class CallRoom:
         Raises:
             ParseError: a header that a limit asks about is malformed (400).
         """
+        if not self._limits:
+            return None
         fitting = [(one, (one.name, _key_of(one.per, facts))) for one in self._limits
                    if one.when.hold(facts)]  # fmt: skip
         if not facts.emergency:

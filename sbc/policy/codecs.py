@@ -47,8 +47,9 @@ def objection(media: MediaDescription, rules: tuple[CodecRules, ...]) -> str | N
         if rule.kinds and media.kind not in rule.kinds:
             return f"{media.kind} may not pass here"
     kept = _kept(media, rules)
-    if kept and any(_is_codec(media.codec(one)) for one in kept):
-        return None
+    for one in kept:
+        if _is_codec(media.codec(one)):
+            return None
     offered = ", ".join(dict.fromkeys(codec_names(media))) or "none"
     wanted = ", ".join(dict.fromkeys(name for rule in rules for name in rule.allow))
     text = f"no codec of {media.kind} may pass ({offered})"

@@ -48,7 +48,15 @@ NumberKind = Literal[
 ]  # fmt: skip
 """What a number may be."""
 
-RuleName = Annotated[str, Field(min_length=1, max_length=80)]
+
+def _one_line(text: str) -> str:
+    """Logs, terminals and headers show it."""
+    if not text.isprintable():
+        raise BadValue(f"{text!a} holds characters that cannot be seen", "one line of plain text")
+    return text
+
+
+RuleName = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)]
 
 
 class Bounds(Section):

@@ -166,7 +166,9 @@ def _headers(facts: Facts) -> Headers:
 
 
 def _header_names(facts: Facts) -> frozenset[str]:
-    return frozenset(name.lower() for name, _ in _headers(facts).items())
+    """As they are written and, of compact ones, what they stand for (RFC 3261 §7.3.3)."""
+    names = [name for name, _ in _headers(facts).items()]
+    return frozenset((*map(str.lower, names), *map(key_of, names)))
 
 
 def header_fact(name: str) -> Fact:

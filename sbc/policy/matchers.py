@@ -20,9 +20,6 @@ from sbc.routing.patterns import (
 SET: Final = "set:"
 """What a condition writes before the name of a set."""
 
-LONGEST_TEXT = 512
-"""Of a value, how much a regular expression looks at."""
-
 
 class Matcher(Protocol):
     """What the value of a fact must be."""
@@ -137,14 +134,18 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Regular:
-    """Matches at least one regular expression; time is linear in the text (RE2)."""
+    """Matches at least one regular expression; time is linear in the text (RE2).
+
+    It looks at all of a value: what it left out at the end would be where to hide. How long that
+    may be the parser bounds.
+    """
 
     texts: tuple[str, ...]
     compiled: Any = field(compare=False, repr=False)
 
     def matches(self, value: str) -> bool:
         """See `Matcher`."""
-        text = value[:LONGEST_TEXT]
+        text = value
         if not text.isascii():
             # RE2 takes UTF-8 only; a stranger's bytes need not be that.
             text = text.encode("utf-8", "replace").decode()

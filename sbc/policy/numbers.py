@@ -16,10 +16,12 @@ from sbc.routing.patterns import number_matches
 from sbc.sip.uri import Uri, escape_user
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
-"""RFC 3966 §5.1.1: what a telephone number may hold for the eye only, and spaces, which it may not."""
+"""What a number may hold for the eye only (RFC 3966 §5.1.1), and spaces, which it may not."""
 
 _WRITTEN: Final = re.compile(
-    r"(?=[.()\- ]*\+|(?:[.()\- ]*[0-9]){8})[.()\- ]*\+?[0-9.()\- ]+(?:;.*)?", re.DOTALL
+    r"(?=[.()\- ]*+\+|(?:[.()\- ]*+[0-9]){8})"
+    r"[.()\- ]*+\+?[.()\- ]*+[0-9][0-9.()\- ]*+(?:;.*)?",
+    re.DOTALL,
 )
 """What can only be a telephone number, whether the URI says so or not: what begins with a plus, or
 has eight digits. An extension may have separators of its own."""

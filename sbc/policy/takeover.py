@@ -31,7 +31,9 @@ ACCEPTED_S: Final = 3600.0
 TOLD_AGAIN_S: Final = 600.0
 """How long a registration that is held again and again is told but once."""
 
-_VERSION = re.compile(r"v?[0-9][^ ]*|\(.*\)")
+_VERSION = re.compile(r"v?[0-9][^ ]*+|\([^()]*+\)")
+_LONGEST_AGENT: Final = 256
+"""Of a User-Agent, how much tells makes apart: whoever registers wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Device(NamedTuple):
     @property
     def make(self) -> str:
         """Its User-Agent without versions, which upgrades change."""
-        words = _VERSION.sub(" ", self.agent.replace("/", " ")).lower().split()
+        agent = self.agent[:_LONGEST_AGENT].replace("/", " ")
+        words = _VERSION.sub(" ", agent).lower().split()
         return " ".join(words)
 
     @property

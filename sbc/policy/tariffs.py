@@ -139,16 +139,21 @@ NO_TARIFFS: Final = Tariffs()
 
 
 _LEADING: Final = re.compile(r"[0-9]*")
+_FEATURE: Final = re.compile(r"[*#]{1,2}[0-9]{1,3}[*#](?=.)")
+"""What some networks take for a wish in front of a number: ``#31#`` hides who calls."""
 
 
 def digits_of(number: str) -> str:
     """The digits of a number with country code; of a longer one without, those that it has.
 
-    What stands behind them does not count: whoever is dialled so may ignore it, and be paid.
+    What stands behind them does not count, nor a feature's code in front: whoever is dialled so
+    may not mind, and be paid.
 
     Returns:
         ``""`` for what is no number, or an extension.
     """
+    if number[:1] in ("*", "#"):
+        number = _FEATURE.sub("", number, count=1)
     if number.startswith("+"):
         return _leading(number[1:])
     digits = _leading(number)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from sbc.b2bua.call import Call
-from sbc.driver.account import (
+from sbc.driver.explanation import (
     Line,
     lines_of_call,
     lines_of_explanation,

@@ -91,3 +91,13 @@ def test_variables_of_variables_do_not_grow_without_a_bound() -> None:
 @given(st.text(alphabet="${}ab: []\n-,", max_size=60))
 def test_whatever_stands_there_is_a_document_or_a_problem(text: str) -> None:
     expanded("variables: {a: x, b: [y, z]}\n" + text)
+
+
+def test_a_few_lines_of_variables_do_not_make_texts_without_end() -> None:
+    lines = [f"  v{n}: '{f'${{v{n - 1}}}' * 100}'" for n in range(1, 7)]
+    known: dict[str, Value] = {}
+    document = expanded("\n".join(["variables:", f"  v0: {'x' * 100}", *lines]), known)
+    assert {one.message for one in document.problems} == {
+        "variables make more than 1000000 characters of texts"
+    }
+    assert sum(len(str(value)) for value in known.values()) <= 1_000_100

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sbc.config.load import Configuration
-from sbc.driver.account import lines_of_call
+from sbc.driver.explanation import lines_of_call
 from sbc.policy.load import combine, load_policy
 from tests.kit.switchboard import (
     ANSWER,
@@ -83,8 +83,8 @@ def test_the_journal_tells_every_change_with_the_rule_and_its_place(board: Board
     )
     assert "rule 'who calls' (headers.yaml:10)" in told[1]
     assert (call.caller, call.callee) == ("9alice", "600")
-    account = [line.text for line in lines_of_call(call) if line.step == "header rule"]
-    assert account == [line.removeprefix("headers: ") for line in told]
+    found = [line.text for line in lines_of_call(call) if line.step == "header rule"]
+    assert found == [line.removeprefix("headers: ") for line in told]
 
 
 def test_a_call_keeps_the_rules_it_began_with(board: Board) -> None:

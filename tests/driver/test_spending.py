@@ -261,3 +261,13 @@ def test_who_pays_is_written_down_and_outlives_an_export(board: Board) -> None:
     )
     restored = from_data(json.loads(json.dumps(to_data(call))), call.context)
     assert (restored.charge, restored.longest_s) == (call.charge, 120.0)
+
+
+def test_a_call_with_a_diversion_that_cannot_be_read_takes_no_place(tmp_path) -> None:
+    board = board_of(RULES, tmp_path)
+    data = a_message(
+        "INVITE", uri=f"sip:+4930123@{OUTSIDE}", body=OFFER, headers=("Diversion: <sip:",)
+    )
+    sent = board.give(FROM_PBX, data)
+    assert titles(sent)[-1].startswith("400")
+    assert board.switchboard.caps.calls("pbx") == board.switchboard.caps.calls("carrier") == 0

@@ -157,6 +157,23 @@ def test_a_registrar_behind_us_tells_of_wrong_passwords_by_its_answers() -> None
     assert counters(board)[Offence.WRONG_PASSWORD] == number
 
 
+def test_credentials_in_front_hide_none_that_a_registrar_judges() -> None:
+    board = Board()
+    made = 'Digest username="{0}", realm="{1}", nonce="{2}", uri="sip:x", response="' + "0" * 32
+    challenge = 'WWW-Authenticate: Digest realm="pbx", nonce="n-{0}"'
+    number = 0
+    while not bans(board):
+        user = f"u{number}"
+        board.reply(relayed(board, STRANGER, user, 1), 401, headers=(challenge.format(user),))
+        front = made.format("x" * 100, "elsewhere", "never-sent")
+        guess = made.format(user, "pbx", f"n-{user}")
+        again = relayed(board, STRANGER, user, 2, f'{front}"\r\nAuthorization: {guess}"')
+        board.reply(again, 401, headers=(challenge.format(user + "x"),))
+        board.wait(1.1)
+        number += 1
+    assert number <= 30
+
+
 def test_asking_for_many_users_and_logging_in_as_none_is_muted() -> None:
     board = Board()
     muted = 0

@@ -264,7 +264,8 @@ class Trunk:
         ):
             assert old in text, old
             text = text.replace(old, new)
-        return text
+        # It runs beside everything else of this machine, whose packet filter is none of ours.
+        return f'{text}\nfirewall: {{nftables: "off"}}\n'
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sbc.numbering import WorldPlan
 from sbc.policy.call_facts import Owners
 from sbc.policy.conditions import asks
+from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS, Facts
 from sbc.policy.matchers import numbers
 from sbc.policy.offers import NO_OFFER, offer_of_untrusted
@@ -232,6 +233,15 @@ def test_whoever_owns_the_number_is_no_spoofing_neighbour() -> None:
     request = an_invite(caller="<sip:+4930111222@x>", uri="sip:+4930111333@y")
     assert read("neighbour", facts(request)) is True
     assert read("neighbour", facts(request, peer="pbx", owners=OWNERS)) is False
+
+
+@pytest.mark.parametrize("line", ["Subject: x", "s: x", "S: x", "SUBJECT: x"])
+def test_a_header_is_there_however_its_name_is_written(line: str) -> None:
+    assert asks(header=["Subject"]).hold(facts(an_invite(line)))
+
+
+def test_no_padding_hides_the_end_of_a_header_from_an_expression() -> None:
+    assert regular(["evil$"]).matches("a" * 8000 + " evil")
 
 
 def test_a_domain_is_the_same_with_a_dot_at_its_end() -> None:

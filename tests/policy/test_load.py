@@ -229,6 +229,12 @@ def test_without_names_to_check_any_name_is_accepted() -> None:
     assert policy.problems == ()
 
 
+@pytest.mark.parametrize("name", ["a\\r\\nX-Evil: 1", "\\e[2J", "\\u202Eab"])
+def test_the_name_of_a_rule_is_one_line_that_can_be_seen(name: str) -> None:
+    (problem,) = load(f'rules: [{{name: "{name}", then: drop}}]').problems
+    assert (problem.path, problem.hint) == ("rules[0].name", "one line of plain text")
+
+
 @given(st.text() | st.text(alphabet="rules: -{}[]\n,name&*!#'\"|thenallow"))
 def test_any_text_gives_a_policy_or_problems(text: str) -> None:
     policy = load(text)

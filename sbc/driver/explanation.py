@@ -1,4 +1,4 @@
-"""The account of a request: every step that it took through the border, in words and in order.
+"""The explanation of a request: every step that it took through the border, in words and in order.
 
 Of a live call, of one that ended lately, of a request that was turned away; as far as each went.
 """

@@ -1,9 +1,9 @@
-"""The account of a request: every step it took, in words."""
+"""The explanation of a request: every step it took, in words."""
 
 import json
 
-from sbc.driver.account import Line, header_lines, lines_of_call, lines_of_refused
-from sbc.management.explaining import account_of, explained
+from sbc.driver.explanation import Line, header_lines, lines_of_call, lines_of_refused
+from sbc.management.explaining import explained, record_explained
 from sbc.management.records import CallRecords
 from sbc.state.cdr import CdrRecord
 from tests.driver.test_refusals import STRANGER, invite
@@ -40,7 +40,7 @@ def test_a_call_tells_from_its_source_to_its_media() -> None:
     assert "x-odd" not in changed
 
 
-def test_credentials_are_in_no_account() -> None:
+def test_credentials_are_in_no_explanation() -> None:
     before = a_message("INVITE", headers=('Authorization: Digest username="a", response="s3"',))
     (line,) = header_lines(before, a_message("INVITE"))
     assert line.text == "authorization: (hidden) -> absent"
@@ -57,8 +57,8 @@ def test_it_is_found_by_the_call_id_of_either_leg_and_by_our_ids() -> None:
     board = a_call_of_a_phone()
     (call,) = board.switchboard.calls
     for name in (call.name, call.a.call_id, call.b.call_id, call.name[:6]):
-        (account,) = explained(board.switchboard, name)
-        assert account["id"] == call.name
+        (found,) = explained(board.switchboard, name)
+        assert found["id"] == call.name
     assert explained(board.switchboard, "nothing") == []
 
 
@@ -69,7 +69,7 @@ def test_a_record_tells_what_the_process_has_forgotten() -> None:
     CallRecords(kept.append).call_ended(call)
     data = json.loads(kept[0].explanation)
     assert data["rule"] == "registered phones may call"
-    lines = account_of(kept[0])["lines"]
+    lines = record_explained(kept[0])["lines"]
     assert isinstance(lines, list)
     assert [line["step"] for line in lines][:3] == ["source", "rules", "route"]
 
@@ -82,5 +82,5 @@ def test_the_record_of_a_refused_call_says_which_rule_refused_it() -> None:
     CallRecords(kept.append).call_refused(refused)
     assert kept[0].explanation
     assert kept[0].ended_by == "policy"
-    (account,) = [account_of(record) for record in kept]
-    assert "not registered" in json.dumps(account)
+    (found,) = [record_explained(record) for record in kept]
+    assert "not registered" in json.dumps(found)
