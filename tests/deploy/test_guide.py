@@ -125,6 +125,9 @@ def somebody_floods(reader: Reader) -> None:
 
 def a_customer_calls(reader: Reader) -> None:
     asks(reader.stranger(CUSTOMER), "INVITE", "600", "3c26-customer")
+    wait_until(
+        lambda: "3c26-customer" in reader.log, within_s=PATIENCE_S, what="the log tells of the call"
+    )
 
 
 def a_stolen_password_is_used(reader: Reader) -> None:
