@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc.policy.access import decide
+from sbc.policy.access import decide, screen
 from sbc.policy.conditions import Conditions, Evidence, asks
 from sbc.policy.expressions import regular
 from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
-from sbc.policy.model import PolicySet
+from sbc.policy.model import PolicySet, StageName
 from sbc.policy.rules import Action, Rule, Verb
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -208,3 +208,42 @@ def test_an_expression_looks_at_whatever_bytes_a_stranger_sends() -> None:
     matcher = regular(["^S.*x$"])
     assert matcher.matches("S\udcff\udcfex")
     assert not matcher.matches("\udcff")
+
+
+AFTERWARDS: tuple[StageName, ...] = ("geo", "identity", "fraud")
+SCREENING = st.fixed_dictionaries(
+    {
+        stage: st.lists(
+            st.tuples(CONDITIONS, st.sampled_from(("pass", "warn", "reject", "drop"))), max_size=12
+        )
+        for stage in AFTERWARDS
+    }
+)
+
+
+@given(SCREENING, FACTS)
+def test_after_arrival_each_stage_has_its_first_match_until_one_ends_it(
+    written: dict[StageName, list[tuple[Conditions, Verb]]], facts: Facts
+) -> None:
+    facts.found["emergency"] = False
+    stages = {
+        stage: [Rule(f"{stage}{n}", when, Action(verb), f"p:{n}") for n, (when, verb) in
+                enumerate(entries)]
+        for stage, entries in written.items()
+    }  # fmt: skip
+    everything = [Rule("all", Conditions(), Action("allow"), "p:0")]
+    policy = PolicySet(everything, stages=stages)
+    expected = ["all"]
+    for stage in AFTERWARDS:
+        asked = stage == "geo" or facts.method == "INVITE"
+        first = next((one for one in stages[stage] if asked and one.when.hold(facts)), None)
+        if first is not None:
+            expected.append(first.name)
+            if first.outcome != "allow":
+                break
+    decision = screen(policy, facts, decide(policy, facts))
+    assert [step.rule for step in decision.trail] == expected
+    assert all(step.where and step.explanation for step in decision.trail)
+    last = decision.trail[-1]
+    assert decision.allowed is (last.action.verb not in {"reject", "drop"})
+    assert decision.allowed or (decision.rule, decision.where) == (last.rule, last.where)
