@@ -196,6 +196,9 @@ class Door:
         self._witness.turned_away(turned, now)
 
     def _may_begin(self, request: Request, flow: Flow, now: float) -> Caller | None:
+        if self._is_known(request, flow, request.method):
+            # A retransmission: it was judged, its nonce count was used, and it was counted.
+            return PARTICIPANT
         proven = self._wire.names(flow)
         wall = self._wall()
         version = self._wire.tls_version(flow)
@@ -205,9 +208,6 @@ class Door:
         decision = caller.decision
         if decision.allowed and (caller.known or self._has_room_for_strangers()):
             return self._screened(request, flow, caller, now)
-        if self._is_known(request, flow, request.method):
-            # It came in when it was judged otherwise; this is only its retransmission.
-            return PARTICIPANT
         if decision.allowed:
             self.refuse(request, flow, _NO_ROOM, now, caller)
         else:
@@ -218,20 +218,16 @@ class Door:
         """Let in whoever proves who it is, where that is asked, and may do what it wants to."""
         known = self._authenticated(request, flow, caller, now)
         if known is None or known.facts is None:
-            return known  # refused, challenged, or let in before
+            return known
         known.facts.user = known.user
         if not self._within_limits(request, flow, known, now):
             return None
         decision = screen(self._force.policy, known.facts, known.decision)
-        is_new = not self._is_known(request, flow, request.method)
-        if is_new:
-            self._warn(request, flow, known.facts, decision.trail[len(known.decision.trail) :])
+        self._warn(request, flow, known.facts, decision.trail[len(known.decision.trail) :])
         if decision.allowed:
             known = replace(known, decision=decision)
             self._witness.let_in(request, flow, known)
             return known
-        if not is_new:
-            return PARTICIPANT
         self._turn_away(request, flow, known, decision, now)
         return None
 
@@ -249,7 +245,7 @@ class Door:
         assert caller.facts is not None, "it was decided on"
         if not self._admission.counts_requests(flow.network):
             return True
-        if caller.facts.emergency or self._is_known(request, flow, request.method):
+        if caller.facts.emergency:
             return True
         verdict = self._admission.admit_request(caller.facts, flow, caller.proven_user, now)
         if verdict.admitted:
@@ -297,9 +293,6 @@ class Door:
         realm = self._force.realm_of(caller.peer)
         if realm is None or request.method in UNCHALLENGED:
             return caller
-        if self._is_known(request, flow, request.method):
-            # A retransmission, whose nonce count was used.
-            return PARTICIPANT
         judged = self._authenticator.judge(request, flow, realm, now)
         if isinstance(judged, User):
             remove_credentials(request, realm.name)
