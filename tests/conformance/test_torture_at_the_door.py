@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc.app import in_force
+from sbc.candidates import in_force
 from sbc.driver.in_force import InForce
 from sbc.simulation.cases import SECTIONS, read_cases
 from sbc.simulation.flows import flow_at, hearing

@@ -52,10 +52,11 @@ def mutants(text: str) -> Iterator[Mutant]:
             yield Mutant(line, f"{told} {what}", _rule_at(data, path), _dumped(changed))
         if path[0] in ORDERED and len(path) == 2:
             yield from _exchanged(data, path, line)
-        if path[-2:-1] == ("prefer",) and path[-1]:
+        last = path[-1]
+        if path[-2:-1] == ("prefer",) and isinstance(last, int) and last:
             changed = deepcopy(data)
             words = _at(changed, path[:-1])
-            words.insert(path[-1] - 1, words.pop(path[-1]))
+            words.insert(last - 1, words.pop(last))
             yield Mutant(line, f"{told} first", _rule_at(data, path), _dumped(changed))
 
 
@@ -78,7 +79,7 @@ def _at(data: Any, path: Path) -> Any:
 
 
 def _dumped(data: Any) -> str:
-    return yaml.safe_dump(data, sort_keys=False)
+    return yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def _rule_at(data: Any, path: Path) -> str:
