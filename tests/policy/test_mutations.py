@@ -9,6 +9,7 @@ import pytest
 from sbc.candidates import in_force
 from sbc.policy.facts import Facts
 from sbc.policy.model import PolicySet
+from sbc.policy.tariffs import CutOff
 from sbc.simulation.cases import SECTIONS, Case, CasesFile, read_cases
 from sbc.simulation.loading import load_border
 from sbc.simulation.testing import NOON, failures_of, run_case
@@ -69,6 +70,9 @@ BUDGETS = {
 }
 """The limit of each level that holds for each of them: to send that much would take too long."""
 
+CUT_OFFS = {"toll-fraud.yaml": CutOff(150.0, 500.0)}
+"""What may be spent before live calls end; `tests/driver/test_spending.py` ends them."""
+
 
 def budgets(policy: PolicySet) -> dict[str, dict[str, tuple[str, float, float]]]:
     """For every source the first limit of each level that fits it."""
@@ -102,6 +106,8 @@ class Tables:
             return False
         force = in_force(loaded.configuration, {})
         if budgets(force.policy) != BUDGETS.get(self._file.name, USUAL):
+            return False
+        if force.policy.tariffs.cut_off != CUT_OFFS.get(self._file.name):
             return False
         return not any(
             any(failures_of(case, run_case(case, force))) for case in self._nearest(rule)
