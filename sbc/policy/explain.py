@@ -107,8 +107,10 @@ def _changes(policy: PolicySet, facts: Facts, decision: Decision) -> Iterator[Ne
         rules = policy.stage(stage.name).all
         at = _position(rules, decision.trail, stage)
         for rule in rules[max(0, at - MOST_RULES) : at]:
-            if (rule.action.verb in STOPS) is not stopped:
-                yield Near(_otherwise(stopped), rule.name, rule.where, rule.when.unmet(facts))
+            # A rule that holds by now, as counters have gone on, says nothing of what was decided.
+            unmet = rule.when.unmet(facts)
+            if unmet and (rule.action.verb in STOPS) is not stopped:
+                yield Near(_otherwise(stopped), rule.name, rule.where, unmet)
         if at < len(rules):
             yield from _without(rules, at, facts, stage, stopped=stopped)
 

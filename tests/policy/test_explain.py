@@ -132,3 +132,11 @@ def test_there_is_no_decision_without_an_explanation(
     assert data["steps"][-1]["rule"] == found.decision.rule
     near = found.nearest
     assert near is None or (near.outcome == "refused") is found.decision.allowed
+
+
+def test_a_rule_that_holds_only_since_the_decision_is_not_named_without_a_reason() -> None:
+    later = Rule("parallel", asks(registered=True), Action("reject", 403), "p:1")
+    rest = Rule("rest", asks(), Action("allow"), "p:2")
+    before = decided(PolicySet([later, rest]), outside("INVITE"))
+    since = before._replace(facts=outside("INVITE", registered=True)).nearest
+    assert since is None or not since.text.endswith(" if ")
