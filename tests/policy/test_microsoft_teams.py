@@ -7,7 +7,7 @@ import pytest
 from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.sip.message import Request
-from tests.kit.mutants import read, shipped, unnoticed, verdict
+from tests.kit.shipped_policies import read, shipped, verdict
 from tests.policy.test_call_facts import KEY, PRINT, an_invite, sdp
 
 NAMES = ("microsoft-teams.yaml", "edge-default.yaml")
@@ -73,9 +73,3 @@ def test_the_policy(facts: Facts, outcome: str, status: int, rules: tuple[str, .
 def test_teams_shows_numbers_of_its_list(facts: Facts, outcome: str) -> None:
     own = load_policy(OWNERS, "owners.yaml")
     assert verdict(combine([*(read(name) for name in NAMES), own]), facts)[0] == outcome
-
-
-def test_no_line_of_it_can_go_unnoticed() -> None:
-    facts = [case[0] for case in CASES]
-    facts += [carrier(request=call(RTP, caller="+33999")), teams(request=call(caller="+33999"))]
-    assert unnoticed(NAMES, facts, OWNERS) == []

@@ -7,7 +7,7 @@ import pytest
 from sbc.policy.facts import Facts
 from sbc.policy.load import combine, load_policy
 from sbc.sip.message import Request
-from tests.kit.mutants import read, shipped, unnoticed, verdict
+from tests.kit.shipped_policies import read, shipped, verdict
 from tests.policy.test_call_facts import KEY, an_invite, sdp
 
 NAMES = ("remote-workers.yaml", "trusted-lan.yaml", "edge-default.yaml")
@@ -84,10 +84,3 @@ def at_home(method: str, request: Request | None = None) -> Facts:
 def test_in_a_trusted_network_phones_do_as_they_did() -> None:
     assert verdict(POLICY, at_home("REGISTER"))[0] == "allow"
     assert verdict(POLICY, at_home("INVITE", call(RTP)))[0] == "allow"
-
-
-def test_no_line_of_it_can_go_unnoticed() -> None:
-    facts = [case[0] for case in CASES]
-    facts += [carrier(call(RTP, "+33123")), pbx(call(RTP, "+33123"))]
-    facts += [at_home("REGISTER"), at_home("INVITE", call(RTP, "102"))]
-    assert unnoticed(NAMES, facts, OWNERS) == []

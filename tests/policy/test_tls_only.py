@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sbc.policy.facts import Facts
-from tests.kit.mutants import shipped, unnoticed, verdict
+from tests.kit.shipped_policies import shipped, verdict
 from tests.policy.test_call_facts import KEY, PRINT, an_invite, sdp
 
 NAMES = ("tls-only.yaml", "edge-default.yaml")
@@ -55,7 +55,3 @@ def test_the_policy(facts: Facts, wanted: tuple[str, str]) -> None:
     outcome, status, _, said = verdict(POLICY, facts)
     assert (outcome, said[0].split(": ")[1] if said else "") == wanted
     assert status == (0 if outcome != "reject" else 403 if "streams" in wanted[1] else 488)
-
-
-def test_no_line_of_it_can_go_unnoticed() -> None:
-    assert unnoticed(NAMES, (facts for facts, _ in CASES)) == []

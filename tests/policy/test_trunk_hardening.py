@@ -9,7 +9,7 @@ from sbc.policy.load import combine, load_policy
 from sbc.policy.model import RateLimit
 from sbc.policy.world import Nowhere, World
 from sbc.sip.message import Request
-from tests.kit.mutants import Verdict, read, shipped, unnoticed, verdict
+from tests.kit.shipped_policies import Verdict, read, shipped, verdict
 from tests.policy.test_call_facts import an_invite
 
 NAMES = ("trunk-hardening.yaml", "edge-default.yaml")
@@ -111,9 +111,3 @@ def test_trunks_have_a_rate_of_their_own_before_that_of_all_peers() -> None:
     )
     assert limit(pbx(call())).name == "peers"
     assert limit(carrier(**PHONE)).name == "registered phones"
-
-
-def test_no_line_of_it_can_go_unnoticed() -> None:
-    facts = [case[0] for case in CASES] + [pbx(call("+33123456789"))]
-    facts += [carrier(request=call("+33123456789"))]
-    assert unnoticed(NAMES, facts, OWNERS) == []
