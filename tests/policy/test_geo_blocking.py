@@ -1,12 +1,9 @@
 """The shipped policy for geography: every line of it decides about something."""
 
-from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sbc.numbering import WorldKinds
 from sbc.policy.access import decide, screen
@@ -151,34 +148,4 @@ def test_exceptions_come_before_what_they_are_exceptions_of() -> None:
     assert [(step.stage, step.rule) for step in decision.trail] == [
         ("rules", "may come in"),
         ("geo", "wanted numbers"),
-    ]
-
-
-def nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of everything that may be taken out of the policy."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, one in inner:
-        if key not in ("version", "name"):
-            yield (*path, key)
-            if isinstance(one, dict | list):
-                yield from nodes(one, (*path, key))
-
-
-def without(value: Any, path: tuple[Any, ...]) -> str:
-    whole = deepcopy(value)
-    here = whole
-    for key in path[:-1]:
-        here = here[key]
-    del here[path[-1]]
-    return yaml.safe_dump(whole, sort_keys=False)
-
-
-PARSED = yaml.safe_load(TEXT)
-
-
-@pytest.mark.parametrize("path", list(nodes(PARSED)), ids=lambda path: ".".join(map(str, path)))
-def test_whatever_is_taken_out_of_it_is_missed(path: tuple[Any, ...]) -> None:
-    policy = loaded(without(PARSED, path))
-    assert policy is None or [outcome(policy, facts) for facts, _ in CASES] != [
-        wanted for _, wanted in CASES
     ]
