@@ -178,7 +178,7 @@ class _Builder:
     def take(self, event: yaml.Event) -> bool:
         """Use one event; False when reading makes no sense any more."""
         mark = event.start_mark
-        if mark is not None:
+        if mark is not None and not self._is_missing(event):
             self.last = Place(self._document.file, mark.line + 1, mark.column + 1)
         if isinstance(event, yaml.DocumentStartEvent):
             return self._start()
@@ -192,6 +192,11 @@ class _Builder:
         if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
             return self._node(event)
         return True
+
+    def _is_missing(self, event: yaml.Event) -> bool:
+        """Whether a key has no value: where that is not, the parsers disagree; the key stands."""
+        nothing = isinstance(event, yaml.ScalarEvent) and not event.value and not event.style
+        return nothing and bool(self._stack) and self._stack[-1].key is not None
 
     def _start(self) -> bool:
         if self._started:
