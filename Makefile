@@ -9,7 +9,7 @@ FUZZ_S ?= 60
 SEEDS ?= 2000-20000
 export PBX
 
-.PHONY: help run demo test differential fuzz installs lint check lock clean
+.PHONY: help run demo test differential search fuzz installs lint check lock clean
 .PHONY: ready-to-run ready-to-develop
 .DEFAULT_GOAL := help
 
@@ -40,6 +40,9 @@ test: ready-to-develop ## all tests; interop ones need root and say so when they
 
 differential: ready-to-develop ## both media engines do the same, for many SEEDS=from-to
 	@ENGINE_SEEDS=$(SEEDS) exec $(BIN)/pytest tests/engine/test_differential.py $(PYTEST_ARGS)
+
+search: ready-to-develop ## the property tests, with ten times the examples and other ones each time
+	@exec $(BIN)/pytest -m hypothesis --hypothesis-profile=search $(PYTEST_ARGS)
 
 fuzz: ## fuzz the native engine, FUZZ_S= seconds each target; needs cargo and a C++ compiler
 	@media/native/fuzz/run.sh $(FUZZ_S)
