@@ -18,6 +18,7 @@ from sbc.sip.grammar import (
     read_port,
     refuse_twice,
 )
+from sbc.sip.remembered import remembered
 
 # Beyond the grammar, "#" and a few more are let in, because phones dial *21#; they cannot be
 # taken for a delimiter. "@" is refused after the userinfo: implementations differ on which of
@@ -101,6 +102,7 @@ class Uri:
         return f"{text}?{self.headers}" if self.headers else text
 
 
+@remembered
 def parse_uri_untrusted(text: str) -> Uri:
     """Read a URI; of schemes other than ``sip`` and ``sips`` only the scheme is looked at.
 

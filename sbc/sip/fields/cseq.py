@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sbc.sip.errors import ParseError
 from sbc.sip.grammar import TCHARS, read_decimal
+from sbc.sip.remembered import remembered
 
 MAX_NUMBER = 2**32 - 1
 """The largest number taken; senders stay below 2**31, but 32 bits are what all can count."""
@@ -26,6 +27,7 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+@remembered
 def parse_cseq_untrusted(text: str) -> CSeq:
     """Read a CSeq value.
 

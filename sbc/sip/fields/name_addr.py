@@ -21,6 +21,7 @@ from sbc.sip.grammar import (
     split_params,
     unquote,
 )
+from sbc.sip.remembered import remembered
 from sbc.sip.uri import Uri, parse_uri_untrusted
 
 # Unquoted display names: the grammar's tokens, with the missing space before "<" forgiven
@@ -62,6 +63,7 @@ class NameAddr:
         return f"{display}<{self.uri}>{join_params(self.params)}"
 
 
+@remembered
 def split_name_addr_untrusted(text: str) -> tuple[str, str, str]:
     """Take one value apart without reading its URI.
 
@@ -92,6 +94,7 @@ def tag_of(params_text: str) -> str | None:
     return find_param(split_params(params_text), "tag")
 
 
+@remembered
 def parse_name_addr_untrusted(text: str) -> NameAddr:
     """Read one value, with or without angle brackets.
 

@@ -20,6 +20,7 @@ from sbc.sip.grammar import (
     replace_param,
     split_params,
 )
+from sbc.sip.remembered import remembered
 
 _VIA = re.compile(
     rf"([{TCHARS}]++){WSP}/{WSP}([{TCHARS}]++){WSP}/{WSP}([{TCHARS}]++)[ \t]++"
@@ -50,7 +51,7 @@ class Via:
     def received(self) -> str | None:
         """The source address that a server wrote in; IPv6 without brackets (RFC 5118 §4.5)."""
         value = find_param(self.params, "received")
-        return value if value is None else value.strip("[]")
+        return None if value is None else value.strip("[]")
 
     @property
     def rport(self) -> int | None:
@@ -73,6 +74,7 @@ class Via:
         return f"{self.protocol}/{self.transport} {host}{port}{join_params(self.params)}"
 
 
+@remembered
 def parse_via_untrusted(text: str) -> Via:
     """Read one Via value (not a list).
 
