@@ -82,16 +82,17 @@ class Headers:
     __slots__ = ("_keys", "_names", "_values")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._keys: list[str] = []
-        self._names: list[str] = []
-        self._values: list[str] = []
-        for name, value in items:
-            self.append(name, value)
+        fields = list(items)
+        self._names = [name for name, _ in fields]
+        self._keys = [KEYS.get(name) or key_of(name) for name in self._names]
+        self._values = [value for _, value in fields]
 
     def first(self, name: str) -> str | None:
         """Give the first value of that name."""
-        keys = self._keys
-        return self._values[keys.index(name)] if name in keys else None
+        try:
+            return self._values[self._keys.index(name)]
+        except ValueError:
+            return None
 
     def all(self, name: str) -> list[str]:
         """Give the values of every field of that name, each as it stands."""
@@ -113,7 +114,7 @@ class Headers:
 
     def append(self, name: str, value: str) -> None:
         """Add a field at the end."""
-        self._keys.append(key_of(name))
+        self._keys.append(KEYS.get(name) or key_of(name))
         self._names.append(name)
         self._values.append(value)
 

@@ -87,78 +87,72 @@ class Message:
         self._to_tag: str | None = None
         self._to_tag_text: str | None = None
 
-    def _required(self, name: str) -> str:
-        text = self.headers.first(name)
-        if text is None:
-            raise ParseError(f"no {name} header")
-        return text
-
     @property
     def via(self) -> Via:
         """The topmost Via value."""
-        text = self._required("via")
+        text = self.headers.first("via")
         via = self._via
         if via is None or text is not self._via_text:
-            via = self._via = parse_via_untrusted(top_value(text))
+            via = self._via = parse_via_untrusted(top_value(_there(text, "via")))
             self._via_text = text
         return via
 
     def replace_via(self, via: Via) -> None:
         """Put another value in the place of the topmost Via, and leave those below alone."""
-        text = self._required("via")
+        text = _there(self.headers.first("via"), "via")
         below = split_commas(text)[1:] if "," in text else []
         self.headers.replace_first("via", ", ".join([str(via), *below]))
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq."""
-        text = self._required("cseq")
+        text = self.headers.first("cseq")
         cseq = self._cseq
         if cseq is None or text is not self._cseq_text:
-            cseq = self._cseq = parse_cseq_untrusted(text)
+            cseq = self._cseq = parse_cseq_untrusted(_there(text, "cseq"))
             self._cseq_text = text
         return cseq
 
     @property
     def call_id(self) -> str:
         """The Call-ID as it stands."""
-        return self._required("call-id")
+        return _there(self.headers.first("call-id"), "call-id")
 
     @property
     def from_(self) -> NameAddr:
         """The From address."""
-        text = self._required("from")
+        text = self.headers.first("from")
         address = self._from
         if address is None or text is not self._from_text:
-            address = self._from = parse_name_addr_untrusted(text)
+            address = self._from = parse_name_addr_untrusted(_there(text, "from"))
             self._from_text = text
         return address
 
     @property
     def to(self) -> NameAddr:
         """The To address."""
-        text = self._required("to")
+        text = self.headers.first("to")
         address = self._to
         if address is None or text is not self._to_text:
-            address = self._to = parse_name_addr_untrusted(text)
+            address = self._to = parse_name_addr_untrusted(_there(text, "to"))
             self._to_text = text
         return address
 
     @property
     def from_tag(self) -> str | None:
         """The From tag, found without reading the URI."""
-        text = self._required("from")
-        if text is not self._from_tag_text:
-            self._from_tag = tag_of(split_name_addr_untrusted(text)[2])
+        text = self.headers.first("from")
+        if text is None or text is not self._from_tag_text:
+            self._from_tag = tag_of(split_name_addr_untrusted(_there(text, "from"))[2])
             self._from_tag_text = text
         return self._from_tag
 
     @property
     def to_tag(self) -> str | None:
         """The To tag, found without reading the URI."""
-        text = self._required("to")
-        if text is not self._to_tag_text:
-            self._to_tag = tag_of(split_name_addr_untrusted(text)[2])
+        text = self.headers.first("to")
+        if text is None or text is not self._to_tag_text:
+            self._to_tag = tag_of(split_name_addr_untrusted(_there(text, "to"))[2])
             self._to_tag_text = text
         return self._to_tag
 
@@ -373,6 +367,12 @@ def make_response(
     if reason is None:
         reason = reason_of(status)
     return Response(status, reason, Headers(names))
+
+
+def _there(text: str | None, name: str) -> str:
+    if text is None:
+        raise ParseError(f"no {name} header")
+    return text
 
 
 def _lacks_tag(request: Request) -> bool:
