@@ -24,6 +24,9 @@ LINES_PER_SECOND = 100
 MAX_WAITING = 20_000
 """Lines that wait for a reader that does not read; more are lost, and counted."""
 
+GATHER_S = 0.05
+"""How long a line may wait for others: a visit to the thread that writes costs more than a line."""
+
 _VALUE_CHARACTERS = 512
 _TRACEBACK_LINES = 60
 _REMEMBERED_FAULTS = 256
@@ -148,6 +151,7 @@ class Log:
             while True:
                 with trio.move_on_after(1.0):
                     await self._something.wait()
+                await trio.sleep(GATHER_S)
                 self._something = trio.Event()
                 self._tell_suppressed()
                 while self._waiting:
