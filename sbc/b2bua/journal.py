@@ -4,6 +4,7 @@ Bounded by entries and by bytes. The beginning explains how a call was set up an
 it ended, so both are kept and the middle gives way.
 """
 
+import re
 import zlib
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ MAX_ENTRIES = 160
 MAX_BYTES = 48 * 1024
 HEAD_ENTRIES = 40
 """How many of the first entries are never dropped."""
+
+
+_METHOD = re.compile(rb"\r\n[Cc][Ss][Ee][Qq][ \t]*:[ \t]*[0-9]+[ \t]+([!-~]+)")
 
 
 class JournalEntry(NamedTuple):
@@ -133,13 +137,10 @@ class Journal:
 
 def _summary_of(raw: bytes) -> str:
     """Start line of a message, shortened, with the method of a response."""
-    head = raw[:2048].decode("utf-8", "replace")
-    line, _, rest = head.partition("\r\n")
+    head = raw[:2048]
+    line = head.partition(b"\r\n")[0].decode("utf-8", "replace")
     if not line.startswith("SIP/2.0 "):
         method, _, tail = line.partition(" ")
         return f"{method} {tail.rpartition(' ')[0]}"
-    for header in rest.split("\r\n"):
-        name, _, value = header.partition(":")
-        if name.strip().lower() == "cseq":
-            return f"{line[8:]} ({value.split()[-1]})" if value.split() else line[8:]
-    return line[8:]
+    found = _METHOD.search(head)
+    return line[8:] if found is None else f"{line[8:]} ({found[1].decode()})"

@@ -38,8 +38,8 @@ def rtp_totals(heard: FlowCounters, other: FlowCounters, clock_hz: int) -> RtpTo
 def all_streams(totals: Iterable[RtpTotals]) -> RtpTotals:
     """What one side sent in all its streams: sums of what is counted, the worst of the rest."""
     each = list(totals)
-    if not each:
-        return RtpTotals()
+    if len(each) <= 1:
+        return each[0] if each else RtpTotals()
     rated = [one for one in each if one.mos is not None]
     worst = min(rated, key=lambda one: (one.worst_mos or 0.0, one.mos or 0.0), default=RtpTotals())
     return RtpTotals(
