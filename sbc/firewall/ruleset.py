@@ -28,7 +28,11 @@ SIZE: Final = 131_072
 LIMITED_S: Final = 10
 """How long the kernel counts a source that sends nothing more."""
 
+PROVING: Final = "limit rate 20/second burst 60 packets"
+"""What of all banned sources may pass where a peer proves itself: a few handshakes."""
+
 _SITE: Final = "ffff:ffff:ffff:ffff::"
+_SOURCES: Final = (("ip saddr", "4"), (f"ip6 saddr & {_SITE}", "6"))
 _COUNTERS: Final = ("banned", "muted", "limited")
 
 
@@ -39,6 +43,8 @@ class Guarded(NamedTuple):
     bind: str
     """Numeric; may be unspecified."""
     port: int
+    proves: bool = False
+    """Whether peers come here that tell by a certificate who they are, from wherever it is."""
 
 
 class Rate(NamedTuple):
@@ -70,9 +76,10 @@ def table_script(
         ]
         counted = f"type {kind}; flags dynamic, timeout; timeout {LIMITED_S}s; size {SIZE};"
         lines.append(f"  set counted{family} {{ {counted} }}")
-    lines += ["  chain strangers {", *_judgements(rate), "  }", "  chain input {"]
+    lines += ["  chain strangers {", *_judgements(rate), "  }"]
+    lines += ["  chain proving {", *_exceptions(), "  }", "  chain input {"]
     lines.append(f"    type filter hook input priority {PRIORITY}; policy accept;")
-    lines += [f"    {_match(one)} jump strangers" for one in dict.fromkeys(guarded)]
+    lines += _jumps(guarded)
     lines += ["  }", "}"]
     for source in spared:
         lines.append(f"add element inet {name} spared{source.version} {{ {source} }}")
@@ -81,11 +88,23 @@ def table_script(
 
 def rules_of(guarded: Iterable[Guarded], rate: Rate | None) -> int:
     """How many rules the table has, to see whether all of them are in force."""
-    return len(list(_judgements(rate))) + len(dict.fromkeys(guarded))
+    return sum(len(list(rules)) for rules in (_judgements(rate), _exceptions(), _jumps(guarded)))
+
+
+def _jumps(guarded: Iterable[Guarded]) -> Iterator[str]:
+    for one in dict.fromkeys(guarded):
+        if one.proves:
+            yield f"    {_match(one)} jump proving"
+        yield f"    {_match(one)} jump strangers"
+
+
+def _exceptions() -> Iterator[str]:
+    for source, family in _SOURCES:
+        yield f"    {source} @banned{family} {PROVING} accept"
 
 
 def _judgements(rate: Rate | None) -> Iterator[str]:
-    for source, family in (("ip saddr", "4"), (f"ip6 saddr & {_SITE}", "6")):
+    for source, family in _SOURCES:
         plain = source.partition(" &")[0]
         yield f"    {source} @banned{family} counter name banned drop"
         yield f"    {plain} @prefixes{family} counter name banned drop"
@@ -211,7 +230,7 @@ def questions(name: str) -> list[str]:
 
     Not for the whole table: nft 1.0.6 reads freed memory when it prints one that has flags as JSON.
     """
-    chains = [f"list chain inet {name} {chain}" for chain in ("input", "strangers")]
+    chains = [f"list chain inet {name} {chain}" for chain in ("input", "strangers", "proving")]
     return [*chains, f"list counters table inet {name}"]
 
 

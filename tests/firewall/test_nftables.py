@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ipaddress import ip_network
 
 import pytest
@@ -56,6 +57,8 @@ class FakeNft(Nft):
             return f'{{"nftables":[{",".join([RULE] * rules)}]}}'
         if "input" in commands:
             return '{"nftables":[{"chain":{"hook":"input","prio":-310}}]}'
+        if "proving" in commands:
+            return '{"nftables":[]}'
         return '{"nftables":[{"counter":{"name":"banned","packets":7}}]}'
 
     async def ended(self) -> str:
@@ -273,6 +276,17 @@ class Ear:
         except TimeoutError:
             return False
 
+    def hears_of(self, number: int) -> int:
+        """How many of so many at once it hears."""
+        heard = 0
+        self._heard.setblocking(False)
+        for _ in range(number):
+            self._mouth.sendto(b"x", self._target)
+            with suppress(BlockingIOError):
+                heard += len(self._heard.recv(10))
+        self._heard.settimeout(0.2)
+        return heard
+
     def close(self) -> None:
         self._heard.close()
         self._mouth.close()
@@ -376,6 +390,28 @@ async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_pho
         stranger.close()
         peer = ear("203.0.113.1", "203.0.113.67", 5060)
         assert all(peer.hears() for _ in range(12))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_little_of_banned_sources_passes_where_peers_prove_themselves(
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear]
+) -> None:
+    border, _ = wired
+    guarded = (UDP, UDP._replace(port=5061, proves=True))
+    kept = Kept(nft_of(border), "required", Wanted(guarded, None, ()))
+    sip, proving = (ear("203.0.113.1", "203.0.113.66", port) for port in (5060, 5061))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ip_network("203.0.113.66/32"))
+        await settled(kept)
+        assert not sip.hears()
+        assert all(proving.hears() for _ in range(20))
+        assert 30 <= proving.hears_of(10_000) <= 1000
+        kept.ban(ip_network("203.0.113.64/29"))
+        kept.lift(ip_network("203.0.113.66/32"))
+        await settled(kept)
+        # Whom an operator shut out by a prefix has nothing to prove.
+        assert not proving.hears()
         nursery.cancel_scope.cancel()
 
 
