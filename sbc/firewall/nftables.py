@@ -227,6 +227,8 @@ class Nftables:
         try:
             if self._nft.worn:
                 await self._nft.end()
+            if self._nft.pid is None:
+                await self._nft.tell(ruleset.clearing(self.name))
             await self._write(self._everything())
             await self.look()
             why = ""

@@ -57,13 +57,17 @@ class Rate(NamedTuple):
 def table_script(
     name: str, guarded: Iterable[Guarded], rate: Rate | None, spared: Iterable[Source]
 ) -> str:
-    """Our table, new and empty, in place of the one that was there.
+    """Our table, new and empty, in place of the one that the same ``nft`` made before.
 
     Args:
         rate: of each stranger; None for no limit.
         spared: whom that limit does not concern.
     """
-    lines = [f"add table inet {name}", f"delete table inet {name}", f"table inet {name} {{"]
+    lines = [
+        f"add table inet {name} {{ flags owner; }}",
+        f"delete table inet {name}",
+        f"table inet {name} {{",
+    ]
     lines.append("  flags owner")
     lines += [f"  counter {counter} {{ }}" for counter in _COUNTERS]
     for family, kind in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
@@ -223,6 +227,11 @@ class Reading(NamedTuple):
     """Whether it is asked before the tables of others."""
     dropped: dict[str, int]
     """Packets, by why."""
+
+
+def clearing(name: str) -> str:
+    """What removes a table of our name that nobody owns, if there is one."""
+    return f"add table inet {name}\ndelete table inet {name}"
 
 
 def questions(name: str) -> list[str]:
