@@ -94,3 +94,26 @@ async def test_a_program_that_does_not_answer_is_told(
         "exec sleep 60": "nft was not done within 0.2 s",
     }
     assert str(failed.value) == said[script]
+
+
+_WITH_PROMPT = """#!/bin/sh
+while printf 'nft> '; read -r line; do
+    echo "$line"
+    case $line in
+    include*) echo '{"nftables": []}' ;;
+    *) printf 'Error: syntax error, unexpected string\\n%s\\n^^^^\\n' "$line" ;;
+    esac
+done
+"""
+
+
+async def test_one_that_prompts_and_repeats_what_it_reads_is_understood_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nft").write_text(_WITH_PROMPT)
+    (tmp_path / "nft").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    nft = Nft()
+    for _ in range(12):
+        assert await nft.tell("list chains") == '{"nftables": []}'
+    await nft.end()
