@@ -135,7 +135,8 @@ class Nft:
         process = self._process
         await self.end()
         status = None if process is None else process.returncode
-        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        # Not the mark below the word of before, though it comes late.
+        last = said.decode(errors="replace").strip("^ \n").splitlines()[-1:]
         return ": ".join([f"nft ended by itself with status {status}", *last])
 
 
