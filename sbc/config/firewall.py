@@ -19,7 +19,8 @@ class FirewallSection(Section):
         default="auto",
         description="`auto`: a table of our own holds the bans where the process may make it, and "
         "where not they are in force in the process alone, which costs more; `required`: no start "
-        "without it; `off`: none. Nobody else's table is ever touched.",
+        "without it; `off`: none. Nobody else's table is ever touched, nobody else can change ours "
+        "and it ends with the process. Needs the program nft, Linux 5.12 and CAP_NET_ADMIN.",
         examples=["auto"],
     )
     packets_per_source: Annotated[int, Field(ge=0, le=10_000_000)] = Field(

@@ -1,12 +1,15 @@
 """Before anything of a message is read: what of it is counted, and who is turned away unheard."""
 
 from collections.abc import Callable
+from typing import Final
 
 from sbc.driver import callers
 from sbc.driver.in_force import InForce
 from sbc.driver.tally import Tally
 from sbc.policy.admission import Admission, Verdict, Welcome
 from sbc.sip.flow import Address, Flow, Transport
+
+_SHOW_CERTIFICATES: Final = frozenset({"tls", "wss"})
 
 Contain = Callable[..., bool]
 """Does some work behind the boundary; false when an error of ours ended it."""
@@ -15,12 +18,14 @@ Contain = Callable[..., bool]
 class Doorkeeper:
     """Asks the rate limits; what the transports ask does not raise."""
 
-    __slots__ = ("_admission", "_contain", "_tally")
+    __slots__ = ("_admission", "_contain", "_tally", "may_prove")
 
     def __init__(self, admission: Admission, tally: Tally, contain: Contain) -> None:
         self._admission = admission
         self._tally = tally
         self._contain = contain
+        self.may_prove: Callable[[str, str, float], bool] = _nobody
+        """Whether a host of a network, which is banned, may yet show by a certificate who it is."""
 
     def judge(self, force: InForce, flow: Flow, proven: tuple[str, ...], now: float) -> Verdict:
         """Whether a message of a connection may pass, whose client's certificate proves names."""
@@ -52,6 +57,13 @@ class Doorkeeper:
         def ask() -> None:
             nonlocal admitted
             admitted = self._admission.admits_connection(network, remote, transport, now)
+            if not admitted and transport in _SHOW_CERTIFICATES:
+                admitted = self.may_prove(network, remote[0], now)
 
         self._contain(ask, source=remote)
         return admitted
+
+
+def _nobody(network: str, host: str, now: float) -> bool:
+    del network, host, now
+    return False

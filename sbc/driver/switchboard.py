@@ -109,6 +109,7 @@ class Switchboard:
             force, registrar=self.registrar, wire=wire, log=log, wall=wall, exempts=exempts
         )
         self.admission.blocklist = self.watch.guard.bans
+        self.doorkeeper.may_prove = self.watch.may_prove
         self.outbox.answered = self.watch.answered
         self.door = Door(
             force,
@@ -269,7 +270,10 @@ class Switchboard:
 
     def _receive(self, flow: Flow, data: bytes, now: float) -> None:
         self.watch.now = now
-        verdict = self.doorkeeper.judge(self.force, flow, self._wire.names(flow), now)
+        names = self._wire.names(flow)
+        if names:
+            self.watch.proved(flow, names)
+        verdict = self.doorkeeper.judge(self.force, flow, names, now)
         if verdict.admitted:
             self._take(flow, data, now)
             return

@@ -15,7 +15,7 @@ from sbc.driver.edges import Log, Wire
 from sbc.driver.in_force import InForce
 from sbc.driver.nonces import Nonces, challenges_in
 from sbc.driver.sparing import never_banned
-from sbc.policy.bans import network_flow
+from sbc.policy.bans import OPERATOR, network_flow
 from sbc.policy.guard import Attacked, Banned, Guard, Lifted, Measure
 from sbc.policy.offences import Known, Observation, Offence, Standing, proof_of
 from sbc.policy.protected import Protected
@@ -119,10 +119,31 @@ class Watch:
 
     # -- what comes -------------------------------------------------------------------------
 
+    def may_prove(self, network: str, host: str, now: float) -> bool:
+        """Whether a banned host may connect to show that it is a peer, if only now and then."""
+        return network in self._force.table.proving and self.guard.bans.may_prove(host, now)
+
+    def proved(self, flow: Flow, names: tuple[str, ...]) -> None:
+        """Something came by a connection whose client's certificate proves names.
+
+        Where a peer is that only its certificate tells from its neighbours is remembered: were that
+        address banned, it could hardly connect to prove who it is. If it was, it is let in.
+        """
+        peer = self._force.table.sender(flow, names)
+        if peer is None:
+            return
+        host = source_key(flow.remote[0])
+        self._peers_hosts.pop(host, None)
+        self._peers_hosts[host] = None
+        if len(self._peers_hosts) > MOST_PEERS_HOSTS:
+            del self._peers_hosts[next(iter(self._peers_hosts))]
+        ban = self.guard.bans.find(flow.remote[0])
+        if ban is not None and ban.by != OPERATOR:
+            why = f"peer {peer.name!r} proved by its certificate that it is there"
+            self._carry_out(self.guard.lift(ban.source, why))
+
     def arrived(self, request: Request, flow: Flow) -> None:
         """A request came, of which nothing was decided yet."""
-        if flow.reliable:
-            self._note_peer(flow)
         if not self._is_open(flow.network) or request.method == "ACK":
             return
         if request.headers.first("to") is None or request.to_tag is not None:
@@ -133,19 +154,6 @@ class Watch:
         if not self._registrar.has_flow(flow) and self._scans(request, attempt):
             return
         self._attempts.put(server_key(request, flow, request.method), attempt)
-
-    def _note_peer(self, flow: Flow) -> None:
-        """Remember where a peer is that only its certificate tells from its neighbours.
-
-        Were their address banned, it could not even connect to prove who it is.
-        """
-        names = self._wire.names(flow)
-        if names and self._force.table.sender(flow, names) is not None:
-            host = source_key(flow.remote[0])
-            self._peers_hosts.pop(host, None)
-            self._peers_hosts[host] = None
-            if len(self._peers_hosts) > MOST_PEERS_HOSTS:
-                del self._peers_hosts[next(iter(self._peers_hosts))]
 
     def _scans(self, request: Request, attempt: Attempt) -> bool:
         """Whether a request says itself that it is a scanner's; how it is written counts too."""

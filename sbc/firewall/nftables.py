@@ -1,21 +1,21 @@
 """Our own table in the kernel's packet filter, kept in step with who is shut out.
 
-What changes is gathered, and handed to one ``nft`` a few times a second at most, however many
-sources are banned meanwhile. The table is read back when it is made and now and then after that;
-should it be gone, or a change be refused, it is made anew from what the process knows. With the
-process it goes.
+What changes is gathered, and handed to ``nft`` a few times a second at most, however many sources
+are banned meanwhile. The table is read back when it is made and now and then after that; should it
+be gone, or a change be refused, or ``nft`` end, that is told, and it is made anew from what the
+process knows. With the process it goes, however that ends.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 import trio
 
 from sbc.firewall import ruleset
-from sbc.firewall.ruleset import Guarded, Rate, Source
+from sbc.firewall.nft import Nft, NftFailed
+from sbc.firewall.ruleset import Change, Guarded, Rate, Source
 
 Mode = Literal["auto", "off", "required"]
 
@@ -25,16 +25,17 @@ PAUSE_S: Final = 0.25
 LOOK_S: Final = 30.0
 """Between two looks at it."""
 
-MOST_LINES: Final = 20_000
-"""Of one change; what is beyond it comes with the next one."""
+MOST_AT_ONCE: Final = 20_000
+"""Changes that are made at once; what is beyond them comes next."""
 
 MOST_WAITING: Final = 100_000
 """Changes that may wait; with more the table is made anew."""
 
-NFT_S: Final = 20.0
-"""How long one ``nft`` may take."""
+AGAIN_S: Final = 5.0
+"""From one ``nft`` to the next, should they end by themselves; and to the second try of all."""
 
-_PATH: Final = "/usr/sbin:/sbin:/usr/local/sbin"
+_TRIES: Final = 8
+"""At a start that needs the table: the ``nft`` of a process that was killed may be about to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,6 @@ class FirewallUnusable(Exception):
     """The table is required and cannot be had; the text says why."""
 
 
-class NftFailed(Exception):
-    """``nft`` refused; the text is the first line of what it said."""
-
-
 Shut = Callable[[], Iterable[tuple[Source, float]]]
 """Every source that is shut out now, and for how many seconds more."""
 
@@ -77,7 +74,7 @@ class Nftables:
         shut: likewise.
         known: hosts of registered phones, likewise.
         tell: told when the table begins to be in force, and when it is not, with why; once each.
-        nft: what runs ``nft``; gives what it printed, or raises `NftFailed`.
+        nft: the program that owns the table.
     """
 
     def __init__(
@@ -89,7 +86,7 @@ class Nftables:
         shut: Shut,
         known: Callable[[], Iterable[str]],
         tell: Callable[[str], None],
-        nft: "Nft | None" = None,
+        nft: Nft | None = None,
     ) -> None:
         self.name = name
         self.mode = mode
@@ -105,10 +102,10 @@ class Nftables:
         self.dropped: dict[str, int] = {}
         """Packets that the kernel dropped, by why, when the table was last looked at."""
         self._before: dict[str, int] = {}
-        self._lines: dict[object, list[str]] = {}
+        self._changes: dict[tuple[str, str], Change] = {}
         self._prefixes_changed = False
         self._anew = False
-        self._look_at = 0.0
+        self._made_at = self._look_at = 0.0
         self._changed = trio.Event()
 
     # -- what the process decides -----------------------------------------------------------
@@ -116,24 +113,21 @@ class Nftables:
     def ban(self, source: Source, seconds: float) -> None:
         """Shut a source out."""
         if ruleset.is_single(source):
-            self._add(source, ruleset.ban_lines(self.name, source, seconds))
+            self._add(ruleset.ban(source, seconds))
         else:
             self._change_prefixes()
 
     def lift(self, source: Source) -> None:
         """Let a source in again."""
-        if ruleset.is_single(source):
-            self._add(source, ruleset.lift_lines(self.name, source))
-        else:
-            self._change_prefixes()
+        self.ban(source, 0)
 
     def mute_flow(self, host: str, port: int, seconds: float) -> None:
         """Hear no datagrams from one address and port for a moment."""
-        self._add((host, port), ruleset.mute_flow_lines(self.name, host, port, seconds))
+        self._add(ruleset.mute_flow(host, port, seconds))
 
     def know(self, host: str, *, known: bool) -> None:
         """Do not count a host, on which a phone is registered; or count it again."""
-        self._add(("known", host), ruleset.know_lines(self.name, host, known=known))
+        self._add(ruleset.know(host, known=known))
 
     def renew(self) -> None:
         """Make the table anew: the configuration, or everything else, may be another one."""
@@ -152,20 +146,14 @@ class Nftables:
             task_status.started()
             return
         try:
-            await self._make()
-            if self.trouble and self.mode == "required":
-                raise FirewallUnusable(f"nftables: {self.trouble}")
+            await self._begin()
             task_status.started()
             while True:
-                with trio.move_on_at(self._look_at):
-                    await self._changed.wait()
-                self._changed = trio.Event()
+                await self._wait()
                 await self._keep_up()
                 await trio.sleep(PAUSE_S)
         finally:
-            if self.batches:
-                with trio.CancelScope(shield=True):
-                    await self._remove()
+            await self._nft.end()
 
     async def look(self) -> None:
         """Read back what the kernel has, and what it dropped.
@@ -173,10 +161,9 @@ class Nftables:
         Raises:
             NftFailed: the table is not there, or not all of it.
         """
-        # Terse: with a hundred thousand elements the listing is long, and they are known anyway.
-        printed = await self._nft.run(("-j", "-t", "list", "table", "inet", self.name))
+        answers = [await self._nft.tell(question) for question in ruleset.questions(self.name)]
         try:
-            reading = ruleset.read_listing(printed)
+            reading = ruleset.read_listing(answers)
         except ValueError as error:
             raise NftFailed(str(error)) from None
         wanted = self._wanted()
@@ -186,67 +173,102 @@ class Nftables:
             why: count + self._before.get(why, 0) for why, count in reading.dropped.items()
         }
 
+    async def _begin(self) -> None:
+        await self._make()
+        for _ in range(_TRIES if self.mode == "required" else 0):
+            if self.trouble:
+                await trio.sleep(PAUSE_S)
+                await self._make()
+        if self.trouble and self.mode == "required":
+            raise FirewallUnusable(f"nftables: {self.trouble}")
+        if self.trouble:
+            self._look_at = trio.current_time() + AGAIN_S
+
+    async def _wait(self) -> None:
+        """Wait until something is to be done."""
+        with trio.move_on_at(self._look_at):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_nft)
+                await self._changed.wait()
+                nursery.cancel_scope.cancel()
+        self._changed = trio.Event()
+
+    async def _watch_nft(self) -> None:
+        why = await self._nft.ended()
+        self._in_trouble(why)
+        # At once, but not again and again should it be something that always ends it.
+        await trio.sleep_until(self._made_at + AGAIN_S)
+        self._changed.set()
+
     async def _keep_up(self) -> None:
         due = trio.current_time() >= self._look_at
-        if self._anew or self.trouble:
+        if self._anew or self.trouble or self._nft.worn:
             await self._make()
             return
         try:
             lines = self._taken()
             if lines:
-                await self._write("\n".join(lines) + "\n")
+                await self._write(lines)
             if due:
                 await self.look()
                 self._look_at = trio.current_time() + LOOK_S
-        except NftFailed:
+        except NftFailed as error:
             # Whatever it was: from what we know it can be made again, or else it says why not.
+            self._in_trouble(str(error))
             await self._make()
 
     async def _make(self) -> None:
         """Make the table anew, with everything that should be in it, and see that it is there."""
         self._anew, self._prefixes_changed = False, False
-        self._lines.clear()
+        self._changes.clear()
         self._before = dict(self.dropped)
-        self._look_at = trio.current_time() + LOOK_S
+        self._made_at = trio.current_time()
+        self._look_at = self._made_at + LOOK_S
         try:
+            if self._nft.worn:
+                await self._nft.end()
+            if self._nft.pid is None:
+                await self._nft.tell(ruleset.clearing(self.name))
             await self._write(self._everything())
             await self.look()
             why = ""
         except NftFailed as error:
             why = str(error)
+        self._in_trouble(why)
+        if self._changes or self._prefixes_changed:
+            self._wake()  # They came while it was made.
+
+    def _in_trouble(self, why: str) -> None:
         if why != self.trouble:
             self.trouble = why
             self._tell(why)
-        if self._lines or self._prefixes_changed:
-            self._wake()  # They came while it was made.
 
-    def _everything(self) -> str:
+    def _everything(self) -> list[str]:
         wanted = self._wanted()
-        lines: list[str] = []
-        for source, seconds in self._shut():
-            if ruleset.is_single(source):
-                lines += ruleset.ban_lines(self.name, source, seconds)
-        lines += self._prefix_lines()
+        changes = [ruleset.ban(one, left) for one, left in self._shut() if ruleset.is_single(one)]
         if wanted.rate is not None:
-            for host in self._known():
-                lines += ruleset.know_lines(self.name, host, known=True)
-        return ruleset.table_script(self.name, *wanted) + "\n".join(lines) + "\n"
+            changes += {ruleset.know(host, known=True) for host in self._known()}
+        return [
+            ruleset.table_script(self.name, *wanted),
+            *ruleset.change_lines(self.name, changes, fresh=True),
+            *self._prefix_lines(),
+        ]
 
     def _prefix_lines(self) -> list[str]:
         wide = {source: s for source, s in self._shut() if not ruleset.is_single(source)}
         return ruleset.prefix_lines(self.name, wide)
 
-    async def _write(self, script: str) -> None:
-        await self._nft.run(("-f", "-"), script)
+    async def _write(self, lines: list[str]) -> None:
+        await self._nft.tell("\n".join(lines))
         self.batches += 1
 
-    def _add(self, key: object, lines: list[str]) -> None:
+    def _add(self, change: Change) -> None:
         if self.mode == "off":
             return
-        self._lines[key] = lines
-        if len(self._lines) > MOST_WAITING:
+        self._changes[change.place, change.element] = change
+        if len(self._changes) > MOST_WAITING:
             self._anew = True
-            self._lines.clear()
+            self._changes.clear()
         self._wake()
 
     def _change_prefixes(self) -> None:
@@ -259,53 +281,12 @@ class Nftables:
             self._changed.set()
 
     def _taken(self) -> list[str]:
-        """What waits, up to what one change may hold."""
-        lines: list[str] = []
-        while self._lines and len(lines) < MOST_LINES:
-            lines += self._lines.pop(next(iter(self._lines)))
-        if self._lines:
+        """What waits, up to what is changed at once."""
+        keys = list(islice(self._changes, MOST_AT_ONCE))
+        lines = ruleset.change_lines(self.name, [self._changes.pop(key) for key in keys])
+        if self._changes:
             self._changed.set()
         if self._prefixes_changed:
             self._prefixes_changed = False
             lines += self._prefix_lines()
         return lines
-
-    async def _remove(self) -> None:
-        try:
-            await self._nft.run(("-f", "-"), ruleset.delete_script(self.name))
-        except NftFailed as error:
-            self._tell(f"our table {self.name} could not be removed: {error}")
-
-
-class Nft:
-    """The program ``nft``."""
-
-    async def run(self, arguments: Iterable[str], script: str = "") -> str:
-        """Have it do something; what it printed.
-
-        Raises:
-            NftFailed: it is not there, may not do it, or refused.
-        """
-        program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{_PATH}")
-        if program is None:
-            raise NftFailed("nft is not installed; install the package nftables")
-        with trio.move_on_after(NFT_S):
-            try:
-                done = await trio.run_process(
-                    [program, *arguments], stdin=script.encode(), capture_stdout=True,
-                    capture_stderr=True, check=False,
-                )  # fmt: skip
-            except OSError as error:
-                raise NftFailed(f"{program}: {error.strerror or error}") from None
-            if done.returncode == 0:
-                return bytes(done.stdout).decode()
-            raise NftFailed(_said(bytes(done.stderr).decode(errors="replace")))
-        raise NftFailed(f"nft was not done within {NFT_S:g} s")
-
-
-def _said(text: str) -> str:
-    """What it said, in one line, with what to do where that is known."""
-    line = next((one for one in text.splitlines() if one.strip()), "nft said nothing")
-    if "not permitted" in text:
-        return "the process may not change it; give it CAP_NET_ADMIN, or leave it as it is"
-    return line.strip()[:200]

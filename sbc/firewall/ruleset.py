@@ -2,7 +2,8 @@
 
 Everything is in one table of our own, so that nothing of anybody else's is ever touched. Only
 what is sent to our own listeners on untrusted networks is looked at, and only where it arrives at
-this machine: what is forwarded is not ours to judge.
+this machine: what is forwarded is not ours to judge. The table is owned by the ``nft`` that made
+it: nobody else changes it, and the kernel removes it when that program ends, however it ends.
 
 IPv6 sources are compared by their first 64 bits, as the process counts them. Names in here are
 made by us; addresses and numbers are the only thing that comes from outside.
@@ -27,7 +28,11 @@ SIZE: Final = 131_072
 LIMITED_S: Final = 10
 """How long the kernel counts a source that sends nothing more."""
 
+PROVING: Final = "limit rate 20/second burst 60 packets"
+"""What of all banned sources may pass where a peer proves itself: a few handshakes."""
+
 _SITE: Final = "ffff:ffff:ffff:ffff::"
+_SOURCES: Final = (("ip saddr", "4"), (f"ip6 saddr & {_SITE}", "6"))
 _COUNTERS: Final = ("banned", "muted", "limited")
 
 
@@ -38,6 +43,8 @@ class Guarded(NamedTuple):
     bind: str
     """Numeric; may be unspecified."""
     port: int
+    proves: bool = False
+    """Whether peers come here that tell by a certificate who they are, from wherever it is."""
 
 
 class Rate(NamedTuple):
@@ -50,13 +57,18 @@ class Rate(NamedTuple):
 def table_script(
     name: str, guarded: Iterable[Guarded], rate: Rate | None, spared: Iterable[Source]
 ) -> str:
-    """Our table, new and empty, in place of one that a process before us left behind.
+    """Our table, new and empty, in place of the one that the same ``nft`` made before.
 
     Args:
         rate: of each stranger; None for no limit.
         spared: whom that limit does not concern.
     """
-    lines = [f"add table inet {name}", f"delete table inet {name}", f"table inet {name} {{"]
+    lines = [
+        f"add table inet {name} {{ flags owner; }}",
+        f"delete table inet {name}",
+        f"table inet {name} {{",
+    ]
+    lines.append("  flags owner")
     lines += [f"  counter {counter} {{ }}" for counter in _COUNTERS]
     for family, kind in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
         lines += [
@@ -68,9 +80,10 @@ def table_script(
         ]
         counted = f"type {kind}; flags dynamic, timeout; timeout {LIMITED_S}s; size {SIZE};"
         lines.append(f"  set counted{family} {{ {counted} }}")
-    lines += ["  chain strangers {", *_judgements(rate), "  }", "  chain input {"]
+    lines += ["  chain strangers {", *_judgements(rate), "  }"]
+    lines += ["  chain proving {", *_exceptions(), "  }", "  chain input {"]
     lines.append(f"    type filter hook input priority {PRIORITY}; policy accept;")
-    lines += [f"    {_match(one)} jump strangers" for one in dict.fromkeys(guarded)]
+    lines += _jumps(guarded)
     lines += ["  }", "}"]
     for source in spared:
         lines.append(f"add element inet {name} spared{source.version} {{ {source} }}")
@@ -79,11 +92,23 @@ def table_script(
 
 def rules_of(guarded: Iterable[Guarded], rate: Rate | None) -> int:
     """How many rules the table has, to see whether all of them are in force."""
-    return len(list(_judgements(rate))) + len(dict.fromkeys(guarded))
+    return sum(len(list(rules)) for rules in (_judgements(rate), _exceptions(), _jumps(guarded)))
+
+
+def _jumps(guarded: Iterable[Guarded]) -> Iterator[str]:
+    for one in dict.fromkeys(guarded):
+        if one.proves:
+            yield f"    {_match(one)} jump proving"
+        yield f"    {_match(one)} jump strangers"
+
+
+def _exceptions() -> Iterator[str]:
+    for source, family in _SOURCES:
+        yield f"    {source} @banned{family} {PROVING} accept"
 
 
 def _judgements(rate: Rate | None) -> Iterator[str]:
-    for source, family in (("ip saddr", "4"), (f"ip6 saddr & {_SITE}", "6")):
+    for source, family in _SOURCES:
         plain = source.partition(" &")[0]
         yield f"    {source} @banned{family} counter name banned drop"
         yield f"    {plain} @prefixes{family} counter name banned drop"
@@ -109,14 +134,56 @@ def _match(guarded: Guarded) -> str:
 # -- what changes it --------------------------------------------------------------------------
 
 
-def ban_lines(name: str, source: Source, seconds: float) -> list[str]:
-    """Turn an IPv4 address, or a /64, away for so long, from now on."""
-    return _put(name, f"banned{source.version}", str(source.network_address), seconds)
+class Change(NamedTuple):
+    """What becomes of one element of a set."""
+
+    place: str
+    element: str
+    seconds: float
+    """How long it stays from now on: 0 for not at all, infinite where nothing runs out."""
 
 
-def lift_lines(name: str, source: Source) -> list[str]:
-    """Turn one away no more; it may be that the kernel forgot it already."""
-    return _take(name, f"banned{source.version}", str(source.network_address))
+def ban(source: Source, seconds: float) -> Change:
+    """Turn an IPv4 address, or a /64, away for so long; 0 lets it in again."""
+    return Change(f"banned{source.version}", str(source.network_address), seconds)
+
+
+def mute_flow(host: str, port: int, seconds: float) -> Change:
+    """Turn the datagrams of one address and port away for a moment."""
+    address = ip_address(host)
+    return Change(f"flows{address.version}", f"{address} . {int(port)}", seconds)
+
+
+def know(host: str, *, known: bool) -> Change:
+    """Let a registered phone's address be counted no more, or again."""
+    address = ip_address(host)
+    return Change(f"known{address.version}", _site(address), math.inf if known else 0)
+
+
+def change_lines(name: str, changes: Iterable[Change], *, fresh: bool = False) -> list[str]:
+    """What makes the changes, no element twice; few commands, since each costs ``nft`` time.
+
+    Args:
+        fresh: nothing is in the sets.
+    """
+    places: dict[str, list[Change]] = {}
+    for change in changes:
+        places.setdefault(change.place, []).append(change)
+    lines: list[str] = []
+    for place, those in places.items():
+        where = f"element inet {name} {place}"
+        if not fresh:
+            # Of an element that is there the time is not renewed, and one that is not cannot be
+            # deleted; it may be that the kernel forgot it already.
+            elements = [one.element for one in those]
+            moment = "" if place.startswith("known") else " timeout 1s"
+            there = [f"{element}{moment}" for element in elements]
+            lines.append(f"add {where} {{ {', '.join(there)} }}")
+            lines.append(f"delete {where} {{ {', '.join(elements)} }}")
+        stay = [_timed(one) for one in those if one.seconds]
+        if stay:
+            lines.append(f"add {where} {{ {', '.join(stay)} }}")
+    return lines
 
 
 def prefix_lines(name: str, prefixes: Mapping[Source, float]) -> list[str]:
@@ -133,36 +200,10 @@ def is_single(source: Source) -> bool:
     return source.prefixlen == (32 if source.version == 4 else 64)
 
 
-def mute_flow_lines(name: str, host: str, port: int, seconds: float) -> list[str]:
-    """Turn the datagrams of one address and port away for a moment."""
-    address = ip_address(host)
-    return _put(name, f"flows{address.version}", f"{address} . {int(port)}", seconds)
-
-
-def know_lines(name: str, host: str, *, known: bool) -> list[str]:
-    """Let a registered phone's address be counted no more, or again."""
-    address = ip_address(host)
-    place, element = f"known{address.version}", _site(address)
-    add = f"add element inet {name} {place} {{ {element} }}"
-    return [add] if known else [add, add.replace("add", "delete", 1)]
-
-
-def delete_script(name: str) -> str:
-    """Our table goes, whether it is there or not."""
-    return f"add table inet {name}\ndelete table inet {name}\n"
-
-
-def _put(name: str, place: str, element: str, seconds: float) -> list[str]:
-    # Of an element that is there the time is not renewed, and one that is not cannot be deleted.
-    timed = f"add element inet {name} {place} {{ {element} timeout {_whole(seconds)}s }}"
-    return [*_take(name, place, element), timed]
-
-
-def _take(name: str, place: str, element: str) -> list[str]:
-    return [
-        f"add element inet {name} {place} {{ {element} timeout 1s }}",
-        f"delete element inet {name} {place} {{ {element} }}",
-    ]
+def _timed(change: Change) -> str:
+    if math.isinf(change.seconds):
+        return change.element
+    return f"{change.element} timeout {_whole(change.seconds)}s"
 
 
 def _whole(seconds: float) -> int:
@@ -188,14 +229,28 @@ class Reading(NamedTuple):
     """Packets, by why."""
 
 
-def read_listing(text: str) -> Reading:
-    """What ``nft --json --terse list table`` printed.
+def clearing(name: str) -> str:
+    """What removes a table of our name that nobody owns, if there is one."""
+    return f"add table inet {name}\ndelete table inet {name}"
+
+
+def questions(name: str) -> list[str]:
+    """What to ask to see what is in force.
+
+    Not for the whole table: nft 1.0.6 reads freed memory when it prints one that has flags as JSON.
+    """
+    chains = [f"list chain inet {name} {chain}" for chain in ("input", "strangers", "proving")]
+    return [*chains, f"list counters table inet {name}"]
+
+
+def read_listing(texts: Iterable[str]) -> Reading:
+    """What ``nft --json`` answered to `questions`.
 
     Raises:
         ValueError: it is something else.
     """
     try:
-        items = json.loads(text)["nftables"]
+        items = [item for text in texts for item in json.loads(text)["nftables"]]
         rules = sum("rule" in item for item in items)
         chains = [item["chain"] for item in items if "chain" in item]
         counters = [item["counter"] for item in items if "counter" in item]

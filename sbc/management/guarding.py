@@ -234,9 +234,15 @@ class Guarding:
     # -- what the kernel's table is made of -------------------------------------------------
 
     def _wanted(self) -> Wanted:
+        force = self._board.force
         guarded = tuple(
-            Guarded("udp" if one.transport == "udp" else "tcp", one.bind, one.port)
-            for network in self._board.force.settings.networks
+            Guarded(
+                "udp" if one.transport == "udp" else "tcp",
+                one.bind,
+                one.port,
+                proves=one.transport in {"tls", "wss"} and network.name in force.table.proving,
+            )
+            for network in force.settings.networks
             if not network.trusted
             for one in network.listeners
         )

@@ -26,6 +26,9 @@ MOST_PREFIXES: Final = 1000
 THROTTLE_S: Final = 1.0
 """A throttled flow may bring one message in this time, so that its phone can still register."""
 
+PROVING_S: Final = 1.0
+"""One connection in this time may show its certificate, of all that come from banned sources."""
+
 OPERATOR: Final = "operator"
 
 
@@ -90,13 +93,22 @@ def network_flow(flow: Flow) -> NetworkFlow:
 class Bans:
     """Every ban and mute in force."""
 
-    __slots__ = ("_by_key", "_mutes", "_prefixes", "_wide", "network_exempt", "turned_away")
+    __slots__ = (
+        "_by_key",
+        "_mutes",
+        "_prefixes",
+        "_prove_at",
+        "_wide",
+        "network_exempt",
+        "turned_away",
+    )
 
     def __init__(self) -> None:
         self._by_key: OrderedDict[str, Ban] = OrderedDict()
         self._wide: dict[IpNetwork, Ban] = {}
         self._prefixes: PrefixMap[Ban] = PrefixMap(())
         self._mutes: OrderedDict[NetworkFlow, Mute] = OrderedDict()
+        self._prove_at = 0.0
         self.network_exempt: frozenset[str] = frozenset()
         """Trusted networks, where nobody is banned."""
         self.turned_away = 0
@@ -139,6 +151,17 @@ class Bans:
             return None
         self.turned_away += 1
         return ban.verdict
+
+    def may_prove(self, host: str, now: float) -> bool:
+        """Whether a host that is banned may show by a certificate that it is a peer.
+
+        Not if an operator banned it, and of all the others only a few.
+        """
+        ban = self.find(host)
+        if ban is None or ban.by == OPERATOR or now < self._prove_at:
+            return False
+        self._prove_at = now + PROVING_S
+        return True
 
     def find(self, host: str) -> Ban | None:
         """The ban that a host is under, perhaps one whose time is over."""

@@ -59,6 +59,7 @@ class RoutingTable:
         "_sources",
         "networks",
         "peers",
+        "proving",
         "routes",
     )
 
@@ -77,6 +78,13 @@ class RoutingTable:
         self._sources = _written_sources(self.peers)
         self._learned: dict[str, PrefixMap[Peer]] = {}
         self._proven = _peers_by_name(self.peers)
+        asking = {
+            network.name
+            for network in self.networks
+            if network.tls is not None and network.tls.client_certificates != "off"
+        }
+        self.proving = frozenset(network for network, _ in self._proven) & asking
+        """Networks where peers can prove themselves by a certificate."""
         self._endpoints: dict[str, list[Peer]] = {}
         for peer in peers:
             if peer.kind == "endpoints":
@@ -122,6 +130,7 @@ class RoutingTable:
         table.routes = self.routes
         table._peers = self._peers
         table._proven = self._proven
+        table.proving = self.proving
         table._endpoints = self._endpoints
         table._choices = self._choices
         table._dids = self._dids

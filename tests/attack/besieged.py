@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Besieged:
         named: bool = True,
         challenge: bool = True,
         nftables: str = "required",
+        edit: Callable[[str], str] = str,
     ) -> None:
         """Lays the cables and starts everybody.
 
@@ -56,6 +58,7 @@ class Besieged:
             named: whether scanners are known by their names, or by what they do alone.
             challenge: whether the border asks for passwords, or the PBX.
             nftables: as the configuration has it.
+            edit: what else is different in the configuration.
         """
         self.directory = directory
         internet, office = lab.switch("internet"), lab.switch("office")
@@ -81,17 +84,16 @@ class Besieged:
             f"users: {{'{USER}': '{PASSWORD}'}}}}"
         )
         self.configuration = directory / "sbc.yaml"
-        self.configuration.write_text(
-            _CONFIGURATION.format(
-                border=BORDER,
-                inner=INNER,
-                pbx=PBX,
-                name_server=NAME_SERVER,
-                nftables=nftables,
-                authentication=users if challenge else "{mode: pass}",
-                registration="local" if challenge else "relay",
-            )
+        text = _CONFIGURATION.format(
+            border=BORDER,
+            inner=INNER,
+            pbx=PBX,
+            name_server=NAME_SERVER,
+            nftables=nftables,
+            authentication=users if challenge else "{mode: pass}",
+            registration="local" if challenge else "relay",
         )
+        self.configuration.write_text(edit(text))
         words = ("--listen", f"{PBX}:5060", "--user", f"{USER}:{PASSWORD}")
         self.server = self.pbx.start("pbx", sys.executable, "-m", "sbc.demo.pbx", *words, cwd=ROOT)
         self.server.expect("PBX at", within_s=PATIENCE_S)

@@ -1,5 +1,7 @@
 """Bans on a running border: whom they hit, whom they must not, where they are in force."""
 
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,7 +19,8 @@ from tests.attack.besieged import (
     VICTIM,
     Besieged,
 )
-from tests.kit.hosts import Lab, missing_for_namespaces
+from tests.kit.certificates import Authority, client_context
+from tests.kit.hosts import Host, Lab, missing_for_namespaces
 from tests.kit.sprayer import Sprayer
 from tests.kit.stranger import Stranger, bytes_of, knock
 
@@ -91,10 +94,11 @@ def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
     (ban,) = siege.ask("bans")["bans"]
     assert ban["evidence"][-1]["offence"] == "scanner_name"
     assert siege.ask("status")["bans"]["kernel_dropped"]["banned"] >= 0
-    # A killed process leaves its table; the next one takes over the ban, and the table's place.
+    # A killed process leaves nothing in the kernel; the next one takes over the ban.
     siege.until(lambda: ATTACKER in (siege.directory / "state/bans.json").read_text(), "it is kept")
     siege.sbc.process.kill()
     siege.sbc.wait(within_s=5)
+    siege.until(lambda: "sbc_" not in siege.border.run("nft", "list", "tables"), "the table ends")
     siege.start()
     assert siege.bans() == [f"{ATTACKER}/32"]
     assert siege.border.run("nft", "list", "tables").count("sbc_") == 1
@@ -107,6 +111,66 @@ def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
     left = siege.border.run("nft", "list", "ruleset")
     assert "sbc_" not in left
     assert left.strip().startswith("table inet others")
+
+
+_CARRIER = """\
+  carrier:
+    kind: trunk
+    network: outside
+    address: 203.0.113.40:5061;transport=tls
+    tls: {name: sip.carrier.example, ca: ca.pem, client_certificate: required}
+routes:
+"""
+_TLS = (
+    "tls: {certificates: [{certificate: sbc.pem, key: sbc.key}], "
+    "client_certificates: optional, ca: ca.pem}"
+)
+
+
+def with_carrier(configuration: str) -> str:
+    """A configuration with a trunk that is known by its certificate alone."""
+    listens = "listen: [udp/5060, tcp/5060], "
+    assert listens in configuration
+    text = configuration.replace(listens, f"listen: [udp/5060, tcp/5060, tls/5061], {_TLS}, ", 1)
+    return text.replace("routes:\n", _CARRIER)
+
+
+def answered_by_tls(host: Host, context: ssl.SSLContext, message: bytes) -> bool:
+    """Whether a message over a new TLS connection is answered."""
+    with host.entered():
+        plain = socket.socket()
+    with plain:
+        plain.settimeout(2.0)
+        try:
+            plain.connect((BORDER, 5061))
+            with context.wrap_socket(plain) as stream:
+                stream.sendall(message)
+                return stream.recv(65_536).startswith(b"SIP/2.0 ")
+        except OSError:
+            return False
+
+
+def test_a_peer_gets_in_by_its_certificate_from_a_banned_address(
+    besieged: Make, stranger: Callable[..., Stranger], tmp_path: Path
+) -> None:
+    authority = Authority()
+    authority.write(tmp_path)
+    authority.issue("sbc.example", BORDER).write(tmp_path)
+    carrier = authority.issue("sip.carrier.example").write(tmp_path, "carrier")
+    siege = besieged(edit=with_carrier)
+    attacker = stranger(siege.attacker)
+    ping = bytes_of(attacker.write("OPTIONS", "100"))
+    scan = bytes_of(attacker.write("OPTIONS", "1", headers=SCANNER))
+    assert not knock(siege.attacker, BORDER, scan)
+    assert siege.bans() == [f"{ATTACKER}/32"]
+    assert not knock(siege.attacker, BORDER, ping, 2.0)
+    assert not answered_by_tls(siege.attacker, client_context(authority), ping)
+    assert siege.bans() == [f"{ATTACKER}/32"]
+    proving = client_context(authority, carrier)
+    siege.until(lambda: answered_by_tls(siege.attacker, proving, ping), "the carrier is heard")
+    assert siege.bans() == []
+    siege.until(lambda: knock(siege.attacker, BORDER, ping, 2.0), "its neighbours too")
+    siege.stop()
 
 
 def test_without_the_kernel_bans_are_in_force_in_the_process(

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from sbc.config.load import Configuration
+from sbc.policy.bans import OPERATOR, PROVING_S, Ban, source_of
+from sbc.policy.guard import Lifted, Measure
 from sbc.sip.flow import Flow
 from tests.kit.certificates import Authority
 from tests.kit.switchboard import OFFER, Board, Sent, a_configuration, a_message, titles
@@ -143,6 +145,64 @@ def test_no_neighbour_of_a_proven_peer_gets_their_address_banned(
     for number in range(200):
         invite(board, ANYWHERE._replace(connection=8 + number), "unknown.example", call=2 + number)
     assert [str(ban.source) for ban in board.switchboard.watch.guard.bans] == ["198.51.100.66/32"]
+
+
+def ban(board: Board, host: str, by: str = "scanner") -> None:
+    bans = board.switchboard.watch.guard.bans
+    bans.put(Ban(source_of(host), "it was tried", by, 0.0, 600.0, board.now + 600.0))
+
+
+def may_connect(board: Board, flow: Flow) -> bool:
+    doorkeeper = board.switchboard.doorkeeper
+    return doorkeeper.admits_connection(flow.network, flow.remote, flow.transport, board.now)
+
+
+def test_a_peer_is_let_in_from_a_banned_address_once_it_proved_itself(
+    configuration: Configuration,
+) -> None:
+    board = Board(configuration)
+    done: list[Measure] = []
+    board.switchboard.watch.enforce = done.append
+    ban(board, "198.51.100.66")
+    assert not may_connect(board, ANYWHERE._replace(transport="tcp"))
+    assert may_connect(board, ANYWHERE)
+    assert titles(invite(board, ANYWHERE, "sip.carrier.example"))[-1] == "INVITE"
+    (lifted,) = done
+    assert isinstance(lifted, Lifted)
+    assert lifted.why == "peer 'carrier' proved by its certificate that it is there"
+    assert may_connect(board, ANYWHERE._replace(transport="tcp"))
+
+
+def test_who_proves_nothing_stays_banned_and_few_may_try(configuration: Configuration) -> None:
+    board = Board(configuration)
+    ban(board, "198.51.100.66")
+    ban(board, "198.51.100.67")
+    other = ANYWHERE._replace(remote=("198.51.100.67", 40000))
+    assert may_connect(board, ANYWHERE)
+    assert invite(board, ANYWHERE, "unknown.example") == []
+    assert invite(board, ANYWHERE, call=2) == []
+    assert not may_connect(board, ANYWHERE)
+    assert not may_connect(board, other)
+    board.wait(PROVING_S)
+    assert may_connect(board, other)
+    assert len(board.switchboard.watch.guard.bans) == 2
+
+
+def test_whom_an_operator_banned_may_prove_nothing(configuration: Configuration) -> None:
+    board = Board(configuration)
+    ban(board, "198.51.100.66", OPERATOR)
+    assert not may_connect(board, ANYWHERE)
+    assert invite(board, ANYWHERE, "sip.carrier.example") == []
+    assert len(board.switchboard.watch.guard.bans) == 1
+
+
+def test_where_no_peer_can_prove_itself_no_banned_source_may_connect(tmp_path: Path) -> None:
+    Authority().issue("sbc.example").write(tmp_path)
+    text = TEXT.replace("client_certificates: optional", "client_certificates: 'off'")
+    text = text.replace(", client_certificate: required", "")
+    board = Board(a_configuration(text.format(tmp_path)))
+    ban(board, "198.51.100.66")
+    assert not may_connect(board, ANYWHERE)
 
 
 def test_a_refusal_of_a_proven_peer_is_told_each_time(configuration: Configuration) -> None:

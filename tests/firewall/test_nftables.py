@@ -1,54 +1,81 @@
 """Our table in the kernel: kept in step, batched, made anew, and nothing of anybody else's."""
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ipaddress import ip_network
-from pathlib import Path
 
 import pytest
 import trio
 
+from sbc.firewall.nft import WORN, Nft, NftFailed
 from sbc.firewall.nftables import (
+    AGAIN_S,
     LOOK_S,
     MOST_WAITING,
     FirewallUnusable,
     Mode,
-    Nft,
     Nftables,
-    NftFailed,
     Wanted,
 )
-from sbc.firewall.ruleset import Guarded, Rate, Source, read_listing, rules_of
-from tests.kit.hosts import Host, Lab, missing_for_namespaces
+from sbc.firewall.ruleset import Guarded, Rate, Source, clearing, read_listing, rules_of
+from tests.firewall.inside import nft_of
+from tests.kit.hosts import Host
+from tests.kit.patience import until
 
 UDP = Guarded("udp", "0.0.0.0", 5060)
 WANTED = Wanted((UDP,), None, ())
+RULE = '{"rule":{}}'
 ATTACKER = ip_network("198.51.100.66/32")
 
 
 class FakeNft(Nft):
-    """Remembers what it was told; fails when it shall."""
+    """Remembers what it was told; fails, or ends, when it shall."""
 
     def __init__(self, wanted: Wanted = WANTED) -> None:
+        super().__init__()
         self.scripts: list[str] = []
         self.wanted = wanted
         self.fault = ""
         self.there = False
-        self.looks = 0
+        self.ends = 0
+        self.killed = trio.Event()
 
-    async def run(self, arguments: Iterable[str], script: str = "") -> str:
+    async def tell(self, commands: str) -> str:
         await trio.lowlevel.checkpoint()
         if self.fault:
             raise NftFailed(self.fault)
-        if script:
-            self.scripts.append(script)
-            self.there = "table inet" in script
+        if commands == clearing("sbc_test"):
             return ""
-        self.looks += 1
+        if not commands.startswith("list"):
+            self.scripts.append(commands)
+            self.there |= "table inet" in commands
+            return ""
         if not self.there:
             raise NftFailed("No such file or directory")
-        rules = ",".join(['{"rule":{}}'] * rules_of(self.wanted.guarded, self.wanted.rate))
-        chain = '{"chain":{"hook":"input","prio":-310}}'
-        return f'{{"nftables":[{chain},{{"counter":{{"name":"banned","packets":7}}}},{rules}]}}'
+        if "strangers" in commands:
+            rules = rules_of(self.wanted.guarded, self.wanted.rate)
+            return f'{{"nftables":[{",".join([RULE] * rules)}]}}'
+        if "input" in commands:
+            return '{"nftables":[{"chain":{"hook":"input","prio":-310}}]}'
+        if "proving" in commands:
+            return '{"nftables":[]}'
+        return '{"nftables":[{"counter":{"name":"banned","packets":7}}]}'
+
+    async def ended(self) -> str:
+        await self.killed.wait()
+        self.killed, self.there = trio.Event(), False
+        return "nft ended"
+
+    async def end(self) -> None:
+        self.ends += 1
+        self.there = False
+        self._answers = 0
+
+    def wear(self) -> None:
+        """Let it have answered as often as it should."""
+        self._answers = WORN
 
 
 class Kept:
@@ -87,7 +114,7 @@ async def test_what_is_banned_meanwhile_is_one_batch(autojump_clock: trio.abc.Cl
         assert len(nft.scripts) == 2
         assert nft.scripts[1].count("timeout 600s") == 200
         nursery.cancel_scope.cancel()
-    assert nft.scripts[-1] == "add table inet sbc_test\ndelete table inet sbc_test\n"
+    assert (nft.ends, len(nft.scripts)) == (1, 2)
 
 
 async def test_without_privileges_it_says_so_once_and_goes_on(
@@ -105,6 +132,7 @@ async def test_without_privileges_it_says_so_once_and_goes_on(
         nft.fault = ""
         await trio.sleep(LOOK_S + 1)
         # What was banned meanwhile is in force as soon as it can be.
+        assert nft.scripts[0].startswith("add table")
         assert kept.told == ["not allowed", ""]
         assert nft.scripts[0].count("timeout 600s") == 100
         nursery.cancel_scope.cancel()
@@ -146,6 +174,62 @@ async def test_a_table_that_somebody_removed_is_made_anew(
         assert nft.scripts[-1].startswith("add table")
         assert kept.table.trouble == ""
         assert kept.table.dropped == {"banned": 14}  # no count is lost with the old table
+        assert kept.told == ["", "No such file or directory", ""]
+        nursery.cancel_scope.cancel()
+
+
+async def test_when_the_program_ends_that_is_told_and_the_table_made_anew(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    kept = Kept(nft)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ATTACKER)
+        await trio.sleep(AGAIN_S + 1)
+        nft.killed.set()
+        await trio.sleep(1)
+        assert kept.told == ["", "nft ended", ""]
+        assert nft.scripts[-1].startswith("add table")
+        assert "198.51.100.66" in nft.scripts[-1]
+        # One that always ends at once is not begun all the time.
+        made = len(nft.scripts)
+        for _ in range(40):
+            nft.killed.set()
+            await trio.sleep(AGAIN_S / 10)
+        assert len(nft.scripts) - made <= 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_program_that_answered_often_is_followed_by_a_fresh_one(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    kept = Kept(nft)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ATTACKER)
+        nft.wear()
+        await trio.sleep(1)
+        assert nft.ends == 1
+        assert nft.scripts[-1].startswith("add table")
+        assert "198.51.100.66" in nft.scripts[-1]
+        assert kept.told == [""]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_start_that_needs_the_table_waits_for_the_end_of_a_killed_process_s_program(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    nft = FakeNft()
+    nft.fault = "the table belongs to another process"
+    kept = Kept(nft, "required")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kept.table.run)
+        await trio.sleep(1)
+        nft.fault = ""
+        await trio.sleep(1)
+        assert kept.told == ["the table belongs to another process", ""]
         nursery.cancel_scope.cancel()
 
 
@@ -168,36 +252,13 @@ async def test_more_changes_than_may_wait_make_the_table_anew(
 def test_what_is_no_listing_is_refused() -> None:
     for text in ("", "[]", "{}", '{"nftables": 7}', '{"nftables": [{"counter": {}}]}'):
         with pytest.raises(ValueError):
-            read_listing(text)
+            read_listing([text])
 
 
-class HostNft(Nft):
-    """The real one, in a namespace."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    async def run(self, arguments: Iterable[str], script: str = "") -> str:
-        await trio.lowlevel.checkpoint()
-        try:
-            return self._host.run("nft", *arguments, text=script)
-        except RuntimeError as error:
-            raise NftFailed(str(error)) from None
-
-
-@pytest.fixture(scope="module")
-def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Host]]:
-    """A border and a stranger with a cable between them."""
-    missing = missing_for_namespaces("nft")
-    if missing is not None:
-        pytest.skip(missing)
-    with Lab(tmp_path_factory.mktemp("nftables")) as lab:
-        switch = lab.switch("internet")
-        border, stranger = lab.host("border"), lab.host("stranger")
-        border.join(switch, "203.0.113.1/24", "2001:db8::1/64")
-        stranger.join(switch, "203.0.113.66/24", "203.0.113.67/24", "2001:db8::66/64")
-        lab.settle()
-        yield border, stranger
+async def settled(kept: Kept) -> None:
+    """Wait until what was changed just now is in the kernel."""
+    before = kept.table.batches
+    await until(lambda: kept.table.batches > before)
 
 
 class Ear:
@@ -216,6 +277,17 @@ class Ear:
             return self._heard.recv(10) == b"x"
         except TimeoutError:
             return False
+
+    def hears_of(self, number: int) -> int:
+        """How many of so many at once it hears."""
+        heard = 0
+        self._heard.setblocking(False)
+        for _ in range(number):
+            self._mouth.sendto(b"x", self._target)
+            with suppress(BlockingIOError):
+                heard += len(self._heard.recv(10))
+        self._heard.settimeout(0.2)
+        return heard
 
     def close(self) -> None:
         self._heard.close()
@@ -248,7 +320,7 @@ table inet firewalld {
 
 
 async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_they_are(
-    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear], autojump_clock: trio.abc.Clock
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear]
 ) -> None:
     border, _ = wired
     border.run("nft", "-f", "-", text=OTHERS)
@@ -256,7 +328,7 @@ async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_
     # One that a killed process left behind, with something in it.
     border.run("nft", "-f", "-", text="add table inet sbc_test\nadd chain inet sbc_test left\n")
     guarded = (UDP, Guarded("udp", "2001:db8::1", 5060))
-    kept = Kept(HostNft(border), "required", Wanted(guarded, None, ()))
+    kept = Kept(nft_of(border), "required", Wanted(guarded, None, ()))
     sip, other_port = (
         ear("203.0.113.1", "203.0.113.66", 5060),
         ear("203.0.113.1", "203.0.113.66", 5070),
@@ -270,30 +342,34 @@ async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_
         assert sip6.hears()
         kept.ban(ip_network("203.0.113.66/32"))
         kept.ban(ip_network("2001:db8::/64"))
-        await trio.sleep(1)
+        await settled(kept)
         assert not sip.hears()
         assert not sip6.hears()
         assert other_port.hears()
         assert other_host.hears()
-        await kept.table.look()
-        assert kept.table.dropped["banned"] == 2
+        counter = border.run("nft", "list", "counter", "inet", "sbc_test", "banned")
+        assert "packets 2 " in counter
         kept.lift(ip_network("203.0.113.66/32"))
         kept.lift(ip_network("2001:db8::/64"))
-        await trio.sleep(1)
+        await settled(kept)
         assert sip.hears()
         assert sip6.hears()
         kept.ban(ip_network("203.0.113.64/29"))
-        await trio.sleep(1)
+        await settled(kept)
         assert not sip.hears()
         kept.lift(ip_network("203.0.113.64/29"))
         kept.table.mute_flow("203.0.113.66", sip.port, 600)
-        await trio.sleep(1)
+        await settled(kept)
         assert not sip.hears()
+        # Made anew by who made it, as another configuration has it.
+        kept.table.renew()
+        await settled(kept)
+        assert kept.told == [""]
         # One that the kernel forgot already, and one that is banned twice.
         kept.table.lift(ip_network("192.0.2.200/32"))
         kept.ban(ATTACKER, 5)
         kept.ban(ATTACKER, 500)
-        await trio.sleep(1)
+        await settled(kept)
         assert "timeout 8m20s" in border.run("nft", "list", "set", "inet", "sbc_test", "banned4")
         ours = border.run("nft", "list", "ruleset")
         nursery.cancel_scope.cancel()
@@ -303,11 +379,11 @@ async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_
 
 
 async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_phone(
-    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear], autojump_clock: trio.abc.Clock
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear]
 ) -> None:
     border, _ = wired
     wanted = Wanted((UDP,), Rate(1, 5), (ip_network("203.0.113.67/32"),))
-    kept = Kept(HostNft(border), "required", wanted)
+    kept = Kept(nft_of(border), "required", wanted)
     stranger = ear("203.0.113.1", "203.0.113.66", 5060)
     async with trio.open_nursery() as nursery:
         await nursery.start(kept.table.run)
@@ -315,7 +391,7 @@ async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_pho
         assert heard[:5] == [True] * 5
         assert not all(heard)
         kept.table.know("203.0.113.66", known=True)
-        await trio.sleep(1)
+        await settled(kept)
         assert all(stranger.hears() for _ in range(12))
         stranger.close()
         peer = ear("203.0.113.1", "203.0.113.67", 5060)
@@ -323,33 +399,64 @@ async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_pho
         nursery.cancel_scope.cancel()
 
 
-async def test_a_hundred_thousand_bans_are_a_few_batches(
-    wired: tuple[Host, Host], autojump_clock: trio.abc.Clock
+async def test_a_little_of_banned_sources_passes_where_peers_prove_themselves(
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear]
 ) -> None:
     border, _ = wired
-    kept = Kept(HostNft(border), "required")
+    guarded = (UDP, UDP._replace(port=5061, proves=True))
+    kept = Kept(nft_of(border), "required", Wanted(guarded, None, ()))
+    sip, proving = (ear("203.0.113.1", "203.0.113.66", port) for port in (5060, 5061))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ip_network("203.0.113.66/32"))
+        await settled(kept)
+        assert not sip.hears()
+        assert all(proving.hears() for _ in range(20))
+        assert 30 <= proving.hears_of(10_000) <= 1000
+        kept.ban(ip_network("203.0.113.64/29"))
+        kept.lift(ip_network("203.0.113.66/32"))
+        await settled(kept)
+        # Whom an operator shut out by a prefix has nothing to prove.
+        assert not proving.hears()
+        nursery.cancel_scope.cancel()
+
+
+async def test_fifty_thousand_bans_are_a_few_batches(wired: tuple[Host, Host]) -> None:
+    border, _ = wired
+    kept = Kept(nft_of(border), "required")
     async with trio.open_nursery() as nursery:
         await nursery.start(kept.table.run)
         for number in range(50_000):
             kept.ban(ip_network(f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"))
-        await trio.sleep(10)
-        assert kept.table.batches <= 9
+        await until(lambda: kept.table.batches == 4)
+        assert "10.0.195.79 " in border.run("nft", "list", "set", "inet", "sbc_test", "banned4")
         assert kept.table.trouble == ""
         nursery.cancel_scope.cancel()
 
 
-def test_a_program_that_is_not_there_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_nobody_else_can_remove_the_table_but_its_program_may_end(
+    wired: tuple[Host, Host], ear: Callable[[str, str, int], Ear]
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("sbc.firewall.nftables._PATH", str(tmp_path))
-    with pytest.raises(NftFailed, match="install the package nftables"):
-        trio.run(Nft().run, ["list"])
-
-
-async def test_what_the_program_refuses_is_told_in_a_line() -> None:
-    if missing_for_namespaces("nft") is not None:
-        pytest.skip("nft is not there")
-    with pytest.raises(NftFailed, match="syntax error") as failed:
-        await Nft().run(("-c", "-f", "-"), "no such thing\n")
-    assert "\n" not in str(failed.value)
+    border, _ = wired
+    nft = nft_of(border)
+    kept = Kept(nft, "required")
+    sip = ear("203.0.113.1", "203.0.113.66", 5060)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.table.run)
+        kept.ban(ip_network("203.0.113.66/32"))
+        await settled(kept)
+        border.run("nft", "flush", "ruleset")
+        with pytest.raises(RuntimeError, match="not permitted"):
+            border.run("nft", "delete", "table", "inet", "sbc_test")
+        other = Kept(nft_of(border), "required")
+        with pytest.RaisesGroup(pytest.RaisesExc(FirewallUnusable, match="another process")):
+            async with trio.open_nursery() as another:
+                await another.start(other.table.run)
+        assert not sip.hears()
+        assert nft.pid is not None
+        os.kill(nft.pid, signal.SIGKILL)
+        await until(lambda: len(kept.told) == 3)
+        assert kept.told == ["", "nft ended by itself with status -9", ""]
+        assert not sip.hears()
+        nursery.cancel_scope.cancel()
+    assert sip.hears()
