@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sbc.policy.facts import Facts
 from sbc.policy.manipulation_operations import Operation, touched
-from sbc.policy.manipulation_parts import IllegalValue, check_text
+from sbc.policy.manipulation_parts import ADDRESSES, IllegalValue, check_text
 from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
 from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.model import Step
@@ -27,12 +27,6 @@ from sbc.sip.message import Message, Request
 from sbc.sip.parser import DEFAULT, SINGLE
 
 STAGE: Final = "headers"
-
-ADDRESSES: Final = frozenset(
-    {"from", "to", "p-asserted-identity", "p-preferred-identity", "remote-party-id", "diversion",
-     "history-info", "referred-by", "refer-to", "reply-to", "p-called-party-id"}
-)  # fmt: skip
-"""Headers that must stay addresses."""
 
 _ENDS = frozenset({"from", "to"})
 _NUMBERS = frozenset({"expires", "min-expires"})
