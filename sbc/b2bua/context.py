@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sbc.policy.manipulation_rules import NO_RULES, HeaderRules
+from sbc.policy.manipulation_values import NO_PROOFS, Proofs
 from sbc.policy.numbers import NoPlan, NumberPlan
 from sbc.policy.world import World
 from sbc.routing.accounts import Logins
@@ -58,6 +59,8 @@ class Context:
     """What is changed of headers."""
     world: World = _NO_WORLD
     """What the conditions of those rules may look up."""
+    proofs: Proofs = NO_PROOFS
+    """What is known of connections, for them too."""
     version: int = 0
     """The number that the configuration is kept under; 0 for none."""
     peers: dict[str, Peer] = field(init=False)
