@@ -42,6 +42,8 @@ _NEEDED: Final[dict[int, frozenset[str]]] = {
 
 Spec: RFC 3261 §21.4.6, §21.4.13, §21.4.17; RFC 4028 §6; RFC 6665 §8.3.2.
 """
+_BOUNDS = frozenset({"min-expires", "min-se"})
+"""Who is told another bound than the one that holds would ask, and be refused, for ever."""
 _NUMBERS = frozenset({"expires", "min-expires"})
 _MOST_FIELDS = DEFAULT.header_count - 8
 """Fields that a changed message may have: Content-Length and the like are still to come."""
@@ -276,8 +278,9 @@ def _check_needed(changes: Changes, message: Message) -> None:
     needed = _NEEDED.get(message.status, frozenset())
     said = {key_of(name) for name, _ in changes.come}
     for name, _ in changes.gone:
-        if key_of(name) in needed and key_of(name) not in said:
-            raise IllegalValue(f"a {message.status} means nothing without {name}")
+        key = key_of(name)
+        if key in needed and (key in _BOUNDS or key not in said):
+            raise IllegalValue(f"a {message.status} means nothing without its {name}")
 
 
 def _check_legal(changes: Changes, after: Headers) -> None:

@@ -246,6 +246,7 @@ def test_the_answer_in_place_of_a_registrar_out_of_reach_is_ours() -> None:
         "{rename: Min-Expires, to: X-Least}",
         "{move: Min-Expires, to: X-Least}",
         "{set: Min-Expires, value: soon}",
+        "{set: Min-Expires, value: '10'}",
         "{regex: Min-Expires, match: '.*', replace: ''}",
     ],
 )
@@ -255,6 +256,16 @@ def test_what_an_answer_means_nothing_without_stays(operation: str) -> None:
     (answer,) = board.reply(relayed, 423, headers=("Min-Expires: 600",))
     assert answer.message.headers.all("min-expires") == ["600"]
     assert "registration changed" in board.log.events("warning")
+
+
+def test_an_answer_may_say_less_but_not_nothing() -> None:
+    for operation, allow in (
+        ("{remove: Allow}", "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"),
+        ("{regex: Allow, match: ', REGISTER', replace: ''}", "INVITE, ACK, BYE, CANCEL, OPTIONS"),
+    ):
+        board = Board(with_rules(f"  - {{name: r, on: responses, do: [{operation}]}}"))
+        (refused,) = board.give(PBX_FLOW, a_message("PUBLISH", uri="sip:192.168.1.2"))
+        assert (refused.title, refused.message.headers.all("allow")) == ("405 PUBLISH", [allow])
 
 
 @pytest.mark.parametrize(
