@@ -59,10 +59,10 @@ class Context:
     """What is changed of headers."""
     world: World = _NO_WORLD
     """What the conditions of those rules may look up."""
-    proofs: Proofs = NO_PROOFS
-    """What is known of connections, for them too."""
     version: int = 0
     """The number that the configuration is kept under; 0 for none."""
+    proofs: Proofs = NO_PROOFS
+    """What is known of connections, for the conditions of rules."""
     peers: dict[str, Peer] = field(init=False)
     repairs: dict[str, frozenset[Quirk]] = field(init=False)
     """By the names of peers that are known to be wrong, what is put right."""

@@ -56,11 +56,7 @@ def leave(
     fitting = rules.fitting("out", message, _end(origin), _end(receiver))
     if fitting:
         passing = Passing(
-            _facts(call, origin, origin.flow, message),
-            message,
-            _end(origin),
-            _end(receiver),
-            source,
+            facts_of(call, origin, message), message, _end(origin), _end(receiver), source
         )
         _apply(call, fitting, passing, receiver.side)
 
@@ -83,7 +79,7 @@ def arrive(call: Call, event: Event) -> None:
         _note(call, done, sender.side)
     fitting = rules.fitting("in", message, _end(sender), None)
     if fitting:
-        passing = Passing(_facts(call, sender, flow, message), message, _end(sender))
+        passing = Passing(facts_of(call, sender, message, flow), message, _end(sender))
         _apply(call, fitting, passing, sender.side)
 
 
@@ -116,9 +112,14 @@ def _answering(call: Call, ref: str) -> Leg:
     return call.leg(call.side_asked(ref))
 
 
-def _facts(call: Call, origin: Leg, flow: Flow, message: Message) -> Facts:
-    """What is known of a message that came by a flow, as rules ask for it."""
-    context = call.context
+def facts_of(call: Call, origin: Leg, message: Message, flow: Flow | None = None) -> Facts:
+    """What is known of a message, as rules ask for it.
+
+    Args:
+        origin: The leg that it came from.
+        flow: What it came by; None for the leg's own.
+    """
+    context, flow = call.context, flow or origin.flow
     network = context.networks.get(flow.network)
     peer = context.peers.get(origin.peer)
     request = message if isinstance(message, Request) else None

@@ -128,9 +128,9 @@ class Reception:
             logins=self._logins,
             plan=force.plan,
             headers=force.policy.headers,
-            proofs=self._wire,
             world=force.world,
             version=force.version,
+            proofs=self._wire,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
