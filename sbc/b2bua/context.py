@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sbc.policy.manipulation_rules import NO_RULES, HeaderRules
+from sbc.policy.manipulation_values import NO_PROOFS, Proofs
 from sbc.policy.numbers import NoPlan, NumberPlan
 from sbc.policy.world import World
 from sbc.routing.accounts import Logins
@@ -60,6 +61,8 @@ class Context:
     """What the conditions of those rules may look up."""
     version: int = 0
     """The number that the configuration is kept under; 0 for none."""
+    proofs: Proofs = NO_PROOFS
+    """What is known of connections, for the conditions of rules."""
     peers: dict[str, Peer] = field(init=False)
     repairs: dict[str, frozenset[Quirk]] = field(init=False)
     """By the names of peers that are known to be wrong, what is put right."""

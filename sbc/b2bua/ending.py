@@ -210,7 +210,9 @@ def withdraw_answer(call: Call) -> None:
         if wait.next_at != call.now + T1 or wait.interval_s != T1:
             continue
         forget_ack_wait(call, side)
-        call.out.append(Respond(wait.key, _failure_instead(wait.response), side.value))
+        response = _failure_instead(wait.response)
+        leave(call, call.leg(side), response)
+        call.out.append(Respond(wait.key, response, side.value))
         if wait.key == call.invite_key:
             call.leg(side).state = LegState.DONE
             call.answered_at = None

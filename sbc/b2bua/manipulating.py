@@ -25,6 +25,7 @@ from sbc.policy.manipulation_values import End, Passing
 from sbc.policy.numbers import NumberRole, received
 from sbc.policy.repair import repair_received, repair_sent
 from sbc.sip.errors import ParseError
+from sbc.sip.flow import Flow
 from sbc.sip.message import Message, Request
 
 HEADERS = "headers: "
@@ -55,7 +56,7 @@ def leave(
     fitting = rules.fitting("out", message, _end(origin), _end(receiver))
     if fitting:
         passing = Passing(
-            _facts(call, origin, message), message, _end(origin), _end(receiver), source
+            facts_of(call, origin, message), message, _end(origin), _end(receiver), source
         )
         _apply(call, fitting, passing, receiver.side)
 
@@ -72,13 +73,13 @@ def arrive(call: Call, event: Event) -> None:
         message, sender = event.request, call.leg(event.side)
     else:
         return
+    flow = sender.flow if isinstance(event, CancelReceived) else event.flow
     if sender.peer in repairs:
-        flow = sender.flow if isinstance(event, CancelReceived) else event.flow
         done = repair_received(message, repairs[sender.peer], *flow.remote)
         _note(call, done, sender.side)
     fitting = rules.fitting("in", message, _end(sender), None)
     if fitting:
-        passing = Passing(_facts(call, sender, message), message, _end(sender))
+        passing = Passing(facts_of(call, sender, message, flow), message, _end(sender))
         _apply(call, fitting, passing, sender.side)
 
 
@@ -111,14 +112,20 @@ def _answering(call: Call, ref: str) -> Leg:
     return call.leg(call.side_asked(ref))
 
 
-def _facts(call: Call, origin: Leg, message: Message) -> Facts:
-    """What is known of a message, as rules ask for it."""
-    context, flow = call.context, origin.flow
+def facts_of(call: Call, origin: Leg, message: Message, flow: Flow | None = None) -> Facts:
+    """What is known of a message, as rules ask for it.
+
+    Args:
+        origin: The leg that it came from.
+        flow: What it came by; None for the leg's own.
+    """
+    context, flow = call.context, flow or origin.flow
+    network = context.networks.get(flow.network)
     peer = context.peers.get(origin.peer)
     request = message if isinstance(message, Request) else None
     facts = Facts(
         network=flow.network,
-        trusted=context.networks[flow.network].trusted,
+        trusted=network is not None and network.trusted,
         host=flow.remote[0],
         method=message.cseq.method,
         peer=origin.peer if peer is not None and peer.kind != "endpoints" else None,
@@ -126,6 +133,8 @@ def _facts(call: Call, origin: Leg, message: Message) -> Facts:
         user_agent=message.headers.first("user-agent"),
         port=flow.remote[1],
         transport=flow.transport,
+        proven=context.proofs.names(flow),
+        tls_version=context.proofs.tls_version(flow),
         request=request,
         message=message,
         world=context.world,

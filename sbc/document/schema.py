@@ -3,9 +3,9 @@
 The wording is ours: an operator who wrote YAML should read about YAML.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -25,6 +25,8 @@ class Section(BaseModel):
     """One mapping of a file. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    not_here: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Keys that similar sections have, with why this one has not and what would be right."""
 
 
 class BadValue(ValueError):
@@ -114,11 +116,16 @@ def _report(document: Document, model: type[Section], details: ErrorDetails) -> 
     kind = details["type"]
     if kind == "extra_forbidden":
         section = _section_at(model, path[:-1])
+        key = str(path[-1])
+        if section is not None and issubclass(section, Section) and key in section.not_here:
+            why, hint = section.not_here[key]
+            document.report(path, f"{key!r} {why}", hint, key=True)
+            return
         known = _keys(section) if section is not None else ()
         document.report(
             path,
-            f"unknown key {str(path[-1])!r}",
-            did_you_mean(str(path[-1]), known, "known keys"),
+            f"unknown key {key!r}",
+            did_you_mean(key, known, "known keys"),
             key=True,
         )
         return

@@ -16,6 +16,7 @@ from sbc.registrar.registrar import Registrar
 from sbc.routing.model import MediaRules, Peer
 from sbc.routing.numbers import AS_WRITTEN
 from sbc.routing.registering import called_uri
+from sbc.sip.errors import ParseError
 from sbc.sip.flow import Flow
 from sbc.sip.message import Request
 
@@ -108,6 +109,23 @@ def identify(
         known=known,
         facts=facts,
     )
+
+
+def speaks_for(
+    force: InForce, registrar: Registrar, request: Request, flow: Flow, proven: tuple[str, ...]
+) -> Peer | None:
+    """The peer, or group of phones, that a request comes from on which nobody decides.
+
+    Malformed or not: whose phone it is may then not be known.
+    """
+    peer = force.table.sender(flow, proven)
+    if peer is not None:
+        return peer
+    try:
+        binding = registrar.speaker(flow, request)
+        return _endpoints_of(force, request, flow, binding)
+    except ParseError:
+        return None
 
 
 def _endpoints_of(

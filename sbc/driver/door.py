@@ -17,6 +17,7 @@ from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
 from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
+from sbc.driver.manipulating import Manipulator
 from sbc.driver.refused import TurnedAway, Witness
 from sbc.driver.tally import Tally
 from sbc.driver.watch import Watch
@@ -53,7 +54,7 @@ class Door:
     """Who may come in, by the configuration in force."""
 
     __slots__ = (
-        "_admission", "_authenticator", "_calls", "_force", "_layer", "_log", "_names",
+        "_admission", "_authenticator", "_calls", "_force", "_headers", "_layer", "_log", "_names",
         "_registrar", "_tally", "_wall", "_watch", "_wire", "_witness",
     )  # fmt: skip
 
@@ -73,6 +74,7 @@ class Door:
         tally: Tally,
         watch: Watch,
         witness: Witness,
+        headers: Manipulator,
     ) -> None:
         self._force = force
         self._layer = layer
@@ -87,6 +89,7 @@ class Door:
         self._tally = tally
         self._watch = watch
         self._witness = witness
+        self._headers = headers
 
     def configure(self, force: InForce) -> None:
         """Judge by another configuration from now on."""
@@ -158,15 +161,23 @@ class Door:
             status=refusal.status,
             why=why,
         )
-        self.answer(request, flow, refusal)
+        self.answer(request, flow, refusal, PARTICIPANT if caller is None else caller)
 
-    def answer(self, request: Request, flow: Flow, refusal: Refusal) -> None:
-        """Send a refusal of a request, malformed or not, without keeping anything."""
+    def answer(
+        self, request: Request, flow: Flow, refusal: Refusal, caller: Caller = PARTICIPANT
+    ) -> None:
+        """Send a refusal of a request, malformed or not, without keeping anything.
+
+        Args:
+            caller: Who sent it, as far as that was asked.
+        """
         tag = self._tag(request)
         try:
             back = stamp_via(request, flow)
             agent = sent_by(listener_of(self._force.networks[flow.network], flow))
-            data = serialize(refused(request, refusal, tag, agent, None))
+            response = refused(request, refusal, tag, agent, None)
+            self._headers.answer(response, request, flow, caller)
+            data = serialize(response)
         except (ParseError, ValueError):
             # What it echoes of a malformed request cannot be said legally: then nothing is.
             return
@@ -304,7 +315,7 @@ class Door:
             self._tally.challenged += 1
             self._watch.refused(request, flow, judged)
             self._tell(request, flow, judged.status, "", now, caller, None, known=caller.known)
-            self.answer(request, flow, judged)
+            self.answer(request, flow, judged, caller)
         return None
 
     def _has_room_for_strangers(self) -> bool:

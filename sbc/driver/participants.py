@@ -64,7 +64,7 @@ class Participants:
         if call is None or side is None:
             key, request, flow = output.key, output.request, output.flow
             if invite:
-                self._reception.accept(key, request, now)
+                self._reception.accept(key, request, flow, now)
             else:
                 refusal = Refusal(481, "no such transaction")
                 self._reception.refuse(key, request, flow, refusal, now)

@@ -17,10 +17,10 @@ from sbc.driver.agents import Agents
 from sbc.driver.bandwidth import offered_kbps
 from sbc.driver.callers import PARTICIPANT, Caller
 from sbc.driver.calls import Calls
-from sbc.driver.edges import BindingRecords, Log, told_of
+from sbc.driver.edges import BindingRecords, Log, Wire, told_of
 from sbc.driver.in_force import InForce
 from sbc.driver.inspection import inspected
-from sbc.driver.manipulating import as_asked, log_changes
+from sbc.driver.manipulating import Manipulator
 from sbc.driver.opening import open_story
 from sbc.driver.outbox import Outbox
 from sbc.driver.ports import NetworkPorts
@@ -38,7 +38,7 @@ from sbc.policy.model import Decision
 from sbc.policy.presentation import presentation_of
 from sbc.policy.refusal import Refusal, answered, refused
 from sbc.policy.topology import session_uuid, uuid_of
-from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, News
+from sbc.registrar.commands import GONE, AnsweredInNeed, BindingChanged, HeadersChanged, News
 from sbc.registrar.registrar import Registrar
 from sbc.registrar.relaying import Upstream
 from sbc.routing.accounts import Logins
@@ -85,6 +85,8 @@ class Reception:
         tally: Tally,
         witness: Witness,
         watch: Watch,
+        wire: Wire,
+        headers: Manipulator,
     ) -> None:
         self._layer = layer
         self._outbox = outbox
@@ -105,6 +107,8 @@ class Reception:
         self.takeovers = Takeovers(force, log, wall)
         self._witness = witness
         self._watch = watch
+        self._wire = wire
+        self._headers = headers
         self.draining = False
         """Whether new calls are refused with 503."""
         self.configure(force)
@@ -126,6 +130,7 @@ class Reception:
             headers=force.policy.headers,
             world=force.world,
             version=force.version,
+            proofs=self._wire,
         )
 
     def receive(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
@@ -143,7 +148,7 @@ class Reception:
         elif request.method == "REGISTER":
             self._register(key, request, flow, caller, now)
         else:
-            self._options(key, request, flow, now)
+            self._options(key, request, flow, caller, now)
 
     def refuse(
         self,
@@ -163,20 +168,29 @@ class Reception:
         self._witness.turned_away(TurnedAway(request, flow, *said, caller, known), now)
         agent = sent_by(listener_of(self._force.networks[flow.network], flow))
         server = self._force.settings.server_header
-        self._respond(key, refused(request, refusal, tag, agent, server), now)
+        response = refused(request, refusal, tag, agent, server)
+        self._respond(key, request, flow, response, now, caller)
 
     def _decided(self, caller: Caller) -> Decided | None:
         """What policy said of whoever came in, which may be why and may not."""
         facts = caller.facts
         return None if facts is None else Decided(self._force.policy, facts, caller.decision)
 
-    def accept(self, key: str, request: Request, now: float, *headers: tuple[str, str]) -> None:
+    def accept(
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        now: float,
+        *headers: tuple[str, str],
+        caller: Caller = PARTICIPANT,
+    ) -> None:
         """Answer a request that is served here, by nobody behind us, with 200."""
         server = self._force.settings.server_header
         response = answered(request, 200, self._ids.token(), server)
         for name, value in headers:
             response.headers.append(name, value)
-        self._respond(key, response, now)
+        self._respond(key, request, flow, response, now, caller)
 
     def registrar_told(self, news: News) -> None:
         """Take note of what the registrar did."""
@@ -186,6 +200,8 @@ class Reception:
             why = "the phone was answered from what the registrar granted before"
             told = {"registrar": news.registrar, "aor": news.binding.aor}
             self._log("warning", "registrar silent", **told, why=why)
+        elif isinstance(news, HeadersChanged):
+            self._headers.registration_changed(news)
         else:
             self._note_refusal(news.request, news.flow, news.refusal)
 
@@ -215,16 +231,17 @@ class Reception:
             nat=str(binding.nat),
         )
 
-    def _options(self, key: str, request: Request, flow: Flow, now: float) -> None:
+    def _options(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         """Answer as an INVITE to the same place would be (RFC 3261 §11.2), as far as we know."""
         trusted = self._force.networks[flow.network].trusted
         asked = self._registrar.by_token(request.uri.user or "") if trusted else None
         if self.draining:
-            self.refuse(key, request, flow, _DRAINING, now)
+            self.refuse(key, request, flow, _DRAINING, now, caller)
         elif asked is not None and not asked.reachable:
-            self.refuse(key, request, flow, placing.unreachable(asked), now)
+            self.refuse(key, request, flow, placing.unreachable(asked), now, caller)
         else:
-            self.accept(key, request, now, ("Allow", ALLOW), ("Accept", "application/sdp"))
+            said = (("Allow", ALLOW), ("Accept", "application/sdp"))
+            self.accept(key, request, flow, now, *said, caller=caller)
 
     def _register(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         looped = placing.is_loop(request, self._instance, "-")
@@ -237,17 +254,17 @@ class Reception:
         if isinstance(upstreams, Refusal):
             self.refuse(key, request, flow, upstreams, now, caller)
             return
-        asked = as_asked(self._force, caller, request, flow)
+        asked = self._headers.asked(caller, request, flow)
         commands = self._registrar.register(
             key, asked.request, flow, upstreams, endpoints=caller.peer, ref=self._agents.branch(),
             now=now, manipulation=asked.manipulation,
         )  # fmt: skip
-        log_changes(self._log, request, flow, asked)
+        self._headers.registration_asked(request, flow, asked)
         self._agents.carry_out(REGISTRAR, commands, now)
 
     def _invite(self, key: str, request: Request, flow: Flow, caller: Caller, now: float) -> None:
         mark = placing.loop_mark(request, flow)
-        asked = as_asked(self._force, caller, request, flow)
+        asked = self._headers.asked(caller, request, flow)
         placed = self._placed(asked.request, flow, caller, mark, now)
         if isinstance(placed, Refusal):
             self.refuse(key, request, flow, self._as_told(placed, caller), now, caller)
@@ -365,5 +382,14 @@ class Reception:
             invite_key=key,
         )
 
-    def _respond(self, key: str, response: Response, now: float) -> None:
+    def _respond(
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        response: Response,
+        now: float,
+        caller: Caller,
+    ) -> None:
+        self._headers.answer(response, request, flow, caller)
         self._outbox.transmit(self._layer.respond(key, response, now))

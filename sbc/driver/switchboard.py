@@ -29,6 +29,7 @@ from sbc.driver.doorkeeper import Doorkeeper
 from sbc.driver.edges import BindingRecords, Log, MediaRelay, Records, Wire
 from sbc.driver.hop_watch import HopWatch
 from sbc.driver.in_force import InForce
+from sbc.driver.manipulating import Manipulator
 from sbc.driver.outbox import Outbox
 from sbc.driver.participants import Participants
 from sbc.driver.ports import NetworkPorts
@@ -111,6 +112,7 @@ class Switchboard:
         self.admission.blocklist = self.watch.guard.bans
         self.doorkeeper.may_prove = self.watch.may_prove
         self.outbox.answered = self.watch.answered
+        self._headers = Manipulator(force, registrar=self.registrar, wire=wire, log=log, wall=wall)
         self.door = Door(
             force,
             layer=self.layer,
@@ -125,6 +127,7 @@ class Switchboard:
             tally=self.tally,
             watch=self.watch,
             witness=self._witness,
+            headers=self._headers,
         )
         self._instance = ids.token()[:8]
         self.logins = Logins()
@@ -152,6 +155,8 @@ class Switchboard:
             tally=self.tally,
             watch=self.watch,
             witness=self._witness,
+            wire=wire,
+            headers=self._headers,
         )
         self._participants = Participants(self.calls, self.reception, wire, self.tally)
         self.agents.add(REGISTRAR, self.registrar, self.reception.registrar_told)
@@ -412,6 +417,7 @@ class Switchboard:
         force.attach(self.carriers.registrations, self.calls.ledger)
         self.calls.tariffs = force.policy.tariffs
         self.force = force
+        self._headers.configure(force)
         self.door.configure(force)
         self.watch.configure(force)
         self.reception.configure(force)

@@ -1,7 +1,7 @@
 """How conditions are written in a policy file: made of the table of facts."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -225,8 +225,17 @@ def _fields(names: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _conditions(name: str, doc: str, facts: Iterable[str]) -> type[Section]:
-    """A section of conditions on some facts, and of what must not be."""
+def _conditions(
+    name: str,
+    doc: str,
+    facts: Iterable[str],
+    not_here: Mapping[str, tuple[str, str]] | None = None,
+) -> type[Section]:
+    """A section of conditions on some facts, and of what must not be.
+
+    Args:
+        not_here: Facts that cannot be asked for, with why and what would be right.
+    """
     names = tuple(facts)
     none_of: Any = create_model(
         f"Not{name}", __base__=Section, __doc__="None of these may hold.", **_fields(names)
@@ -242,13 +251,29 @@ def _conditions(name: str, doc: str, facts: Iterable[str]) -> type[Section]:
         ),
     )
     made: type[Section] = create_model(name, __base__=Section, __doc__=doc, **fields)
+    made.not_here = none_of.not_here = not_here or {}
     return made
+
+
+_UNREAD: Final = (
+    "is not known yet: `sources` are asked before a message is read",
+    "ask for it in `requirements` or `rules`",
+)
+_NO_HANDSHAKE: Final = (
+    "is not known yet: `sources` are asked when a connection comes, before its TLS handshake",
+    "ask for it in `requirements`, or here for `transport`",
+)
 
 
 SourceConditions = _conditions(
     "SourceConditions",
     "What may be asked before a message is read. All conditions given must hold.",
     (name for name, fact in FACTS.items() if not fact.parsed),
+    {
+        name: _NO_HANDSHAKE if name in ("tls_version", "client_certificate") else _UNREAD
+        for name, fact in FACTS.items()
+        if fact.parsed and not fact.answers
+    },
 )
 RequestConditions = _conditions(
     "RequestConditions",

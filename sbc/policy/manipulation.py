@@ -8,33 +8,42 @@ begins; whatever follows repeats them, as dialogs and transactions need (RFC 326
 Spec: RFC 5853 §3.6 (protocol repair), RFC 3261 §7.3.1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from sbc.policy.facts import Facts
 from sbc.policy.manipulation_operations import Operation, touched
-from sbc.policy.manipulation_parts import IllegalValue, check_text
+from sbc.policy.manipulation_parts import ADDRESSES, IllegalValue, check_text
 from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
-from sbc.policy.manipulation_values import End, Passing
+from sbc.policy.manipulation_values import NO_PROOFS, OURSELVES, End, Passing, Proofs
 from sbc.policy.model import Step
 from sbc.policy.rules import Action
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import parse_name_addrs_untrusted
+from sbc.sip.flow import Flow
 from sbc.sip.grammar import read_decimal
 from sbc.sip.headers import Headers, key_of
-from sbc.sip.message import Message, Request
+from sbc.sip.message import Message, Request, Response
 from sbc.sip.parser import DEFAULT, SINGLE
 
 STAGE: Final = "headers"
 
-ADDRESSES: Final = frozenset(
-    {"from", "to", "p-asserted-identity", "p-preferred-identity", "remote-party-id", "diversion",
-     "history-info", "referred-by", "refer-to", "reply-to", "p-called-party-id"}
-)  # fmt: skip
-"""Headers that must stay addresses."""
-
 _ENDS = frozenset({"from", "to"})
+_NEEDED: Final[dict[int, frozenset[str]]] = {
+    405: frozenset({"allow"}),
+    415: frozenset({"accept", "accept-encoding", "accept-language"}),
+    422: frozenset({"min-se"}),
+    423: frozenset({"min-expires"}),
+    489: frozenset({"allow-events"}),
+}
+"""By status, what an answer means nothing without.
+
+Spec: RFC 3261 §21.4.6, §21.4.13, §21.4.17; RFC 4028 §6; RFC 6665 §8.3.2.
+"""
+_BOUNDS = frozenset({"min-expires", "min-se"})
+"""Who is told another bound than the one that holds would ask, and be refused, for ever."""
 _NUMBERS = frozenset({"expires", "min-expires"})
 _MOST_FIELDS = DEFAULT.header_count - 8
 """Fields that a changed message may have: Content-Length and the like are still to come."""
@@ -68,6 +77,17 @@ def manipulate(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step
         ParseError: a header that a rule asks about is malformed (400).
     """
     message = passing.message
+    as_it_was = message.headers
+    try:
+        return _applied(rules, passing)
+    except ParseError:
+        # What was asked about cannot be read: then nothing is changed, or half of it would be.
+        message.headers = as_it_was
+        raise
+
+
+def _applied(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step], list[str]]:
+    message = passing.message
     steps: list[Step] = []
     failures: list[str] = []
     for rule in rules:
@@ -81,6 +101,7 @@ def manipulate(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step
             changes = changes_of(before, passing.headers, rule.touched)
             if not (changes.gone or changes.come):
                 continue
+            _check_needed(changes, message)
             _check_legal(changes, passing.headers)
         except IllegalValue as error:
             failures.append(f"rule {rule.name!r} ({rule.where}) was not applied: {error}")
@@ -91,14 +112,29 @@ def manipulate(rules: Iterable[HeaderRule], passing: Passing) -> tuple[list[Step
     return steps, failures
 
 
+class Answerer(NamedTuple):
+    """Whoever a request was passed on to, and answered it."""
+
+    peer: str
+    flow: Flow
+    trusted: bool
+    """Whether its network is trusted."""
+
+    @property
+    def end(self) -> End:
+        """As rules know it."""
+        return End(self.peer, self.flow.network)
+
+
 @dataclass(slots=True)
 class Manipulation:
-    """The rules on the way of one request that is passed on, perhaps to several in turn."""
+    """The rules on the way of one request, perhaps to several in turn, and of its answers."""
 
     rules: HeaderRules
     sender: End
     facts: Facts
     """What is known of the request as it came."""
+    proofs: Proofs = NO_PROOFS
     steps: list[Step] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -114,10 +150,82 @@ class Manipulation:
         fitting = self.rules.fitting("out", message, self.sender, receiver)
         if fitting:
             facts = replace(self.facts, message=message)
-            passing = Passing(facts, message, self.sender, receiver, source)
-            steps, failures = manipulate(fitting, passing)
-            self.steps += steps
-            self.failures += failures
+            self._apply(fitting, Passing(facts, message, self.sender, receiver, source))
+
+    def answer(self, response: Response) -> None:
+        """Change what an answer of our own says before it leaves to whoever sent the request.
+
+        It comes from no peer and no network; conditions ask about the request that it answers.
+        """
+        fitting = self.rules.fitting("out", response, OURSELVES, self.sender)
+        if fitting:
+            facts = replace(self.facts, message=response)
+            with self._unreadable_left():
+                self._apply(fitting, Passing(facts, response, OURSELVES, self.sender))
+
+    def arrive(self, response: Response, answerer: Answerer) -> None:
+        """Change what an answer says that came, before anything is made of it."""
+        fitting = self.rules.fitting("in", response, answerer.end, None)
+        if fitting:
+            with self._unreadable_left():
+                facts = self._facts_of(answerer, response)
+                self._apply(fitting, Passing(facts, response, answerer.end))
+
+    def pass_back(self, response: Response, source: Response, answerer: Answerer) -> None:
+        """Change what an answer says before it leaves to whoever sent the request.
+
+        Args:
+            source: The answer that it stands for.
+        """
+        fitting = self.rules.fitting("out", response, answerer.end, self.sender)
+        if fitting:
+            with self._unreadable_left():
+                facts = self._facts_of(answerer, response)
+                passing = Passing(facts, response, answerer.end, self.sender, source)
+                self._apply(fitting, passing)
+
+    def told(self) -> tuple[list[Step], list[str]]:
+        """What was done since this was asked last: steps, and what could not be done and why."""
+        done = self.steps, self.failures
+        self.steps, self.failures = [], []
+        return done
+
+    def _apply(self, rules: tuple[HeaderRule, ...], passing: Passing) -> None:
+        steps, failures = manipulate(rules, passing)
+        self.steps += steps
+        self.failures += failures
+
+    @contextmanager
+    def _unreadable_left(self) -> Iterator[None]:
+        """Leave an answer as it is where a rule asks about what cannot be read."""
+        try:
+            yield
+        except ParseError as error:
+            self.failures.append(f"the answer stays as it is: {error.reason}")
+
+    def _facts_of(self, answerer: Answerer, response: Response) -> Facts:
+        """What is known of an answer that came; its numbers are those of the request.
+
+        Raises:
+            ParseError: the request's numbers cannot be read.
+        """
+        asked, flow = self.facts, answerer.flow
+        return Facts(
+            network=flow.network,
+            trusted=answerer.trusted,
+            host=flow.remote[0],
+            method=asked.method,
+            peer=answerer.peer,
+            user_agent=response.headers.first("user-agent"),
+            port=flow.remote[1],
+            transport=flow.transport,
+            proven=self.proofs.names(flow),
+            tls_version=self.proofs.tls_version(flow),
+            message=response,
+            world=asked.world,
+            now=asked.now,
+            found={"called": asked.called_number, "caller": asked.caller_number},
+        )
 
 
 def copied(message: Request) -> Request:
@@ -157,6 +265,22 @@ def _possible(operations: tuple[Operation, ...], message: Message) -> Iterable[O
     if begins_dialog(message):
         return operations
     return [one for one in operations if _ENDS.isdisjoint(touched(one))]
+
+
+def _check_needed(changes: Changes, message: Message) -> None:
+    """Make sure that an answer still says what its status is about.
+
+    Raises:
+        IllegalValue: it does not.
+    """
+    if not isinstance(message, Response):
+        return
+    needed = _NEEDED.get(message.status, frozenset())
+    said = {key_of(name) for name, _ in changes.come}
+    for name, _ in changes.gone:
+        key = key_of(name)
+        if key in needed and (key in _BOUNDS or key not in said):
+            raise IllegalValue(f"a {message.status} means nothing without its {name}")
 
 
 def _check_legal(changes: Changes, after: Headers) -> None:

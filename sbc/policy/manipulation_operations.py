@@ -6,7 +6,7 @@ Operations change a copy of the headers; whether the result can be said is judge
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from sbc.policy.manipulation_parts import HeaderPart, IllegalValue, check_text
+from sbc.policy.manipulation_parts import ADDRESSES, HeaderPart, IllegalValue, check_text
 from sbc.policy.manipulation_values import MAX_VALUE, Passing, Template
 
 _LONGEST_SEARCHED: Final = 4096
@@ -37,7 +37,7 @@ class Set:
 
     def apply(self, passing: Passing) -> None:
         """See `Operation`; an empty value changes nothing."""
-        _write(passing, self.part, _expanded(self.value, passing))
+        _write(passing, self.part, _expanded(self.part, self.value, passing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Add:
 
     def apply(self, passing: Passing) -> None:
         """See `Operation`; an empty value changes nothing."""
-        value = _expanded(self.value, passing)
+        value = _expanded(self.part, self.value, passing)
         if value:
             passing.headers.append(self.part.name, value)
 
@@ -141,11 +141,13 @@ def touched(operation: Operation) -> frozenset[str]:
     return frozenset({operation.part.key, to.key})
 
 
-def _expanded(value: Template, passing: Passing) -> str:
+def _expanded(part: HeaderPart, value: Template, passing: Passing) -> str:
     text = value.expand(passing)
     check_text(text)
     if len(text) > MAX_VALUE:
         raise IllegalValue(f"{value.text!r} becomes longer than {MAX_VALUE} characters")
+    if part.key in ADDRESSES and not part.part:
+        value.check_addresses(text, passing)
     return text.strip(" \t")
 
 

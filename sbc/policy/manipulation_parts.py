@@ -22,6 +22,12 @@ PartName = Literal["", "display", "uri", "uri.user", "uri.host", "uri.params", "
 PARTS: Final = ("display", "uri", "uri.user", "uri.host", "uri.params.NAME", "params.NAME")
 """What an address has, as a file writes it."""
 
+ADDRESSES: Final = frozenset(
+    {"from", "to", "p-asserted-identity", "p-preferred-identity", "remote-party-id", "diversion",
+     "history-info", "referred-by", "refer-to", "reply-to", "p-called-party-id"}
+)  # fmt: skip
+"""Headers that must stay addresses."""
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST = re.compile(HOST)
 _URI_PARAM = re.compile(r'[^\x00-\x20\x7f;?<>"@=&]+')

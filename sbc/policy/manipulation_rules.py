@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from sbc.policy.conditions import Conditions
 from sbc.policy.manipulation_operations import Operation, touched
-from sbc.policy.manipulation_values import End
+from sbc.policy.manipulation_values import OURSELVES, End
 from sbc.sip.message import Message, Response
 
 Direction = Literal["in", "out"]
@@ -48,11 +48,16 @@ class HeaderRule:
 class HeaderRules:
     """Rules for headers, found by where a message comes from and goes to. Immutable."""
 
-    __slots__ = ("_fitting", "_named", "all")
+    __slots__ = ("_fitting", "_kinds", "_named", "all")
 
     def __init__(self, rules: Iterable[HeaderRule] = ()) -> None:
         self.all = tuple(rules)
         self._named = frozenset(n for rule in self.all for n in rule.senders | rule.receivers)
+        self._kinds = frozenset(
+            (rule.direction, on)
+            for rule in self.all
+            for on in (("requests", "responses") if rule.on == "both" else (rule.on,))
+        )
         # As many entries as there are pairs of names that rules have, however many peers there are.
         self._fitting: dict[object, tuple[HeaderRule, ...]] = {}
 
@@ -63,9 +68,20 @@ class HeaderRules:
         self, direction: Direction, message: Message, sender: End, receiver: End | None
     ) -> tuple[HeaderRule, ...]:
         """The rules that a message may fall under, by its kind and its ends."""
-        if not self.all:
-            return ()
         on: On = "responses" if isinstance(message, Response) else "requests"
+        return self._between(direction, on, sender, receiver)
+
+    def networks_answered(self, ends: Iterable[End]) -> frozenset[str]:
+        """The networks of those ends to whom what we answer ourselves may fall under any rule."""
+        return frozenset(
+            end.network for end in ends if self._between("out", "responses", OURSELVES, end)
+        )
+
+    def _between(
+        self, direction: Direction, on: On, sender: End, receiver: End | None
+    ) -> tuple[HeaderRule, ...]:
+        if (direction, on) not in self._kinds:
+            return ()
         key = (direction, on, self._known(sender), receiver and self._known(receiver))
         found = self._fitting.get(key)
         if found is None:

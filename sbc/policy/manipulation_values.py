@@ -4,13 +4,16 @@
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from itertools import dropwhile
+from typing import Final, NamedTuple, Protocol
 
 from sbc.document.problem import did_you_mean
 from sbc.policy.facts import SECRET, Facts
-from sbc.policy.manipulation_parts import HeaderPart, parse_part
+from sbc.policy.manipulation_parts import HeaderPart, IllegalValue, parse_part
+from sbc.sip.flow import Flow
+from sbc.sip.grammar import split_commas
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Response
 from sbc.sip.uri import escape_user
@@ -20,6 +23,8 @@ MAX_VALUE: Final = 2048
 
 _VARIABLE = re.compile(r"\$\(([^()]*)\)")
 _HEADER: Final = "header:"
+_STRUCTURE: Final = frozenset('<>"\\')
+"""What begins and ends the parts of an address."""
 
 
 class End(NamedTuple):
@@ -28,6 +33,37 @@ class End(NamedTuple):
     peer: str
     """A PBX, a trunk, or a group of phones; empty for a stranger."""
     network: str
+
+
+OURSELVES: Final = End("", "")
+"""Who sends what we answer ourselves: no peer, on no network."""
+
+
+class Proofs(Protocol):
+    """What is known of connections, by their flows."""
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """What the far end's certificate proves."""
+
+    def tls_version(self, flow: Flow) -> float:
+        """The version of TLS, as 1.3; 0 without."""
+
+
+class NoProofs:
+    """Nothing is known of any connection."""
+
+    def names(self, flow: Flow) -> tuple[str, ...]:
+        """See `Proofs`."""
+        del flow
+        return ()
+
+    def tls_version(self, flow: Flow) -> float:
+        """See `Proofs`."""
+        del flow
+        return 0.0
+
+
+NO_PROOFS: Final = NoProofs()
 
 
 @dataclass(slots=True)
@@ -83,7 +119,7 @@ VARIABLES: Final[dict[str, Variable]] = {
 class Template:
     """A value as a file has it: texts, variables, headers, captures."""
 
-    __slots__ = ("_pieces", "text")
+    __slots__ = ("_inner", "_outline", "_pieces", "text")
 
     def __init__(self, text: str, captures: int = 0) -> None:
         """Read it.
@@ -103,6 +139,8 @@ class Template:
         self._pieces.append(text[end:])
         if any(isinstance(piece, str) and "$(" in piece for piece in self._pieces):
             raise ValueError(f"{text!r} has a $( without its )")
+        self._inner = _inner(self._pieces)
+        self._outline = "".join(one if isinstance(one, str) else "x" for one in self._pieces)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Template) and other.text == self.text
@@ -116,6 +154,32 @@ class Template:
     def expand(self, passing: Passing, groups: Sequence[str | None] = ()) -> str:
         """The value for one message; what is not there is empty."""
         return "".join([_said(piece, passing, groups) for piece in self._pieces])
+
+    def check_addresses(self, text: str, passing: Passing) -> None:
+        """Make sure that, where it says addresses, no header does more than fill its place.
+
+        Or whoever sends it could close a quote or a bracket, and say another address.
+
+        Args:
+            text: What it became.
+
+        Raises:
+            IllegalValue: one does.
+        """
+        for part in self._inner:
+            said = part.read(passing.headers) or ""
+            if not _STRUCTURE.isdisjoint(said):
+                raise IllegalValue(
+                    f"{part} says {said!a}, which could change the address around it"
+                )
+        if self._inner and len(split_commas(text)) != len(split_commas(self._outline)):
+            raise IllegalValue(f"{self.text!r} becomes more addresses than it says")
+
+
+def _inner(pieces: Iterable[str | int | Variable | HeaderPart]) -> tuple[HeaderPart, ...]:
+    """The headers that text goes before; one at the beginning may well be a whole address."""
+    behind = list(dropwhile(lambda one: not isinstance(one, str) or not one.strip(), pieces))
+    return tuple(one for one in behind if isinstance(one, HeaderPart))
 
 
 def _named(word: str, captures: int) -> int | Variable | HeaderPart:

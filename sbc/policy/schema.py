@@ -224,9 +224,11 @@ class CallLimitSection(Section):
 
 
 class HeaderRuleSection(HeaderRuleKeys):
-    """Changes of headers in messages of calls, and of registrations on their way to a registrar.
+    """Changes of headers in messages of calls, in registrations, and in what we answer ourselves.
 
-    Every rule that fits is applied, in order.
+    Every rule that fits is applied, in order. What we answer ourselves outside of calls (OPTIONS,
+    REGISTER, refusals) comes from nobody: no `from` fits it, and conditions and variables are about
+    the request that it answers. 100 is never changed.
     """
 
     name: RuleName = Field(
@@ -269,7 +271,7 @@ class _PolicyFile(Definitions):
         default=(), description="Limits on calls, beside those of peers in sbc.yaml."
     )
     headers: tuple[HeaderRuleSection, ...] = Field(
-        default=(), description="Changes of headers in messages of calls and in registrations."
+        default=(), description="Changes of headers in messages, and in what we answer ourselves."
     )
 
 

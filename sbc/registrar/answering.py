@@ -10,6 +10,7 @@ from sbc.policy.refusal import Refusal, answered, refused
 from sbc.registrar.binding import Binding
 from sbc.registrar.claims import Claim, keeps_flow, routes_of, supports
 from sbc.registrar.commands import Command, RegisterRefused
+from sbc.registrar.pending import Pending
 from sbc.registrar.relaying import Pseudonyms
 from sbc.routing.facing import sent_by, transport_param
 from sbc.routing.model import Listener
@@ -19,7 +20,6 @@ from sbc.sip.flow import Flow
 from sbc.sip.grammar import Params, quote, unquote
 from sbc.sip.message import Request
 from sbc.sip.uri import parse_uri_untrusted
-from sbc.sip.user import Respond
 
 FLOW_TIMER_S = 120
 """How often a phone shall show on a stream that it is there (RFC 5626 §4.4.1)."""
@@ -32,37 +32,31 @@ NO_OUTBOUND = Refusal(439, "a hop between this phone and us does not keep its fl
 
 
 def refuse(
-    key: str,
-    request: Request,
-    flow: Flow,
-    refusal: Refusal,
-    *,
-    names: Pseudonyms,
-    agent: str,
-    server_header: str | None,
+    asked: Pending, refusal: Refusal, *, names: Pseudonyms, server_header: str | None
 ) -> list[Command]:
     """Refuse a REGISTER, and have it logged."""
+    request = asked.request
     tag = names.of("to", request.call_id)
-    response = refused(request, refusal, tag, agent, server_header)
-    return [Respond(key, response), RegisterRefused(request, flow, refusal)]
+    response = refused(request, refusal, tag, asked.phone.sent_by, server_header)
+    return [*asked.answer(response), RegisterRefused(request, asked.flow, refusal)]
 
 
 def accept(
-    key: str,
-    request: Request,
+    asked: Pending,
     contacts: Iterable[NameAddr],
     extras: Iterable[tuple[str, str]],
     *,
     names: Pseudonyms,
     server_header: str | None,
-) -> Respond:
+) -> list[Command]:
     """A 200 of our own to a REGISTER, with the contacts that are registered now."""
+    request = asked.request
     response = answered(request, 200, names.of("to", request.call_id), server_header)
     for contact in contacts:
         response.headers.append("Contact", str(contact))
     for name, value in extras:
         response.headers.append(name, value)
-    return Respond(key, response)
+    return asked.answer(response)
 
 
 def lacks_outbound(request: Request, claims: Iterable[Claim]) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from sbc.policy.model import Step
 from sbc.policy.refusal import Refusal
 from sbc.registrar.binding import Binding
 from sbc.sip.flow import Flow
@@ -38,7 +39,17 @@ class AnsweredInNeed(NamedTuple):
     registrar: str
 
 
-News = BindingChanged | RegisterRefused | AnsweredInNeed
+class HeadersChanged(NamedTuple):
+    """Something to log: what rules for headers did on the way of a REGISTER or of its answer."""
+
+    request: Request
+    flow: Flow
+    steps: list[Step]
+    failures: list[str]
+    """What could not be done, and why."""
+
+
+News = BindingChanged | RegisterRefused | AnsweredInNeed | HeadersChanged
 """What is nobody's to execute but worth a line in the log."""
 
 Command = Respond | SendRequest | Ping | News

@@ -42,13 +42,7 @@ class LocalRegistrar:
         refusal = self._refusal(asked)
         if refusal is not None:
             return answering.refuse(
-                asked.key,
-                asked.request,
-                asked.flow,
-                refusal,
-                names=self._names,
-                agent=asked.phone.sent_by,
-                server_header=self.server_header,
+                asked, refusal, names=self._names, server_header=self.server_header
             )
         # Everything is read before anything is done.
         extras = answering.success_extras(asked.request, asked.flow, asked.claims.values())
@@ -66,15 +60,14 @@ class LocalRegistrar:
             out += self._lives.end(key, "unregistered")
         for binding in there:
             out += self._lives.accept(binding, now, asked.registration.max_contacts)
-        response = answering.accept(
-            asked.key,
-            asked.request,
+        said = answering.accept(
+            asked,
             self._told(asked, now),
             extras,
             names=self._names,
             server_header=self.server_header,
         )
-        return [*out, response]
+        return [*out, *said]
 
     def _refusal(self, asked: Pending) -> Refusal | None:
         """Why nothing is done."""

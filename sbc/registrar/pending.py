@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sbc.policy.manipulation import Manipulation
+from sbc.policy.manipulation import Answerer, Manipulation
 from sbc.registrar.binding import Binding, nat_evidence
 from sbc.registrar.claims import Claim, routes_of
+from sbc.registrar.commands import Command, HeadersChanged
 from sbc.registrar.grants import user_of
 from sbc.registrar.relaying import Face, Upstream
 from sbc.routing.registration import Registration
 from sbc.sip.flow import Flow
-from sbc.sip.message import Request
+from sbc.sip.message import Request, Response
 from sbc.sip.timers import TIMEOUT, Deadlines
 from sbc.sip.twins import TwinKey, twin_key
+from sbc.sip.user import Respond
 
 MAX_PENDING = 5_000
 """REGISTERs under way, above which further ones get 503."""
@@ -55,7 +57,7 @@ class Pending:
     ref: str
     """Our branch toward the registrar that was asked last."""
     manipulation: Manipulation | None = None
-    """What is changed of headers on the way to a registrar."""
+    """What is changed of headers on the way to a registrar and back."""
     position: int = 0
     """Which of them that is."""
     cut_off: bool = False
@@ -74,6 +76,37 @@ class Pending:
     def has_next(self) -> bool:
         """Whether there is another registrar to ask."""
         return self.position + 1 < len(self.upstreams)
+
+    def heard(self, ref: str, response: Response) -> None:
+        """A registrar answered: what rules for headers change of that is changed now."""
+        if self.manipulation is not None:
+            self.manipulation.arrive(response, self._answerer(ref))
+
+    def pass_back(self, ref: str, response: Response, source: Response) -> list[Command]:
+        """The answer that stands for a registrar's, as rules for headers leave it."""
+        if self.manipulation is not None:
+            self.manipulation.pass_back(response, source, self._answerer(ref))
+        return [Respond(self.key, response), *self.changes()]
+
+    def answer(self, response: Response) -> list[Command]:
+        """An answer of our own, as rules for headers leave it."""
+        if self.manipulation is not None:
+            self.manipulation.answer(response)
+        return [Respond(self.key, response), *self.changes()]
+
+    def changes(self) -> list[Command]:
+        """What rules for headers did since this was asked last, to be logged."""
+        if self.manipulation is None:
+            return []
+        steps, failures = self.manipulation.told()
+        if not steps and not failures:
+            return []
+        return [HeadersChanged(self.request, self.flow, steps, failures)]
+
+    def _answerer(self, ref: str) -> Answerer:
+        asked = self.refs[ref]
+        upstream = self.upstreams[asked.position]
+        return Answerer(upstream.peer, upstream.flow, asked.face.trusted)
 
 
 class PendingRegisters:

@@ -30,7 +30,7 @@ from sbc.sip.flow import Flow
 from sbc.sip.grammar import Params, join_params
 from sbc.sip.message import Response
 from sbc.sip.timers import TIMEOUT
-from sbc.sip.user import Respond, SendRequest
+from sbc.sip.user import SendRequest
 
 MAX_CONTACTS = 10
 """Contacts in one REGISTER, above which it is refused: a phone has one or two."""
@@ -133,7 +133,7 @@ class RegisterRelay:
             manipulation=pending.manipulation,
         )
         self._pending.ask(pending, registrar, now)
-        return [SendRequest(pending.ref, upstream.flow, asked)]
+        return [SendRequest(pending.ref, upstream.flow, asked), *pending.changes()]
 
     def _contact(self, pending: Pending, claim: Claim, listener: Listener) -> str:
         """A contact as the registrar is told it: ours, with our token."""
@@ -186,15 +186,14 @@ class RegisterRelay:
         contacts += self._others(binding, now)
         extras = answering.success_extras(asked.request, asked.flow, asked.claims.values())
         out = self._lives.accept(binding, now)
-        response = answering.accept(
-            asked.key,
-            asked.request,
+        said = answering.accept(
+            asked,
             contacts,
             extras,
             names=self._names,
             server_header=self._settings.server_header,
         )
-        return [*out, response]
+        return [*out, *said]
 
     def _told(self, asked: Pending, claim: Claim) -> int:
         """The short life that a cache tells a phone."""
@@ -218,6 +217,7 @@ class RegisterRelay:
         pending = self._pending.find(ref)
         if pending is None or response.status < 200:
             return []
+        pending.heard(ref, response)
         if response.status == 503:
             if pending.ref != ref:
                 return []
@@ -240,7 +240,7 @@ class RegisterRelay:
                 return out + self._refuse(pending, unread)
         elif response.status == 503:
             extras = [("Retry-After", str(self._later(response)))]
-        return [*out, self._respond(pending, ref, response, contacts, extras)]
+        return [*out, *self._respond(pending, ref, response, contacts, extras)]
 
     def failed(self, ref: str, why: str, now: float) -> list[Command]:
         """A registrar that was asked cannot be reached (``"transport"``) or kept silent."""
@@ -308,7 +308,7 @@ class RegisterRelay:
         response: Response,
         contacts: Sequence[NameAddr],
         extras: Sequence[tuple[str, str]],
-    ) -> Respond:
+    ) -> list[Command]:
         answer = restored(
             pending.request,
             response,
@@ -319,7 +319,7 @@ class RegisterRelay:
             names=self._names,
             server_header=self._settings.server_header,
         )
-        return Respond(pending.key, answer)
+        return pending.pass_back(ref, answer, response)
 
     def _accepted(
         self, pending: Pending, response: Response, now: float, out: list[Command]
@@ -423,15 +423,8 @@ class RegisterRelay:
         return out
 
     def _refuse(self, pending: Pending, refusal: Refusal) -> list[Command]:
-        return answering.refuse(
-            pending.key,
-            pending.request,
-            pending.flow,
-            refusal,
-            names=self._names,
-            agent=pending.phone.sent_by,
-            server_header=self._settings.server_header,
-        )
+        server = self._settings.server_header
+        return answering.refuse(pending, refusal, names=self._names, server_header=server)
 
 
 def _extras_upstream(pending: Pending, listener: Listener) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Header manipulation in a call: what each leg hears, once, and what the journal says of it."""
 
 from sbc.b2bua.call import Call
+from sbc.b2bua.events import MediaRefused
 from sbc.policy.load import load_policy
 from sbc.policy.manipulation_rules import HeaderRules
 from sbc.routing.accounts import Account
@@ -215,3 +216,11 @@ def test_a_description_of_a_broken_peer_is_told_with_the_repair_that_there_is() 
         f"peer {CALLER!r} says RTP/SAVP without a key; `repair: [savp-no-crypto]` takes it for RTP"
         in texts
     )
+
+
+def test_the_failure_in_place_of_an_answer_is_changed_like_any_answer() -> None:
+    story = a_story("- {name: r, on: responses, when: {status: 503}, do: [{set: X-A, value: b}]}")
+    story.begin()
+    story.reply(200, body=sdp(host=HOSTS[B]))
+    assert story.tell(MediaRefused("no port is free"))[0] == "a 503 INVITE"
+    assert story.response(A).headers.first("x-a") == "b"

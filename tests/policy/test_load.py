@@ -80,6 +80,7 @@ def test_files_are_combined_in_their_order() -> None:
 
 
 RULE = "rules:\n  - name: a\n    "
+SOURCES = "sources:\n  - name: a\n    then: block\n    "
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,28 @@ RULE = "rules:\n  - name: a\n    "
         (RULE + "then: reject 40٣", "3:11: error: rules[0].then: '40٣' is no status"),
         (RULE + 'then: "reject 403 a\\r\\nb"', "3:11: error: rules[0].then: the text is longer"),
         (RULE + "then: [allow]", "3:11: error: rules[0].then: expected what to do (one of: "),
+        (
+            SOURCES + "when: {tls_version: {below: 1.2}}",
+            (
+                "4:12: error: sources[0].when.tls_version: 'tls_version' is not known yet: "
+                "`sources` are asked when a connection comes, before its TLS handshake (ask"
+            ),
+        ),
+        (
+            SOURCES + "when: {not: {client_certificate: true}}",
+            "4:18: error: sources[0].when.not.client_certificate: 'client_certificate' is not kn",
+        ),
+        (
+            SOURCES + "when: {method: INVITE}",
+            (
+                "4:12: error: sources[0].when.method: 'method' is not known yet: "
+                "`sources` are asked before a message is read (ask for it in `req"
+            ),
+        ),
+        (
+            SOURCES + "when: {status: 200}",
+            "4:12: error: sources[0].when.status: unknown key 'status'",
+        ),
         ("rules:\n  - then: drop", "2:5: error: rules[0].name: the key 'name' is missing"),
         (
             RULE + "when: {}",

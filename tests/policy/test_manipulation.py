@@ -397,3 +397,36 @@ headers:
 
 def test_no_rules_find_nothing() -> None:
     assert HeaderRules().fitting("out", an_invite(), End("", "a"), None) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "becomes"),
+    [
+        ("<sip:$(header:X)@us.example>", "600", "<sip:600@us.example>"),
+        ("<sip:$(header:X)@us.example>", "1@evil.example>, <sip:2", None),
+        ("sip:$(header:X)@us.example", "1@evil.example, sip:2", None),
+        ('"$(header:X)" <sip:1@us.example>', "Smith, Bob; at home", "Smith, Bob; at home"),
+        ('"$(header:X)" <sip:1@us.example>', 'a" <sip:2@evil.example>, "b', None),
+        ('"$(header:X)" <sip:1@us.example>', "a\\", None),
+        ("<sip:1@us.example>;why=$(header:X)", "no, <sip:2@evil.example>", None),
+        ("<sip:1@us.example>;why=$(header:X)", "no, sip:2@evil.example", None),
+        ("$(header:X)", "<sip:1@a.example>, <sip:2@b.example>", "<sip:1@a.example>, <sip:2@b"),
+        ("$(header:X);why=a", '"A" <sip:1@a.example>', '"A" <sip:1@a.example>;why=a'),
+    ],
+)
+def test_no_header_says_another_address_than_its_place_has(
+    value: str, said: str, becomes: str | None
+) -> None:
+    for verb in ("set", "add"):
+        message = an_invite(("X", said))
+        written = value.replace("'", "''")
+        _, failures = applied(rules(f"{verb}: Reply-To, value: '{written}'"), message)
+        found = message.headers.first("reply-to")
+        assert (found is None) is (becomes is None), (found, failures)
+        assert found is None or becomes in found
+        assert bool(failures) is (becomes is None)
+
+
+def test_a_header_that_is_no_address_may_say_anything_of_another() -> None:
+    message = an_invite(("X", 'a" <b>, c'))
+    assert done(message, "set: Subject, value: 'of $(header:X)'") == ['+Subject: of a" <b>, c']
