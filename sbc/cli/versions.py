@@ -80,7 +80,11 @@ def versions(arguments: Namespace) -> int:
 
 def plan(arguments: Namespace) -> int:
     """``sbc plan``: 1 when the candidate could not be put in force."""
-    wanted = {"file": _named(arguments), "calls": arguments.calls}
+    wanted = {
+        "file": _named(arguments),
+        "version": arguments.rollback,
+        "calls": arguments.calls,
+    }
     answer = mapping(ask(control_socket(arguments), "plan", wanted))
     possible = answer.get("possible") is True
     if arguments.json:
@@ -93,6 +97,7 @@ def plan(arguments: Namespace) -> int:
         print("\n".join(_entry_lines(entry)))
     if possible and not found:
         print("nothing differs")
+    _show_files(answer)
     if answer.get("replayed") is not None:
         _show_replayed(mapping(answer.get("replayed")))
     if not possible:
@@ -115,6 +120,7 @@ def _changed(arguments: Namespace, command: str, wanted: dict[str, object], done
         return PROBLEM
     changes = _texts(answer.get("changes"))
     print("\n".join([done, *changes]) if changes else f"{done}; nothing differs")
+    _show_files(answer)
     if answer.get("version") is not None:
         print(f"version {answer['version']} is in force{_until(answer.get('confirm_within_s'))}")
     return OK
@@ -143,6 +149,13 @@ def _entry_lines(entry: dict[str, object]) -> list[str]:
     sign = entry.get("sign")
     head = f"{_SIGNS.get(str(sign), '?')} {entry.get('what')}: {sign}{restart}{where}"
     return [ascii_only(head), *(f"    {text}" for text in _texts(entry.get("details")))]
+
+
+def _show_files(answer: dict[str, object]) -> None:
+    """What becomes of the files on disk, where a version is written over them."""
+    for one in rows(answer.get("files")):
+        why = f": {one.get('why')}" if one.get("why") else ""
+        print(ascii_only(f"{one.get('what')} {one.get('file')}{why}"))
 
 
 def _show_replayed(replayed: dict[str, object]) -> None:
