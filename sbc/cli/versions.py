@@ -170,7 +170,16 @@ def _show_replayed(replayed: dict[str, object]) -> None:
             f"    now:  {one.get('before')}: {one.get('before_why')}",
             f"    then: {one.get('after')}: {one.get('after_why')}",
         ]
+        assumed = _texts(one.get("assumed"))
+        lines += [f"    assumed, since the record does not say: {'; '.join(assumed)}"] * bool(
+            assumed
+        )
         print("\n".join(map(ascii_only, lines)))
+    assumed = _texts(replayed.get("assumed"))
+    if replayed.get("calls") and assumed:
+        print(
+            f"rules ask what records do not say; of these calls was assumed: {'; '.join(assumed)}"
+        )
 
 
 def _texts(value: object) -> list[str]:

@@ -1,6 +1,6 @@
 """``plan``: what a candidate would change, and which recent calls would go another way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ class Sources(Generic[C]):
     entries: Callable[[C, C], Sequence[Row]]
     """What differs between two configurations, as rows."""
     treat: Treat
+    assumed: Callable[[InForce], Set[str]]
+    """What is assumed of recorded calls that rules of a configuration ask about."""
     records: Callable[[int], Sequence[CdrRecord]]
     """So many of the newest records, the oldest first; raises StoreUnusable."""
 
@@ -91,7 +93,11 @@ def _replayed(sources: Sources[C], current: C, again: ReadAgain[C], calls: int) 
         return None
     before, after = sources.force(current), sources.force(again.candidate)
     found = replay(records, before, after, sources.treat)
-    return {"calls": found.calls, "differences": [_row(one) for one in found.differences]}
+    return {
+        "calls": found.calls,
+        "differences": [_row(one) for one in found.differences],
+        "assumed": sorted(sources.assumed(before) | sources.assumed(after)),
+    }
 
 
 def _row(one: Difference) -> Row:
@@ -102,6 +108,7 @@ def _row(one: Difference) -> Row:
         "before_why": one.before.why,
         "after": one.after.text,
         "after_why": one.after.why,
+        "assumed": sorted(one.before.assumed | one.after.assumed),
         "example": {
             "call": call.call,
             "started_at": call.started_at,

@@ -51,6 +51,7 @@ async def test_a_plan_tells_what_changes_and_which_calls_go_elsewhere(
     assert "of the last 1 calls 1 would be treated differently" in said
     assert "now:  by route 'incoming' to 600 at pbx" in said
     assert "then: to nobody" in said
+    assert "rules ask what records do not say; of these calls was assumed: " in said
     assert running.file.read_text() == text
     assert await running.sbc("plan", str(tmp_path / "none.yaml")) == 1
 
