@@ -121,6 +121,8 @@ def _changed(arguments: Namespace, command: str, wanted: dict[str, object], done
     changes = _texts(answer.get("changes"))
     print("\n".join([done, *changes]) if changes else f"{done}; nothing differs")
     _show_files(answer)
+    if answer.get("trouble"):
+        print(ascii_only(str(answer["trouble"])), file=sys.stderr)
     if answer.get("version") is not None:
         print(f"version {answer['version']} is in force{_until(answer.get('confirm_within_s'))}")
     return OK

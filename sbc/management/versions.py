@@ -283,8 +283,8 @@ class Versions(Generic[C]):
         self._wake()
         standing = self._history.standing
         left = None if standing.confirm_by is None else round(standing.confirm_by - self._wall())
-        files = [fate_row(one) for one in step.fates]
-        return {**answer, "files": files, "version": standing.in_force, "confirm_within_s": left}
+        told = {"files": [fate_row(one) for one in step.fates], "trouble": step.trouble}
+        return {**answer, **told, "version": standing.in_force, "confirm_within_s": left}
 
     async def _changed_within(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
