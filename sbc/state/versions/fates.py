@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sbc.state.versions.disk import read_whole
-from sbc.state.versions.version import Version
 
 REPLACED = ".replaced"
 """What is added to the name of a file that stood where a version was written to, and that no
@@ -39,18 +38,22 @@ class Refused(Exception):
     """Nothing may be written there; the text says why."""
 
 
-def fates(version: Version, kept: Mapping[str, bytes], known: Container[str]) -> Iterator[FileFate]:
+def fates(
+    main: str, kept: Mapping[str, bytes], feeds: Mapping[str, str], known: Container[str]
+) -> Iterator[FileFate]:
     """What becomes of each file that is not as a version has it.
 
     Args:
+        main: The absolute path of its sbc.yaml.
         kept: What was kept of its files, by absolute path.
+        feeds: Files that others renew, by absolute path by what that is known.
         known: SHA-256 of every content that some version has.
 
     Raises:
         OSError: a file that is there cannot be read; its name is in the error.
     """
     for path, data in kept.items():
-        feed = version.feeds.get(path)
+        feed = feeds.get(path)
         if feed is not None and Path(path).exists():
             yield FileFate(path, "leave", f"others renew it: {feed}")
             continue
@@ -58,7 +61,7 @@ def fates(version: Version, kept: Mapping[str, bytes], known: Container[str]) ->
         if there == data:
             continue
         try:
-            place, why = _place(Path(path), Path(normpath(version.main)).parent)
+            place, why = _place(Path(path), Path(normpath(main)).parent)
         except Refused as error:
             yield FileFate(path, "refuse", str(error))
             continue

@@ -116,7 +116,7 @@ class VersionStore:
             StoreUnusable: some of it is gone or damaged.
         """
         found = self.kept(version)
-        for path in version.feeds:
+        for path in self._feeds(version).keys() & found.keys():
             with contextlib.suppress(OSError, ValueError):
                 found[path] = read_bounded(Path(path))
         return found
@@ -149,9 +149,15 @@ class VersionStore:
         """
         known = {digest for one in self.versions for digest in one.files.values()}
         try:
-            return tuple(fates(version, self.kept(version), known))
+            return tuple(fates(version.main, self.kept(version), self._feeds(version), known))
         except OSError as error:
             raise StoreUnusable(f"{error.filename}: {error.strerror or error}") from error
+
+    def _feeds(self, version: Version) -> dict[str, str]:
+        """What others renew by a version, or by the one in force: it may have been a file of the
+        operator's before."""
+        in_force = self.version(self.standing.in_force)
+        return {**({} if in_force is None else in_force.feeds), **version.feeds}
 
     def write_out(self, version: Version) -> tuple[FileFate, ...]:
         """Make the files on disk those of a version, each as a whole; say what became of them.

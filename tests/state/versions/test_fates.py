@@ -7,7 +7,7 @@ import pytest
 
 from sbc.state.database import StoreUnusable
 from sbc.state.versions.store import VersionStore
-from sbc.state.versions.version import Read, Version
+from sbc.state.versions.version import Read, Standing, Version
 
 EXPIRES = "its set `expires`"
 
@@ -130,6 +130,15 @@ def test_a_feed_stays_as_it_is_and_is_read_as_it_is(home: Home) -> None:
     assert home.store.kept(version) == {str(feed): b"new"}
     assert home.write(version) == [("feed.txt", "leave", f"others renew it: {EXPIRES}")]
     assert feed.read_text() == "renewed"
+
+
+def test_what_is_a_feed_by_the_version_in_force_was_one_for_earlier_ones(home: Home) -> None:
+    feed = old(home.path / "feed.txt")
+    before = home.keep(feed)
+    home.store.stand(Standing(home.keep(feeds=(feed,)).number))
+    old(feed, "renewed")
+    assert home.store.files(before) == {str(feed): b"renewed"}
+    assert home.write(before) == [("feed.txt", "leave", f"others renew it: {EXPIRES}")]
 
 
 def test_a_feed_that_is_gone_is_what_it_was(home: Home) -> None:
