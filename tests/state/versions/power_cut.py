@@ -164,16 +164,20 @@ def killed_at(line: int, story: Story, directory: Path) -> bool:
 
 def run(directory: Path, before: tuple[Story, ...], story: Story) -> list[tuple[int, ...]]:
     """What a start has after each kill."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    write(directory, 11)
+    start(directory)
+    for earlier in before:
+        earlier(directory)
+    as_it_was = directory.with_name("as-it-was")
+    shutil.copytree(directory, as_it_was)
     found: list[tuple[int, ...]] = []
     line, killed = 0, True
     while killed:
         line += 1
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir()
-        write(directory, 11)
-        start(directory)
-        for earlier in before:
-            earlier(directory)
+        shutil.rmtree(directory)
+        shutil.copytree(as_it_was, directory)
         feed = (directory / "feed.txt").read_text()
         killed = killed_at(line, story, directory)
         found.append(start(directory))
