@@ -15,7 +15,7 @@ from sbc.management.planning import Sources
 from sbc.management.reloading import NOTHING_READ, ReadAgain
 from sbc.management.replay import Treatment, routed
 from sbc.routing.location import Destination, Locations, Reach, destinations
-from sbc.simulation.cases import Case
+from sbc.simulation.recorded import assumed, assumed_under, case_of
 from sbc.simulation.testing import run_case
 from sbc.sip.errors import ParseError
 from sbc.state.cdr import CdrRecord
@@ -82,6 +82,7 @@ def sources_of(
         force=lambda one: in_force(one, known()),
         entries=lambda old, new: [asdict(one) for one in entries(old, new)],
         treat=treated,
+        assumed=lambda force: assumed_under(force.policy),
         records=lambda last: read_records(current().state_dir / CDR_FILE, last=last),
     )
 
@@ -89,33 +90,21 @@ def sources_of(
 def treated(force: InForce, record: CdrRecord) -> Treatment:
     """What becomes of a recorded call: what policy says where it stops it, else its route.
 
-    A record does not say all that a message does; what it does not is as it is most often.
+    A record does not say all that a message does; what it does not is assumed, and told.
     """
     route = routed(force, record)
     if record.a.network not in force.networks:
         return route
-    peer = force.table.peer(record.a.peer)
-    listener = force.networks[record.a.network].listeners[0]
-    named = () if peer is None or peer.tls is None else peer.tls.names
-    given = {
-        "name": record.call,
-        "from": record.a.address,
-        "network": record.a.network,
-        "transport": listener.transport,
-        "certificate": list(named),
-        "registered": peer is not None and peer.kind == "endpoints",
-        "user": record.from_number,
-        "caller": record.from_number,
-        "called": record.to_number,
-        "expect": {},
-    }
     try:
-        outcome = run_case(Case.model_validate(given), force)
+        outcome = run_case(case_of(record, force), force)
     except (ValueError, ParseError):
         return route  # a number or an address that no message of ours could have
-    decided = outcome.decided
-    stopped = decided is not None and not decided.decision.allowed
+    decision = None if outcome.decided is None else outcome.decided.decision
+    trail = () if decision is None else decision.trail
+    unsaid = assumed(record, (one for step in trail for one in step.tested))
+    stopped = decision is not None and not decision.allowed
     if not stopped and outcome.treatment != "limit":
-        return route
+        return route._replace(assumed=unsaid)
     what = f"{outcome.treatment} {outcome.status or ''}".rstrip()
-    return Treatment(f"{what} by rule {outcome.rule!r}", f"{outcome.why} ({outcome.where})")
+    why = f"{outcome.why} ({outcome.where})"
+    return Treatment(f"{what} by rule {outcome.rule!r}", why, unsaid)

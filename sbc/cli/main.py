@@ -161,7 +161,14 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
 def _add_versions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _add_whom(_add(commands, "reload", versions.reload, "read the configuration again"))
     plan = _add(commands, "plan", versions.plan, "say what the configuration would change")
-    plan.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)
+    candidate = plan.add_mutually_exclusive_group()
+    candidate.add_argument("file", nargs="?", type=Path, metavar="FILE", help=_CANDIDATE)
+    candidate.add_argument(
+        "--rollback",
+        type=_positive,
+        metavar="N",
+        help="what going back to this version would change, and which files it would write",
+    )
     plan.add_argument(
         "--calls", type=int, default=200, metavar="N", help="recent calls to ask again (200)"
     )

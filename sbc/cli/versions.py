@@ -80,7 +80,11 @@ def versions(arguments: Namespace) -> int:
 
 def plan(arguments: Namespace) -> int:
     """``sbc plan``: 1 when the candidate could not be put in force."""
-    wanted = {"file": _named(arguments), "calls": arguments.calls}
+    wanted = {
+        "file": _named(arguments),
+        "version": arguments.rollback,
+        "calls": arguments.calls,
+    }
     answer = mapping(ask(control_socket(arguments), "plan", wanted))
     possible = answer.get("possible") is True
     if arguments.json:
@@ -93,6 +97,7 @@ def plan(arguments: Namespace) -> int:
         print("\n".join(_entry_lines(entry)))
     if possible and not found:
         print("nothing differs")
+    _show_files(answer)
     if answer.get("replayed") is not None:
         _show_replayed(mapping(answer.get("replayed")))
     if not possible:
@@ -115,6 +120,9 @@ def _changed(arguments: Namespace, command: str, wanted: dict[str, object], done
         return PROBLEM
     changes = _texts(answer.get("changes"))
     print("\n".join([done, *changes]) if changes else f"{done}; nothing differs")
+    _show_files(answer)
+    if answer.get("trouble"):
+        print(ascii_only(str(answer["trouble"])), file=sys.stderr)
     if answer.get("version") is not None:
         print(f"version {answer['version']} is in force{_until(answer.get('confirm_within_s'))}")
     return OK
@@ -145,6 +153,13 @@ def _entry_lines(entry: dict[str, object]) -> list[str]:
     return [ascii_only(head), *(f"    {text}" for text in _texts(entry.get("details")))]
 
 
+def _show_files(answer: dict[str, object]) -> None:
+    """What becomes of the files on disk, where a version is written over them."""
+    for one in rows(answer.get("files")):
+        why = f": {one.get('why')}" if one.get("why") else ""
+        print(ascii_only(f"{one.get('what')} {one.get('file')}{why}"))
+
+
 def _show_replayed(replayed: dict[str, object]) -> None:
     found = rows(replayed.get("differences"))
     count = sum(number for one in found if isinstance(number := one.get("calls"), int))
@@ -157,7 +172,16 @@ def _show_replayed(replayed: dict[str, object]) -> None:
             f"    now:  {one.get('before')}: {one.get('before_why')}",
             f"    then: {one.get('after')}: {one.get('after_why')}",
         ]
+        assumed = _texts(one.get("assumed"))
+        lines += [f"    assumed, since the record does not say: {'; '.join(assumed)}"] * bool(
+            assumed
+        )
         print("\n".join(map(ascii_only, lines)))
+    assumed = _texts(replayed.get("assumed"))
+    if replayed.get("calls") and assumed:
+        print(
+            f"rules ask what records do not say; of these calls was assumed: {'; '.join(assumed)}"
+        )
 
 
 def _texts(value: object) -> list[str]:

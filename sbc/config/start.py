@@ -83,7 +83,24 @@ def read_of(configuration: Configuration, files: Files) -> Read:
             str(Path(one.file).absolute()): one.fingerprint
             for one in certificates_of(configuration.settings)
         },
+        feeds=_feeds(configuration, files),
     )
+
+
+def _feeds(configuration: Configuration, files: Files) -> dict[str, str]:
+    """The files that others than whoever writes the configuration renew, and why that is clear."""
+    home = Path(configuration.file).absolute().parent
+    lists = (path for path in files.seen if not path.endswith((".yaml", ".yml")))
+    found = {
+        path: f"it lies outside {home}"
+        for path in lists
+        if not Path(path).resolve().is_relative_to(home.resolve())
+    }
+    for one in configuration.policies.sets:
+        if one.feed:
+            found[str(Path(one.file).absolute())] = one.feed
+    found.pop(str(Path(configuration.file).absolute()), None)
+    return found
 
 
 def _settled(history: History | None, path: Path, now: float) -> tuple[tuple[str, ...], Files]:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from sbc.driver.callers import Caller
 from sbc.driver.edges import told_of
+from sbc.policy.buckets import Bucket
 from sbc.policy.explain import Decided
 from sbc.policy.gate import Verdict
 from sbc.prefixes import source_key
@@ -110,8 +111,8 @@ class RefusedRequests:
         self._recorded = recorded
         self._known: OrderedDict[str, RefusedRequest] = OrderedDict()
         self._strangers: OrderedDict[str, RefusedRequest] = OrderedDict()
-        self._known_ration = _Ration(_PER_SECOND_KNOWN)
-        self._strangers_ration = _Ration(_PER_SECOND_STRANGERS)
+        self._known_ration = Bucket(_PER_SECOND_KNOWN, _PER_SECOND_KNOWN)
+        self._strangers_ration = Bucket(_PER_SECOND_STRANGERS, _PER_SECOND_STRANGERS)
         self._sources: OrderedDict[str, float] = OrderedDict()
         self.unkept = 0
         """Refused requests of which nothing was kept."""
@@ -164,27 +165,6 @@ class RefusedRequests:
         self._sources.move_to_end(source)
         if len(self._sources) > _SOURCES:
             self._sources.popitem(last=False)
-        return True
-
-
-class _Ration:
-    """So many in a second."""
-
-    __slots__ = ("_at", "_left", "_per_second")
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._left = float(per_second)
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        """One of them, if there is one left."""
-        whole = float(self._per_second)
-        self._left = min(whole, self._left + (now - self._at) * whole)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
         return True
 
 

@@ -71,7 +71,7 @@ def commands_of(
             why=_why(arguments),
             confirm_s=_confirm_s(arguments),
         ),
-        "plan": lambda arguments: _plan(sources, arguments, flush),
+        "plan": lambda arguments: _plan(sources, versions, arguments, flush),
         "confirm": lambda _: versions.confirm(who_commands()),
         "rollback": lambda arguments: versions.rollback(
             _number(arguments),
@@ -86,11 +86,18 @@ def commands_of(
 
 
 async def _plan(
-    sources: Sources[C], arguments: Arguments, flush: Callable[[], Awaitable[None]]
+    sources: Sources[C],
+    versions: Versions[C],
+    arguments: Arguments,
+    flush: Callable[[], Awaitable[None]],
 ) -> object:
     file, calls = _path(arguments), _calls(arguments)
     await flush()
-    return await plan(sources, file, calls)
+    if arguments.get("version") is None:
+        return await plan(sources, file, calls)
+    if file is not None:
+        raise CommandRefused("either 'file' or 'version': they are two candidates")
+    return await plan(sources, await versions.outlook(_number(arguments)), calls)
 
 
 def _accept(switchboard: Switchboard, arguments: Arguments) -> object:

@@ -1,6 +1,6 @@
 """``plan``: what a candidate would change, and which recent calls would go another way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from sbc.management.control import CommandRefused
 from sbc.management.listing import Row
 from sbc.management.reloading import ReadAgain
 from sbc.management.replay import Difference, Treat, replay
-from sbc.management.versions import ReadFrom
+from sbc.management.versions import Outlook, ReadFrom
 from sbc.state.cdr import CdrRecord
 from sbc.state.database import StoreUnusable
 from sbc.state.versions.disk import read_bounded
@@ -38,31 +38,41 @@ class Sources(Generic[C]):
     entries: Callable[[C, C], Sequence[Row]]
     """What differs between two configurations, as rows."""
     treat: Treat
+    assumed: Callable[[InForce], Set[str]]
+    """What is assumed of recorded calls that rules of a configuration ask about."""
     records: Callable[[int], Sequence[CdrRecord]]
     """So many of the newest records, the oldest first; raises StoreUnusable."""
 
 
-async def plan(sources: Sources[C], file: Path | None, calls: int) -> Row:
+async def plan(sources: Sources[C], candidate: Path | Outlook | None, calls: int) -> Row:
     """What the command ``plan`` tells; nothing is changed.
 
     Args:
-        file: What stands for sbc.yaml; None for itself.
+        candidate: What stands for sbc.yaml, or what an earlier version would bring; None for the
+            files as they stand.
 
     Raises:
         CommandRefused: that file cannot be read.
     """
-    work = partial(_plan, sources, sources.current(), file, calls)
+    work = partial(_plan, sources, sources.current(), candidate, calls)
     return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
-def _plan(sources: Sources[C], current: C, file: Path | None, calls: int) -> Row:
+def _plan(sources: Sources[C], current: C, candidate: Path | Outlook | None, calls: int) -> Row:
+    if isinstance(candidate, Outlook):
+        again = sources.read(current, candidate.files, only=True)
+        return {**_told(sources, current, again, calls), "files": candidate.fates}
     given: Mapping[str, bytes] = {}
-    if file is not None:
+    if candidate is not None:
         try:
-            given = {sources.main(current): read_bounded(file)}
+            given = {sources.main(current): read_bounded(candidate)}
         except (OSError, ValueError) as error:
-            raise CommandRefused(f"{file}: cannot be read: {why_unreadable(error)}") from None
-    again = sources.read(current, given, only=False)
+            why = why_unreadable(error)
+            raise CommandRefused(f"{candidate}: cannot be read: {why}") from None
+    return _told(sources, current, sources.read(current, given, only=False), calls)
+
+
+def _told(sources: Sources[C], current: C, again: ReadAgain[C], calls: int) -> Row:
     problems = [str(problem) for problem in again.problems]
     if again.candidate is None:
         return {"possible": False, "problems": problems, "entries": [], "replayed": None}
@@ -83,7 +93,11 @@ def _replayed(sources: Sources[C], current: C, again: ReadAgain[C], calls: int) 
         return None
     before, after = sources.force(current), sources.force(again.candidate)
     found = replay(records, before, after, sources.treat)
-    return {"calls": found.calls, "differences": [_row(one) for one in found.differences]}
+    return {
+        "calls": found.calls,
+        "differences": [_row(one) for one in found.differences],
+        "assumed": sorted(sources.assumed(before) | sources.assumed(after)),
+    }
 
 
 def _row(one: Difference) -> Row:
@@ -94,6 +108,7 @@ def _row(one: Difference) -> Row:
         "before_why": one.before.why,
         "after": one.after.text,
         "after_why": one.after.why,
+        "assumed": sorted(one.before.assumed | one.after.assumed),
         "example": {
             "call": call.call,
             "started_at": call.started_at,

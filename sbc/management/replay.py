@@ -4,7 +4,7 @@ The places of calls are asked of `sbc.driver.placing`, as in the running process
 call to call (who is registered, what is down) is left out on both sides.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ class Treatment(NamedTuple):
     text: str
     """In words; two calls with equal words are treated alike."""
     why: str
+    assumed: Set[str] = frozenset()
+    """What the rule that decided looked at, and the record of the call does not say."""
 
 
 @dataclass(slots=True)
@@ -60,12 +62,15 @@ def replay(records: Iterable[CdrRecord], before: InForce, after: InForce, treat:
         records: The oldest first. Those that differ in nothing that is asked about are asked once.
     """
     groups: dict[tuple[str, str], Difference] = {}
-    known: dict[tuple[str, str, str, str, str], tuple[Treatment, Treatment]] = {}
+    known: dict[tuple[object, ...], tuple[Treatment, Treatment]] = {}
+    timed = _asks_time(before) or _asks_time(after)
     count = 0
     for record in records:
         count += 1
         a = record.a
-        alike = (a.peer, a.network, a.address, record.from_number, record.to_number)
+        whom = (a.peer, a.network, a.address, record.account)
+        minute = record.started_at // 60 if timed else 0
+        alike = (*whom, record.from_number, record.to_number, minute)
         if alike not in known:
             known[alike] = treat(before, record), treat(after, record)
         old, new = known[alike]
@@ -78,6 +83,11 @@ def replay(records: Iterable[CdrRecord], before: InForce, after: InForce, treat:
         elif len(groups) < MOST_GROUPS:
             groups[old.text, new.text] = Difference(old, new, record)
     return Replay(count, tuple(sorted(groups.values(), key=lambda one: -one.calls)))
+
+
+def _asks_time(force: InForce) -> bool:
+    rules = (rule for found in force.policy.stages.values() for rule in found)
+    return any(rule.when.asks("time") for rule in rules)
 
 
 def routed(force: InForce, record: CdrRecord) -> Treatment:

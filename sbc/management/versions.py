@@ -8,7 +8,7 @@ files and the process say the same.
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import trio
 
@@ -19,13 +19,25 @@ from sbc.management.log import Log
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.state.database import StoreUnusable
 from sbc.state.versions.disk import read_bounded
+from sbc.state.versions.fates import FileFate
 from sbc.state.versions.history import Change, History, going_back
 from sbc.state.versions.version import Standing, Version
 
 C = TypeVar("C")
 
+_DONE = {"write": "file written", "leave": "file left"}
+
 AGAIN_S = 60.0
 """How long after a way back that failed the next one is tried."""
+
+
+class Outlook(NamedTuple):
+    """What an earlier version would bring."""
+
+    files: Mapping[str, bytes]
+    """What would be read, by absolute path, and nothing else."""
+    fates: list[Row]
+    """What would become of the files on disk, as rows."""
 
 
 class ReadFrom(Protocol[C]):
@@ -111,21 +123,25 @@ class Versions(Generic[C]):
         """Put an earlier version in force again, and write its files over the operator's.
 
         Raises:
-            CommandRefused: there is no such version, or what was kept of it cannot be used.
+            CommandRefused: there is no such version, what was kept of it cannot be used, or one of
+                its files must not be written.
         """
-        version = self._history.store.version(number)
-        if version is None:
-            kept = [str(one.number) for one in self._history.store.versions]
-            raise CommandRefused(
-                f"there is no version {number}; kept are {kept[0]} to {kept[-1]}, see "
-                "`sbc versions`"
-            )
-        if version.main != self._main:
-            raise CommandRefused(
-                f"version {number} is one of {version.main}, and this process runs on {self._main}"
-            )
+        version = self._one(number)
+        for one in await self._fates(version):
+            if one.what == "refuse":
+                raise CommandRefused(f"nothing was changed: {one.path}: {one.why}")
         change = Change(who, why or f"back to version {number}", confirm_s, writes=True)
         return await self._put_kept(version, change)
+
+    async def outlook(self, number: int) -> Outlook:
+        """What going back to a version would read, and what would become of the files.
+
+        Raises:
+            CommandRefused: as `rollback`.
+        """
+        version = self._one(number)
+        files = await self._files(version)
+        return Outlook(files, [fate_row(one) for one in await self._fates(version)])
 
     async def confirm(self, who: str) -> Row:
         """Let the version in force stay.
@@ -169,6 +185,34 @@ class Versions(Generic[C]):
         version = self._history.version
         return "" if version is None else version.main
 
+    def _one(self, number: int) -> Version:
+        """A version of this process's files that is kept."""
+        version = self._history.store.version(number)
+        if version is None:
+            kept = [str(one.number) for one in self._history.store.versions]
+            raise CommandRefused(
+                f"there is no version {number}; kept are {kept[0]} to {kept[-1]}, see "
+                "`sbc versions`"
+            )
+        if version.main != self._main:
+            raise CommandRefused(
+                f"version {number} is one of {version.main}, and this process runs on {self._main}"
+            )
+        return version
+
+    async def _files(self, version: Version, *, kept: bool = False) -> dict[str, bytes]:
+        store = self._history.store
+        try:
+            return await trio.to_thread.run_sync(store.kept if kept else store.files, version)
+        except StoreUnusable as error:
+            raise CommandRefused(str(error)) from None
+
+    async def _fates(self, version: Version) -> tuple[FileFate, ...]:
+        try:
+            return await trio.to_thread.run_sync(self._history.store.fates, version)
+        except StoreUnusable as error:
+            raise CommandRefused(str(error)) from None
+
     def _kept(self) -> tuple[Version, ...]:
         return self._history.store.versions
 
@@ -202,11 +246,14 @@ class Versions(Generic[C]):
     async def _put_kept(
         self, version: Version, change: Change, expected: Standing | None = None
     ) -> Row:
-        try:
-            files = await trio.to_thread.run_sync(self._history.store.files, version)
-        except StoreUnusable as error:
-            raise CommandRefused(str(error)) from None
-        return await self._put(files, change, "rolled back", only=True, expected=expected)
+        files = await self._files(version)
+        put = partial(self._put, change=change, done="rolled back", only=True, expected=expected)
+        answer = await put(files)
+        kept = await self._files(version, kept=True)
+        if answer["applied"] or kept == files:
+            return answer
+        # A feed that is broken now must not keep anybody from going back.
+        return await put(kept)
 
     async def _put(
         self,
@@ -229,14 +276,15 @@ class Versions(Generic[C]):
             version = self._history.version
             told = {} if version is None else {"version": version.number, "why": version.why}
             self._log.info("version in force", **told, who=change.who)
-        for file in step.written:
-            self._log.info("file written", file=file)
+        for one in step.fates:
+            self._log.info(_DONE[one.what], file=one.path, why=one.why)
         if step.trouble:
             self._log.error("files differ", why=step.trouble)
         self._wake()
         standing = self._history.standing
         left = None if standing.confirm_by is None else round(standing.confirm_by - self._wall())
-        return {**answer, "version": standing.in_force, "confirm_within_s": left}
+        told = {"files": [fate_row(one) for one in step.fates], "trouble": step.trouble}
+        return {**answer, **told, "version": standing.in_force, "confirm_within_s": left}
 
     async def _changed_within(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
@@ -257,8 +305,8 @@ class _Step(Generic[C]):
         "_history",
         "_numbered",
         "_wall",
+        "fates",
         "trouble",
-        "written",
     )
 
     def __init__(
@@ -269,8 +317,8 @@ class _Step(Generic[C]):
         numbered: Callable[[C, int], C],
         wall: Callable[[], float],
     ) -> None:
-        self.written: tuple[str, ...] = ()
-        """The files of the operator's that were replaced."""
+        self.fates: tuple[FileFate, ...] = ()
+        """What became of the operator's files."""
         self.trouble = ""
         """What could not be done on disk."""
         self._history = history
@@ -291,7 +339,7 @@ class _Step(Generic[C]):
     def finish(self) -> None:
         """As `Transaction.finish`."""
         try:
-            self.written = self._history.finish()
+            self.fates = self._history.finish()
         except StoreUnusable as error:
             self.trouble = (
                 "the version in force cannot be written over the files it belongs to; until it "
@@ -321,3 +369,8 @@ def version_row(version: Version, in_force: int, confirmed: int) -> Row:
         "state": state,
         "files": len(version.files),
     }
+
+
+def fate_row(one: FileFate) -> Row:
+    """What becomes of a file, as commands show it."""
+    return {"file": one.path, "what": one.what, "why": one.why}

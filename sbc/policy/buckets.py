@@ -66,7 +66,8 @@ class Buckets:
         self._lows = array("d")
         self._counts = array("L")
         self._hand = 0
-        self._crowds = (_Crowd(limit), _Crowd(limit))
+        shared = limit.rate * CROWD_SHARE, float(limit.burst * CROWD_SHARE)
+        self._crowds = (Bucket(*shared), Bucket(*shared))
         self.denied = 0
         """Messages that found no token."""
         self.crowded = 0
@@ -153,14 +154,19 @@ class Buckets:
         return -1
 
 
-class _Crowd:
-    """One bucket for all keys that have no place."""
+class Bucket:
+    """One bucket of tokens, full at first.
+
+    Args:
+        rate: How many come in a second.
+        burst: How many there are at most.
+    """
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
 
-    def __init__(self, limit: RateLimit) -> None:
-        self._rate = limit.rate * CROWD_SHARE
-        self._burst = self._tokens = float(limit.burst * CROWD_SHARE)
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = self._tokens = burst
         self._at = 0.0
 
     def take(self, now: float) -> bool:

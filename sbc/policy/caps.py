@@ -1,8 +1,4 @@
-"""How many calls a peer may have at once and begin per second, and what they may bring.
-
-The number of calls is the size of the set of live calls, and their bandwidth the sum over that set,
-never a counter of its own, so that neither can drift from what is true.
-"""
+"""How many calls a peer may have at once and begin per second, and what they may bring."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -10,6 +6,7 @@ from typing import NamedTuple
 from sbc.policy.access import BUILT_IN
 from sbc.policy.call_limits import CallLimit, CallRoom
 from sbc.policy.conditions import Evidence
+from sbc.policy.live_calls import LiveCalls
 from sbc.policy.model import Decision
 
 
@@ -27,6 +24,9 @@ class CallLimits(NamedTuple):
 
 NO_LIMITS = CallLimits()
 
+_CAPS = {"calls": "max_calls", "kbps": "max_kbps"}
+"""The caps that are not called as what they limit."""
+
 _NEVER = (-2, 0, 0)
 """A second, how many calls began in it, and how many in the one before it."""
 
@@ -34,11 +34,10 @@ _NEVER = (-2, 0, 0)
 class PeerCaps:
     """The live calls of every peer, whichever side of a call it is on."""
 
-    __slots__ = ("_begun", "_limits", "_live", "_rates", "_weighs", "room")
+    __slots__ = ("_begun", "_limits", "_live", "_weighs", "room")
 
     def __init__(self, limits: Mapping[str, CallLimits]) -> None:
-        self._live: dict[str, dict[str, int]] = {}
-        self._rates: dict[str, tuple[float, float]] = {}
+        self._live: LiveCalls[str] = LiveCalls()
         self._begun: dict[str, tuple[int, int, int]] = {}
         self.room = CallRoom()
         """The calls under the limits of policies."""
@@ -73,41 +72,33 @@ class PeerCaps:
             kbps: What it may bring.
         """
         limits = self._limits.get(peer, NO_LIMITS)
-        live = self._live.get(peer, {})
+        live = self._live.of(peer)
         if call in live:
             return _decision(peer, limits, "live", ())
-        tokens = self._tokens(peer, limits, limits.calls_per_second or 0.0, now)
-        refusal = None if emergency else _objection(peer, limits, live, kbps, tokens)
-        if refusal is not None:
-            return refusal
-        if limits.calls_per_second is not None:
-            self._rates[peer] = (max(tokens - 1.0, 0.0), now)
-        self._live.setdefault(peer, {})[call] = kbps
+        tested = None if emergency else self._live.objection(peer, limits, now, kbps)
+        if tested is not None:
+            return _refusal(peer, limits, tested)
+        below = f"below {limits.max_calls}"
+        found = () if limits.max_calls is None else (Evidence("calls", str(len(live)), below),)
+        self._live.begin(peer, limits, call, now, kbps)
         self._count(peer, now)
-        tested = () if limits.max_calls is None else (_calls(limits, len(live)),)
-        return _decision(peer, limits, "limits", tested)
+        return _decision(peer, limits, "limits", found)
 
     def end(self, peer: str, call: str) -> None:
         """A call ended; one that is not live is nothing to do."""
-        live = self._live.get(peer)
-        if live is not None:
-            live.pop(call, None)
-            if not live:
-                del self._live[peer]
+        self._live.end(peer, call)
 
     def calls(self, peer: str) -> int:
         """How many calls the peer has now."""
-        return len(self._live.get(peer, ()))
+        return len(self._live.of(peer))
 
     def weigh(self, peer: str, call: str, kbps: int) -> None:
         """What a live call may bring has changed; it stays, even above a cap."""
-        live = self._live.get(peer, {})
-        if call in live:
-            live[call] = kbps
+        self._live.weigh(peer, call, kbps)
 
     def kbps(self, peer: str) -> int:
         """What the calls of a peer may bring now."""
-        return sum(self._live.get(peer, {}).values())
+        return sum(self._live.of(peer).values())
 
     def begun(self, peer: str, now: float) -> int:
         """How many calls of a peer began in the last whole second."""
@@ -122,35 +113,11 @@ class PeerCaps:
         else:
             self._begun[peer] = (int(now), 1, self.begun(peer, now))
 
-    def _tokens(self, peer: str, limits: CallLimits, rate: float, now: float) -> float:
-        tokens, at = self._rates.get(peer, (float(limits.burst), now))
-        return min(float(limits.burst), tokens + (now - at) * rate)
-
-
-def _objection(
-    peer: str, limits: CallLimits, live: Mapping[str, int], kbps: int, tokens: float
-) -> Decision | None:
-    """Which cap forbids one more call."""
-    if limits.max_calls is not None and len(live) >= limits.max_calls:
-        return _refusal(peer, limits, "max_calls", _calls(limits, len(live)))
-    if limits.max_kbps is not None:
-        after = sum(live.values()) + kbps
-        if after > limits.max_kbps:
-            brings = Evidence("kbps", f"{after} with this call", f"at most {limits.max_kbps}")
-            return _refusal(peer, limits, "max_kbps", brings)
-    if limits.calls_per_second is not None and tokens < 1.0:
-        rate = Evidence("calls_per_second", "used up", f"{limits.calls_per_second:g}")
-        return _refusal(peer, limits, "calls_per_second", rate)
-    return None
-
-
-def _calls(limits: CallLimits, count: int) -> Evidence:
-    return Evidence("calls", str(count), f"below {limits.max_calls}")
-
 
 def _decision(peer: str, limits: CallLimits, what: str, tested: tuple[Evidence, ...]) -> Decision:
     return Decision("allow", f"{what} of peer {peer}", limits.where, tested=tested)
 
 
-def _refusal(peer: str, limits: CallLimits, what: str, tested: Evidence) -> Decision:
+def _refusal(peer: str, limits: CallLimits, tested: Evidence) -> Decision:
+    what = _CAPS.get(tested.fact, tested.fact)
     return Decision("reject", f"{what} of peer {peer}", limits.where, status=503, tested=(tested,))

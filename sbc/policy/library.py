@@ -13,7 +13,7 @@ from sbc.document.variables import KEY, expand
 from sbc.policy.calendar_schema import build_calendar
 from sbc.policy.emergency import Emergency
 from sbc.policy.library_schema import Definitions, EmergencySection, SetSection
-from sbc.policy.sets import EntrySet, read_entries, told
+from sbc.policy.sets import Entries, EntrySet, read_entries, told
 
 if TYPE_CHECKING:
     from sbc.policy.calendars import WorkingCalendar
@@ -128,9 +128,20 @@ class Library:
             file="" if file is None else str(file),
             entries_here=section.entries,
             expires_s=inf if section.expires is None else section.expires,
+            feed="" if file is None else _feed(section, entries),
         )
         made.trouble = trouble or told(str(file), [one for one in faults if one.line > 0])
         return made
+
+
+def _feed(section: SetSection, entries: Entries) -> str:
+    """By what it is known that others renew the file of a set; empty where a person writes it."""
+    if section.expires is not None:
+        return "its set `expires`"
+    if section.optional:
+        return "its set is `optional`"
+    here = {entry.split(maxsplit=1)[0] for entry in section.entries if entry.strip()}
+    return "entries in it end (`until`)" if entries.until.keys() - here else ""
 
 
 def emergency_of(section: EmergencySection | None) -> Emergency:

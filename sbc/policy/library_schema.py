@@ -94,7 +94,8 @@ class SetSection(Section):
         description="File, relative to this one, with more entries, one on each line; what follows "
         "`#` or `;` is a comment. A changed file is taken by itself when it has been left alone "
         "for some seconds; while it is missing or broken what was read before goes on, and an "
-        "error is logged and shown by `sbc status`.",
+        "error is logged and shown by `sbc status`. `sbc rollback` writes it, unless it is a feed: "
+        "with `expires`, `optional` or entries that end, or outside the directory of sbc.yaml.",
         examples=["lists/feed.txt"],
     )
     optional: bool = Field(

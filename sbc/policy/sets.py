@@ -210,8 +210,8 @@ class EntrySet:
     """
 
     __slots__ = (
-        "_entries", "_now", "entries_here", "expires_s", "file", "hits", "kind", "modified", "name",
-        "trouble", "where",
+        "_entries", "_now", "entries_here", "expires_s", "feed", "file", "hits", "kind", "modified",
+        "name", "trouble", "where",
     )  # fmt: skip
 
     def __init__(
@@ -224,6 +224,7 @@ class EntrySet:
         file: str = "",
         entries_here: tuple[str, ...] = (),
         expires_s: float = inf,
+        feed: str = "",
     ) -> None:
         """Begin with some entries.
 
@@ -232,6 +233,7 @@ class EntrySet:
             file: Where more of its entries come from; empty for nowhere.
             entries_here: Those that stand in the policy.
             expires_s: After so long without a change of the file none of the entries counts.
+            feed: By what it is known that others renew the file; empty where a person writes it.
         """
         self.name = name
         self.kind = kind
@@ -239,6 +241,7 @@ class EntrySet:
         self.file = file
         self.entries_here = entries_here
         self.expires_s = expires_s
+        self.feed = feed
         self.modified = -inf
         """When the file changed last, in seconds since 1970, as far as somebody looked."""
         self.trouble = ""

@@ -164,3 +164,43 @@ def test_a_variable_stays_a_name_in_what_is_kept(disk: Disk) -> None:
     assert version is not None
     assert start.history.store.files(version)[str(disk.main)] == text.encode()
     start.history.store.close()
+
+
+SETS = """
+sets:
+  fetched: {kind: networks, file: fetched.txt, optional: true}
+  ending: {kind: networks, file: ending.txt, entries: 192.0.2.9 until 2099-01-01}
+  old: {kind: networks, file: old.txt, expires: 60}
+  outside: {kind: networks, file: ../outside.txt}
+  linked: {kind: networks, file: linked.txt}
+  ours: {kind: networks, file: ours.txt, entries: 192.0.2.9 until 2099-01-01}
+"""
+
+
+def test_what_others_renew_is_told_apart_and_makes_no_version(tmp_path: Path) -> None:
+    home = tmp_path / "sbc"
+    home.mkdir()
+    disk = Disk(home)
+    for name in ("fetched.txt", "old.txt", "../outside.txt", "../real.txt", "ours.txt"):
+        (home / name).write_text("192.0.2.1\n")
+    (home / "ending.txt").write_text("192.0.2.1 until 2099-01-01\n")
+    (home / "linked.txt").symlink_to(tmp_path / "real.txt")
+    disk.policy.write_text(SETS + POLICIES["edge.yaml"])
+    assert disk.begin().result.errors == ()
+    (version,), _ = read_versions(disk.versions)
+    outside = f"it lies outside {home}"
+    assert version.feeds == {
+        str(home / "fetched.txt"): "its set is `optional`",
+        str(home / "ending.txt"): "entries in it end (`until`)",
+        str(home / "old.txt"): "its set `expires`",
+        str(home / "../outside.txt"): outside,
+        str(home / "linked.txt"): outside,
+    }
+    assert str(home / "ours.txt") in version.files
+    for path in version.feeds:
+        Path(path).write_text("192.0.2.2 until 2099-01-01\n")
+    disk.begin()
+    assert len(read_versions(disk.versions)[0]) == 1
+    (home / "ours.txt").write_text("192.0.2.2\n")
+    disk.begin()
+    assert len(read_versions(disk.versions)[0]) == 2

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from sbc.state import batches, sqlite
-from sbc.state.cdr import CdrRecord, EndedBy, RtpTotals
+from sbc.state.cdr import CdrRecord, EndedBy, LegRecord, RtpTotals
 from sbc.state.database import StoreInUse, StoreUnusable
 from sbc.state.file import CdrFile, read_records
 from sbc.state.rows import row_of
@@ -77,6 +78,49 @@ async def test_a_call_is_found_by_the_beginning_of_its_id(kept: Kept) -> None:
     assert read_records(kept.path, last=10, call="%") == []
 
 
+def steps_of(read: Callable[[], list[CdrRecord]], patch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """How many records were found, and how many tens of steps SQLite took for it."""
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    connect = sqlite3.connect
+
+    def counted(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **more)
+        connection.set_progress_handler(step, 10)
+        return connection
+
+    with patch.context() as patched:
+        patched.setattr(sqlite3, "connect", counted)
+        found = len(read())
+    return found, steps
+
+
+@pytest.mark.parametrize("call_id", ["one", "x" * 8000 + "{}", "{}@host", "the same", ""])
+def test_a_call_is_found_as_fast_among_many_whatever_strangers_call_theirs(
+    kept: Kept, call_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[list[tuple[int, int]]] = []
+    for count in (100, 1000):
+        file = CdrFile(kept.path)
+        legs = [LegRecord(sip_call_id=call_id.format(number)) for number in range(count)]
+        records = [a_record(f"c{n:04}", a=leg, b=leg) for n, leg in enumerate(legs)]
+        file.write([row_of(record) for record in records], 0.0)
+        file.close()
+        reads = (
+            lambda: read_records(kept.path, last=5, sip_call_id=call_id.format(77)),
+            lambda: read_records(kept.path, last=5, sip_call_id="unknown"),
+            lambda: read_records(kept.path, last=5, call="c0077"),
+        )
+        taken.append([steps_of(read, monkeypatch) for read in reads])
+    few, many = taken
+    assert [found for found, _ in many] == [5 if "{}" not in call_id else 1, 0, 1]
+    assert many == few
+
+
 async def test_the_end_of_a_call_replaces_its_beginning(kept: Kept) -> None:
     store = kept.store()
     with trio.fail_after(10):
@@ -119,6 +163,7 @@ async def test_flush_waits_for_the_batch_that_is_being_written(
 _VICTIM = """
 import sys, trio
 from pathlib import Path
+from typing import Any
 from sbc.state.sqlite import CdrStore
 from tests.state.records import a_record, in_progress
 

@@ -42,8 +42,8 @@ def read_whole(path: Path) -> bytes | None:
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put a file in the place of what is there, at once and for good.
 
-    A file that is there already keeps its mode and, where we may give files away, its owner; where
-    it is a link, the file behind it is replaced and not the link.
+    A file that is there already keeps its mode and, where we may give files away, its owner. A link
+    is replaced itself, and what it leads to is left alone.
 
     Args:
         mode: of a file that is new.
@@ -51,21 +51,20 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: it cannot be written; then the old one is still there, whole.
     """
-    place = path.resolve()
-    temporary = place.with_name(f".{place.name}.new")
+    temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)  # of a process that was ended in between
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            _take_after(descriptor, place, mode)
+            _take_after(descriptor, path, mode)
             os.fsync(descriptor)
-        os.replace(temporary, place)  # noqa: PTH105 - beside the other calls of os that it needs
+        os.replace(temporary, path)  # noqa: PTH105 - beside the other calls of os that it needs
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    settle_directory(place.parent)
+    settle_directory(path.parent)
 
 
 def settle_directory(directory: Path) -> None:
@@ -83,8 +82,10 @@ def settle_directory(directory: Path) -> None:
 
 def _take_after(descriptor: int, place: Path, mode: int) -> None:
     try:
-        before = place.stat()
+        before = place.lstat()
     except FileNotFoundError:
+        before = None
+    if before is None or stat.S_ISLNK(before.st_mode):
         os.fchmod(descriptor, mode)
         return
     if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):

@@ -9,9 +9,11 @@ one that was confirmed.
 Everything here blocks; usable from any thread, but from one at a time.
 """
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from sbc.state.database import StoreUnusable
+from sbc.state.versions.fates import FileFate
 from sbc.state.versions.store import VersionStore, digests_of
 from sbc.state.versions.version import Read, Standing, Version
 
@@ -76,7 +78,7 @@ class History:
             version = self._step_back(now)
             told.append(f"{version.why}; that is version {version.number} now")
         try:
-            told += [f"{file} was written" for file in self.finish()]
+            told += [f"{one.path} was written" for one in self.finish() if one.what == "write"]
         except StoreUnusable as error:
             return told, str(error)
         return told, ""
@@ -96,8 +98,8 @@ class History:
             self.store.stand(standing)
         return version.number
 
-    def finish(self) -> tuple[str, ...]:
-        """Make the operator's files those of the version in force; say which were replaced.
+    def finish(self) -> tuple[FileFate, ...]:
+        """Make the operator's files those of the version in force; say what became of them.
 
         Raises:
             StoreUnusable: some cannot be written; the version is in force all the same, and a
@@ -106,10 +108,10 @@ class History:
         version = self.version
         if version is None or self.standing.written:
             return ()
-        replaced = self.store.write_out(version)
+        fates = self.store.write_out(version)
         self.store.stand(replace(self.standing, written=True))
         self.store.forget_old()
-        return replaced
+        return fates
 
     def undo(self, before: Standing) -> None:
         """Name what stood before a `begin`, because the process could not swap.
@@ -134,7 +136,8 @@ class History:
         confirmed = self.store.version(self.standing.confirmed)
         if confirmed is None:
             raise StoreUnusable(f"version {self.standing.confirmed} is gone")
-        read = Read(confirmed.main, self.store.files(confirmed), confirmed.referred)
+        files = self.store.files(confirmed)
+        read = Read(confirmed.main, files, confirmed.referred, confirmed.feeds)
         self.begin(read, going_back(self.standing), now)
         return self.store.versions[-1]
 
@@ -146,8 +149,16 @@ def going_back(standing: Standing) -> Change:
 
 
 def _same(version: Version, read: Read) -> bool:
-    """Whether a version has just what was read."""
-    return version.main == read.main and version.files == digests_of(read.files)
+    """Whether a version has just what was read, but for what is in feeds."""
+    return (
+        version.main == read.main
+        and version.feeds.keys() == read.feeds.keys()
+        and _without(version.feeds, version.files) == _without(read.feeds, digests_of(read.files))
+    )
+
+
+def _without(feeds: Container[str], digests: Mapping[str, str]) -> dict[str, str]:
+    return {path: digest for path, digest in digests.items() if path not in feeds}
 
 
 def _standing(before: Standing, number: int, change: Change, now: float) -> Standing:

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sbc.state.database import StoreDamaged, StoreUnusable, locked
-from sbc.state.versions.disk import read_whole, settle_directory, write_whole
+from sbc.state.versions.disk import read_bounded, read_whole, settle_directory, write_whole
+from sbc.state.versions.fates import FileFate, Refused, fates
 from sbc.state.versions.version import (
     NoVersion,
     Read,
@@ -37,10 +38,6 @@ back to, never."""
 
 STANDING = "standing.json"
 """The file that says which version is in force."""
-
-REPLACED = ".replaced"
-"""What is added to the name of a file that stood where a version was written to, and that no
-version had: an operator's work is not thrown away."""
 
 
 class VersionStore:
@@ -84,7 +81,9 @@ class VersionStore:
         digests = digests_of(read.files)
         newest = max((one.number for one in self.versions), default=0)
         number = max(newest, self.standing.in_force) + 1
-        version = Version(number, at, who, why, read.main, digests, dict(read.referred))
+        version = Version(
+            number, at, who, why, read.main, digests, dict(read.referred), dict(read.feeds)
+        )
         try:
             for path, data in read.files.items():
                 place = self._contents / digests[path]
@@ -109,7 +108,21 @@ class VersionStore:
         self.standing = standing
 
     def files(self, version: Version) -> dict[str, bytes]:
-        """What was in the files of a version, by absolute path.
+        """What the files of a version are when it is put in force again, by absolute path.
+
+        That is what was kept; but feeds are as others renewed them since, if they are there.
+
+        Raises:
+            StoreUnusable: some of it is gone or damaged.
+        """
+        found = self.kept(version)
+        for path in self._feeds(version).keys() & found.keys():
+            with contextlib.suppress(OSError, ValueError):
+                found[path] = read_bounded(Path(path))
+        return found
+
+    def kept(self, version: Version) -> dict[str, bytes]:
+        """What was in the files of a version when it was kept, by absolute path.
 
         Raises:
             StoreUnusable: some of it is gone or damaged.
@@ -128,29 +141,43 @@ class VersionStore:
             found[path] = data
         return found
 
-    def write_out(self, version: Version) -> tuple[str, ...]:
-        """Make the files on disk those of a version, each as a whole; say which were replaced.
+    def fates(self, version: Version) -> tuple[FileFate, ...]:
+        """What `write_out` would do to the files on disk.
 
-        What stood there and is in no version stays beside it, under the same name with `REPLACED`.
+        Raises:
+            StoreUnusable: what was kept, or what is there, cannot be read.
+        """
+        known = {digest for one in self.versions for digest in one.files.values()}
+        try:
+            return tuple(fates(version.main, self.kept(version), self._feeds(version), known))
+        except OSError as error:
+            raise StoreUnusable(f"{error.filename}: {error.strerror or error}") from error
+
+    def _feeds(self, version: Version) -> dict[str, str]:
+        """What others renew by a version, or by the one in force: it may have been a file of the
+        operator's before."""
+        in_force = self.version(self.standing.in_force)
+        return {**({} if in_force is None else in_force.feeds), **version.feeds}
+
+    def write_out(self, version: Version) -> tuple[FileFate, ...]:
+        """Make the files on disk those of a version, each as a whole; say what became of them.
 
         Raises:
             StoreUnusable: some of them could not be written; those that could are.
         """
-        replaced: list[str] = []
-        known = {digest for one in self.versions for digest in one.files.values()}
-        for path, data in self.files(version).items():
-            place = Path(path)
+        found = self.fates(version)
+        kept = self.kept(version)
+        troubles: list[str] = []
+        for one in found:
             try:
-                there = read_whole(place)
-                if there == data:
-                    continue
-                if there is not None and hashlib.sha256(there).hexdigest() not in known:
-                    write_whole(place.with_name(place.name + REPLACED), there)
-                write_whole(place, data)
+                _carry_out(one, kept[one.path])
             except OSError as error:
-                raise StoreUnusable(f"{path}: {error.strerror or error}") from error
-            replaced.append(path)
-        return tuple(replaced)
+                troubles.append(f"{one.path}: {error.strerror or error}")
+            except Refused as error:
+                troubles.append(f"{one.path}: {error}")
+        if troubles:
+            raise StoreUnusable("; ".join(troubles))
+        return found
 
     def forget_old(self) -> None:
         """Forget the oldest versions beyond the bounds, and what only they had.
@@ -188,6 +215,15 @@ class VersionStore:
             counted |= new
             kept.append(version)
         return tuple(sorted(kept, key=lambda one: one.number))
+
+
+def _carry_out(fate: FileFate, data: bytes) -> None:
+    if fate.what == "refuse":
+        raise Refused(fate.why)
+    if fate.aside is not None:
+        write_whole(fate.aside, fate.place.read_bytes())
+    if fate.what == "write":
+        write_whole(fate.place, data)
 
 
 def digests_of(files: Mapping[str, bytes]) -> dict[str, str]:

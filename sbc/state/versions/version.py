@@ -5,7 +5,7 @@ Sans-IO.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -19,6 +19,9 @@ class Read:
     """What was in every file, sbc.yaml too, by absolute path."""
     referred: Mapping[str, str]
     """Certificates: by absolute path their fingerprint."""
+    feeds: Mapping[str, str] = field(default_factory=dict)
+    """Those of the files that others renew, which no version is written over: by absolute path by
+    what that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Version:
     """Of every file it was read from, sbc.yaml too: SHA-256 of the content by absolute path."""
     referred: Mapping[str, str]
     """Certificates, by absolute path their fingerprint: not kept, since keys belong to them."""
+    feeds: Mapping[str, str] = field(default_factory=dict)
+    """As of what was read; earlier builds kept none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from sbc.config.start import begin, read_of
 from sbc.state.versions import disk
 from sbc.state.versions.history import Change, History
 from sbc.state.versions.store import VersionStore
+from sbc.state.versions.version import Read
 from tests.config.files import GOOD, FakeMachine
 
 NOW = 1.7e9
@@ -31,15 +32,22 @@ Story = Callable[[Path], None]
 def files_of(number: int) -> dict[str, str]:
     """A configuration of two files that only belong together when they say the same number."""
     rule = f"{{name: of {number}, when: {{registered: true}}, then: allow}}"
+    feed = "{kind: networks, file: feed.txt, expires: 9999999}"
     return {
         "sbc.yaml": GOOD + f"timers: {{no_answer: {number}}}\nstate_dir: state\n",
-        "edge.yaml": f"rules: [{rule}]\n",
+        "edge.yaml": f"sets: {{bad: {feed}}}\nrules: [{rule}]\n",
     }
+
+
+FEED = "192.0.2.0/24\n"
+RENEWED = "198.51.100.0/24\n"
+"""What others wrote into the list of bad addresses since."""
 
 
 def write(directory: Path, number: int) -> None:
     for name, text in files_of(number).items():
         (directory / name).write_text(text)
+    (directory / "feed.txt").write_text(FEED)
 
 
 def start(directory: Path) -> tuple[int, int, int]:
@@ -69,7 +77,8 @@ def change(directory: Path, number: int, how: Change) -> None:
     history = History(VersionStore(directory / "state" / "versions"))
     main = directory / "sbc.yaml"
     given = {
-        str((directory / name).absolute()): text.encode() for name, text in files_of(number).items()
+        str((directory / name).absolute()): text.encode()
+        for name, text in {**files_of(number), "feed.txt": FEED}.items()
     }
     files = Files(given, only=True)
     configuration = load_file(main, FakeMachine(), {}, files).configuration
@@ -96,6 +105,23 @@ def confirmed(directory: Path) -> None:
     history.store.close()
 
 
+def applied(directory: Path) -> None:
+    """A version more, and then the feed is renewed."""
+    apply(directory)
+    (directory / "feed.txt").write_text(RENEWED)
+
+
+def roll_back(directory: Path) -> None:
+    """`sbc rollback 1`."""
+    history = History(VersionStore(directory / "state" / "versions"))
+    first = history.store.versions[0]
+    read = Read(first.main, history.store.files(first), first.referred, first.feeds)
+    history.begin(read, Change("root", "back", writes=True), NOW)
+    history.finish()
+    history.store.close()
+    assert (directory / "feed.txt").read_text() == RENEWED
+
+
 def restart(directory: Path) -> None:
     """A start itself, which has to go back."""
     start(directory)
@@ -106,6 +132,7 @@ STORIES: dict[str, tuple[tuple[Story, ...], Story]] = {
     "try_out": ((), try_out),
     "confirm": ((try_out,), confirmed),
     "restart": ((try_out,), restart),
+    "roll_back": ((applied,), roll_back),
 }
 
 
@@ -137,18 +164,24 @@ def killed_at(line: int, story: Story, directory: Path) -> bool:
 
 def run(directory: Path, before: tuple[Story, ...], story: Story) -> list[tuple[int, ...]]:
     """What a start has after each kill."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    write(directory, 11)
+    start(directory)
+    for earlier in before:
+        earlier(directory)
+    as_it_was = directory.with_name("as-it-was")
+    shutil.copytree(directory, as_it_was)
     found: list[tuple[int, ...]] = []
     line, killed = 0, True
     while killed:
         line += 1
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir()
-        write(directory, 11)
-        start(directory)
-        for earlier in before:
-            earlier(directory)
+        shutil.rmtree(directory)
+        shutil.copytree(as_it_was, directory)
+        feed = (directory / "feed.txt").read_text()
         killed = killed_at(line, story, directory)
         found.append(start(directory))
+        assert (directory / "feed.txt").read_text() == feed, line
     return found
 
 

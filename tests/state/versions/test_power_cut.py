@@ -36,6 +36,14 @@ def test_a_start_has_all_of_the_old_version_or_all_of_the_new_one(
     assert found[-1] == NEW
 
 
+def test_a_way_back_writes_over_all_files_or_none_and_never_over_a_feed(tmp_path: Path) -> None:
+    found = starts_after_kills(tmp_path, "roll_back")
+    news = found.count(NEW)
+    assert news > 5
+    assert found == [NEW] * news + [OLD] * (len(found) - news)
+    assert found[-1] == OLD
+
+
 @pytest.mark.parametrize("story", ["try_out", "restart"])
 def test_a_version_that_nobody_confirmed_never_outlives_the_process(
     story: str, tmp_path: Path

@@ -94,19 +94,6 @@ def test_what_is_damaged_is_told(store: VersionStore, text: str) -> None:
         VersionStore(store.directory)
 
 
-def test_a_link_is_followed_and_modes_stay(store: VersionStore, tmp_path: Path) -> None:
-    real = tmp_path / "real.yaml"
-    real.write_text("old")
-    real.chmod(0o640)
-    link = tmp_path / "sbc.yaml"
-    link.symlink_to(real)
-    version = store.keep(Read(str(link), {str(link): b"new"}, {}), who="", why="", at=1.0)
-    assert store.write_out(version) == (str(link),)
-    assert link.is_symlink()
-    assert real.read_text() == "new"
-    assert real.stat().st_mode & 0o777 == 0o640
-
-
 def test_nobody_waits_for_a_pipe_that_stands_for_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "list")
     for path in (tmp_path / "list", Path("/dev/zero")):
