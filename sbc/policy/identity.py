@@ -136,12 +136,17 @@ def caller_shown(invite: Request, passage: Passage, tag: str) -> Shown:
     return Shown(identity(value, receiver.host, tag, rewritten.number), "; ".join(notes))
 
 
-def callee_shown(invite: Request, passage: Passage, host: str) -> str:
+def callee_shown(invite: Request, passage: Passage, host: str, called: str) -> str:
     """To of the INVITE that the receiver gets.
+
+    Args:
+        called: Its Request-URI, which is To as well where the caller's names a service.
 
     Raises:
         ParseError: To is malformed (400).
     """
+    if invite.to.uri.scheme == "urn":
+        return identity(f"<{called}>", host, None)
     number = passage.number(invite.to.uri, "called").number
     return identity(invite.headers.first("to") or "", host, None, number)
 
