@@ -55,7 +55,7 @@ def leave(
     fitting = rules.fitting("out", message, _end(origin), _end(receiver))
     if fitting:
         passing = Passing(
-            _facts(call, origin, message), message, _end(origin), _end(receiver), source
+            facts_of(call, origin, message), message, _end(origin), _end(receiver), source
         )
         _apply(call, fitting, passing, receiver.side)
 
@@ -78,7 +78,7 @@ def arrive(call: Call, event: Event) -> None:
         _note(call, done, sender.side)
     fitting = rules.fitting("in", message, _end(sender), None)
     if fitting:
-        passing = Passing(_facts(call, sender, message), message, _end(sender))
+        passing = Passing(facts_of(call, sender, message), message, _end(sender))
         _apply(call, fitting, passing, sender.side)
 
 
@@ -111,7 +111,7 @@ def _answering(call: Call, ref: str) -> Leg:
     return call.leg(call.side_asked(ref))
 
 
-def _facts(call: Call, origin: Leg, message: Message) -> Facts:
+def facts_of(call: Call, origin: Leg, message: Message) -> Facts:
     """What is known of a message, as rules ask for it."""
     context, flow = call.context, origin.flow
     peer = context.peers.get(origin.peer)

@@ -124,6 +124,7 @@ class Reception:
             logins=self._logins,
             plan=force.plan,
             headers=force.policy.headers,
+            policy=force.policy,
             world=force.world,
             version=force.version,
         )

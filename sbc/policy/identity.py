@@ -45,6 +45,12 @@ _KEPT_PARAMS = frozenset(
 _TELLING = ("subject", "call-info", "reply-to")
 """What user-level privacy takes away beside what never passes (RFC 3323 §4.1)."""
 
+_CLAIMING = (
+    "p-asserted-identity", "remote-party-id", "p-preferred-identity", "diversion", "history-info",
+    "identity",
+)  # fmt: skip
+"""What says who a message is from, or on whose behalf."""
+
 _MOST = 2
 """RFC 3325 §9.1: at most a sip and a tel URI."""
 
@@ -151,8 +157,14 @@ def callee_shown(invite: Request, passage: Passage, host: str, called: str) -> s
     return identity(invite.headers.first("to") or "", host, None, number)
 
 
-def pass_identities(source: Message, target: Headers, passage: Passage) -> None:
-    """Give a message what its receiver may know of who sent the one that it stands for."""
+def pass_identities(
+    source: Message, target: Headers, passage: Passage, *, told: bool = True
+) -> None:
+    """Give a message what its receiver may know of who sent the one that it stands for.
+
+    Args:
+        told: Whether that includes who it says that it is from.
+    """
     receiver = passage.receiver
     if not receiver.trusted:
         if source.headers.has("privacy") and _is_restricted(source, passage):
@@ -160,11 +172,11 @@ def pass_identities(source: Message, target: Headers, passage: Passage) -> None:
                 target.remove(name)
         return
     restricted = _is_restricted(source, passage)
-    asserted = _asserted(source, passage)
+    asserted = _asserted(source, passage) if told else []
     party = "calling" if isinstance(source, Request) else "called"
     _assert(asserted, target, receiver.rules, party, restricted=restricted)
     _ask_privacy(source, target, hidden=restricted and bool(asserted))
-    if passage.within_trust:
+    if passage.within_trust and told:
         for name in ("Diversion", "History-Info"):
             values = [_told(one, passage) for one in _addresses(source, name.lower())]
             if values:
@@ -263,6 +275,12 @@ def asserted_by(source: Message) -> list[NameAddr]:
         if found:
             return found
     return []
+
+
+def claims_anybody(source: Message, rules: IdentityRules) -> bool:
+    """Whether a message of somebody trusted says anything that `pass_identities` would tell."""
+    made = rules.asserted == "make" and isinstance(source, Request)
+    return (made and source.cseq.method in _ASSERTING) or any(map(source.headers.has, _CLAIMING))
 
 
 def privacy_of(source: Message) -> frozenset[str]:
