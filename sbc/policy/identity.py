@@ -178,7 +178,7 @@ def pass_identities(
     _ask_privacy(source, target, hidden=restricted and bool(asserted))
     if passage.within_trust and told:
         for name in ("Diversion", "History-Info"):
-            values = [_told(one, passage) for one in _addresses(source, name.lower())]
+            values = [_told(one, passage) for one in addresses_in(source, name.lower())]
             if values:
                 target.append(name, ", ".join(values))
         if not passage.origin.presentation.breaks_signature:
@@ -226,7 +226,7 @@ def _is_restricted(source: Message, passage: Passage) -> bool:
         return True
     if not passage.origin.trusted:
         return False
-    old = _addresses(source, "remote-party-id")[:1]
+    old = addresses_in(source, "remote-party-id")[:1]
     return any((one.param("privacy") or "off").lower() != "off" for one in old)
 
 
@@ -271,7 +271,7 @@ def _asserted(source: Message, passage: Passage) -> list[str]:
 def asserted_by(source: Message) -> list[NameAddr]:
     """Who a message asserts to be from, in whatever shape, believed or not."""
     for name in ("p-asserted-identity", "remote-party-id", "p-preferred-identity"):
-        found = _addresses(source, name)[:_MOST]
+        found = addresses_in(source, name)[:_MOST]
         if found:
             return found
     return []
@@ -297,8 +297,11 @@ def is_anonymous(request: Request) -> bool:
     return uri.host == ANONYMOUS_HOST or (uri.user or "").lower() == "anonymous"
 
 
-def _addresses(source: Message, name: str) -> list[NameAddr]:
-    """The addresses in a header, named in lower case; none if any is malformed."""
+def addresses_in(source: Message, name: str) -> list[NameAddr]:
+    """The addresses in a header, named in lower case; none if any is malformed.
+
+    What is none here is passed on to nobody.
+    """
     found: list[NameAddr] = []
     try:
         for value in source.headers.all(name):
