@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from sbc.policy.display_numbers import is_same_number, numbers_in
-from sbc.policy.identity import addresses_in, asserted_by, is_anonymous, privacy_of
+from sbc.policy.identity import (
+    addresses_in,
+    asserted_by,
+    is_anonymous,
+    names_nobody,
+    privacy_of,
+)
 from sbc.policy.offers import Offered, offer_of_untrusted
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import NameAddr
@@ -83,8 +89,12 @@ def asserted_number(facts: "Facts") -> str:
 
 def _shown_number(facts: "Facts", request: "Request") -> str:
     """What From presents; what hides has no number, or it shows that all the same."""
-    number = facts.caller_number
-    hides = is_anonymous(request) and not any(char.isdigit() for char in number)
+    return _unhidden(request.from_.uri, facts.caller_number)
+
+
+def _unhidden(uri: Uri, number: str) -> str:
+    """The number of a URI, unless that hides whose it is; ``""`` then."""
+    hides = names_nobody(uri) and not any(char.isdigit() for char in number)
     return "" if hides else number
 
 
@@ -128,7 +138,7 @@ def _forwards_from(facts: "Facts") -> Ownership:
     if request is None:
         return "nothing"
     last = addresses_in(request, "diversion")[:1] + addresses_in(request, "history-info")[-2:-1]
-    return _whose(facts, [facts.presented(one.uri) for one in last])
+    return _whose(facts, [_unhidden(one.uri, facts.presented(one.uri)) for one in last])
 
 
 def _whose(facts: "Facts", presented: list[str]) -> Ownership:

@@ -294,6 +294,11 @@ def is_anonymous(request: Request) -> bool:
         uri = request.from_.uri
     except ParseError:
         return False
+    return names_nobody(uri)
+
+
+def names_nobody(uri: Uri) -> bool:
+    """Whether a URI stands for somebody who is not to be known (RFC 3323 §4.1.1.3)."""
     return uri.host == ANONYMOUS_HOST or (uri.user or "").lower() == "anonymous"
 
 

@@ -248,6 +248,10 @@ DIVERSION, HISTORY = "Diversion: ", "History-Info: "
             (DIVERSION + "<sip:650@x>", HISTORY + "<sip:+4989@x>, <sip:+1@x>"),
             "foreign",
         ),
+        # Who hides, hides behind no number.
+        ({"peer": "pbx"}, (DIVERSION + "<sip:anonymous@anonymous.invalid>",), "nothing"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:+4989@anonymous.invalid>",), "foreign"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:pbx.example>",), "nothing"),
         # What cannot be read is not handed on either.
         ({"peer": "pbx"}, (DIVERSION + "<<>>",), "nothing"),
     ],
