@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sbc.policy.manipulation_rules import NO_RULES, HeaderRules
 from sbc.policy.manipulation_values import NO_PROOFS, Proofs
+from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NoPlan, NumberPlan
 from sbc.policy.world import World
 from sbc.routing.accounts import Logins
@@ -40,6 +41,7 @@ class PortSource(Protocol):
 
 _NO_PLAN = NoPlan()
 _NO_WORLD = World()
+_NO_POLICY = PolicySet()
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class Context:
     plan: NumberPlan = _NO_PLAN
     headers: HeaderRules = NO_RULES
     """What is changed of headers."""
+    policy: PolicySet = _NO_POLICY
+    """What was asked when the calls began."""
     world: World = _NO_WORLD
     """What the conditions of those rules may look up."""
     version: int = 0

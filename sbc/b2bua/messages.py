@@ -3,6 +3,7 @@
 from sbc.b2bua.call import Call
 from sbc.b2bua.causes import plain
 from sbc.b2bua.credentials import branch, build_ack, hide_authentication, prove
+from sbc.b2bua.identities import may_tell
 from sbc.b2bua.leg import Leg
 from sbc.b2bua.manipulating import leave
 from sbc.policy.identity import Party, Passage, pass_identities
@@ -215,7 +216,8 @@ def _party(call: Call, leg: Leg) -> Party:
 def _carry(call: Call, source: Message, headers: Headers, origin: Leg, receiver: Leg) -> None:
     withheld = carry(source, headers, origin, receiver)
     hide_authentication(call, origin, headers)
-    pass_identities(source, headers, passage(call, origin, receiver))
+    told = may_tell(call, origin, receiver, source)
+    pass_identities(source, headers, passage(call, origin, receiver), told=told)
     if withheld:
         names = ", ".join(withheld)
         call.note("decision", f"withheld, since they name the other side: {names}", receiver.side)

@@ -234,7 +234,7 @@ def _invite_candidate(call: Call, invite: Request, sdp: bytes | None) -> None:
     if caller.why:
         call.note("decision", caller.why, B)
     headers.append("From", caller.value)
-    headers.append("To", callee_shown(invite, way, leg.their_host))
+    headers.append("To", callee_shown(invite, way, leg.their_host, candidate.request_uri))
     headers.append("Call-ID", leg.call_id)
     headers.append("CSeq", "1 INVITE")
     for route in candidate.routes:

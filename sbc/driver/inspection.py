@@ -4,6 +4,7 @@ Spec: RFC 3261 §8.2.1 (method), §8.2.2 (headers), §16.3 (Request-URI scheme, 
 """
 
 from sbc.driver import sips
+from sbc.policy.emergency import EmergencyNumbers, is_emergency_service
 from sbc.policy.refusal import Refusal
 from sbc.policy.topology import unsupported_requirements
 from sbc.sip.flow import Flow
@@ -27,8 +28,11 @@ _IN_DIALOG = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"})
 """Methods that only a dialog, or a subscription, gives a meaning."""
 
 
-def inspected(request: Request, flow: Flow) -> Refusal | None:
+def inspected(request: Request, flow: Flow, emergency: EmergencyNumbers) -> Refusal | None:
     """What stands against serving a request; None if nothing does.
+
+    Args:
+        emergency: Says which emergency services may be called by their names.
 
     Raises:
         ParseError: a header that must be understood is malformed (400).
@@ -38,7 +42,9 @@ def inspected(request: Request, flow: Flow) -> Refusal | None:
     if schemes is None:
         return _not_served(method)
     if request.uri.scheme not in schemes:
-        return Refusal(416, f"a {request.uri.scheme}: Request-URI is not served")
+        served = method == "INVITE" and emergency.serving(request.uri)
+        if not served:
+            return _no_such_scheme(request)
     objection = sips.objection(request, flow)
     if objection is not None:
         return objection
@@ -53,6 +59,13 @@ def inspected(request: Request, flow: Flow) -> Refusal | None:
     options = ", ".join(unmet)
     said = f"{options} is required, but not supported here"
     return Refusal(420, said, headers=(("Unsupported", options),))
+
+
+def _no_such_scheme(request: Request) -> Refusal:
+    said = f"a {request.uri.scheme}: Request-URI is not served"
+    if request.method == "INVITE" and is_emergency_service(request.uri):
+        return Refusal(416, said, "`emergency: {services: ...}` of policies has no number for it")
+    return Refusal(416, said)
 
 
 def _not_served(method: str) -> Refusal:

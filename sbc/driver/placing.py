@@ -133,7 +133,7 @@ def course_of(
     who = force.table.peer(caller)
     uri = called_uri(request, None if who is None else who.registering)
     rules = AS_WRITTEN if who is None else who.numbers
-    dial = dialled(uri, rules, force.plan)
+    dial = dialled(uri, rules, force.world)
     choice = force.table.choose(caller or None, flow.network, dial.number, uri.host)
     why = f"{choice.why}, called {dial.why}" if dial.why else choice.why
     if choice.route is None:

@@ -128,6 +128,7 @@ class Reception:
             logins=self._logins,
             plan=force.plan,
             headers=force.policy.headers,
+            policy=force.policy,
             world=force.world,
             version=force.version,
             proofs=self._wire,
@@ -139,7 +140,7 @@ class Reception:
         Raises:
             ParseError: a header that must be understood is malformed (400).
         """
-        objection = inspected(request, flow)
+        objection = inspected(request, flow, self._force.world.emergency)
         if objection is not None:
             self.refuse(key, request, flow, objection, now, caller)
             return
@@ -337,7 +338,8 @@ class Reception:
 
     def _called(self, request: Request, caller: Peer | None) -> str:
         """Whom a request calls, for records: the phone's user where the URI has our token."""
-        user = called_uri(request, None if caller is None else caller.registering).user or ""
+        uri = called_uri(request, None if caller is None else caller.registering)
+        user = str(uri) if uri.scheme == "urn" else uri.user or ""
         binding = self._registrar.by_token(user)
         return user if binding is None else binding.user
 

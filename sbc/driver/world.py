@@ -31,5 +31,5 @@ def world_of(
         numbers=WorldKinds(country for country in countries if country),
         plan=PLAN,
         counters=counters,
-        emergency=EmergencyNumbers(emergency.numbers),
+        emergency=EmergencyNumbers(emergency.numbers, dict(emergency.services)),
     )

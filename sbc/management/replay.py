@@ -120,7 +120,7 @@ def flow_on(force: InForce, network: str) -> Flow:
 def invite_to(force: InForce, flow: Flow, called: str, caller: str = "caller") -> Request:
     """An INVITE to a URI, or to a number at our address on the caller's network."""
     host = bracketed(listener_of(force.networks[flow.network], flow).advertise)
-    if not called.startswith(("sip:", "sips:", "tel:")):
+    if not called.startswith(("sip:", "sips:", "tel:", "urn:service:")):
         called = f"sip:{escape_user(called)}@{host}"
     headers = Headers()
     headers.append("From", f"<sip:{escape_user(caller)}@{host}>")

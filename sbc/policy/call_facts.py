@@ -6,9 +6,18 @@ The table is part of `sbc.policy.facts.FACTS`.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
-from sbc.policy.identity import asserted_by, is_anonymous, privacy_of
+from sbc.policy.display_numbers import is_same_number, numbers_in
+from sbc.policy.identity import (
+    addresses_in,
+    asserted_by,
+    is_anonymous,
+    names_nobody,
+    privacy_of,
+)
 from sbc.policy.offers import Offered, offer_of_untrusted
 from sbc.sip.errors import ParseError
+from sbc.sip.fields.name_addr import NameAddr
+from sbc.sip.uri import Uri
 
 if TYPE_CHECKING:
     from sbc.policy.facts import Facts
@@ -19,6 +28,10 @@ _SHORTEST: Final = 8
 
 _BLOCK: Final = 4
 """How many last digits neighbours may differ in. Of a number of +1 the rest is its NPA-NXX."""
+
+
+Ownership = Literal["own", "foreign", "unlisted", "nothing"]
+"""Whose numbers are: the sender's, not the sender's, not known, or there are none."""
 
 
 class Owned(Protocol):
@@ -76,17 +89,59 @@ def asserted_number(facts: "Facts") -> str:
 
 def _shown_number(facts: "Facts", request: "Request") -> str:
     """What From presents; what hides has no number, or it shows that all the same."""
-    number = facts.caller_number
-    hides = is_anonymous(request) and not any(char.isdigit() for char in number)
+    return _unhidden(request.from_.uri, facts.caller_number)
+
+
+def _unhidden(uri: Uri, number: str) -> str:
+    """The number of a URI, unless that hides whose it is; ``""`` then."""
+    hides = names_nobody(uri) and not any(char.isdigit() for char in number)
     return "" if hides else number
 
 
-def presents(facts: "Facts") -> Literal["own", "foreign", "unlisted", "nothing"]:
+def _named_numbers(facts: "Facts", address: NameAddr) -> list[str]:
+    """The numbers that a display name writes, in the form that numbers have inside."""
+    return [facts.presented(Uri("sip", number, None, "")) for number in numbers_in(address.display)]
+
+
+def _presenters(request: "Request") -> list[NameAddr]:
+    """Whoever a request says that it is from."""
+    return [request.from_, *asserted_by(request)]
+
+
+def presents(facts: "Facts") -> Ownership:
     """Whether the numbers that a request presents are its sender's."""
     request = facts.request
     if request is None:
         return "nothing"
-    presented = (_shown_number(facts, request), *_asserted_numbers(facts))
+    named = [n for one in _presenters(request) for n in _named_numbers(facts, one)]
+    return _whose(facts, [_shown_number(facts, request), *_asserted_numbers(facts), *named])
+
+
+def _is_misnamed(facts: "Facts") -> bool:
+    """Whether a display name writes a number that is not the one which it stands with."""
+    for address in [] if facts.request is None else _presenters(facts.request):
+        number = facts.presented(address.uri)
+        if number.removeprefix("+").isdigit():
+            # As it is written, too: the caller's country need not be the one of its peer.
+            pairs = zip(numbers_in(address.display), _named_numbers(facts, address), strict=True)
+            if not all(any(is_same_number(number, one) for one in pair) for pair in pairs):
+                return True
+    return False
+
+
+def _forwards_from(facts: "Facts") -> Ownership:
+    """Whether the number that a call was forwarded from last is its sender's.
+
+    The newest Diversion is the first (RFC 5806 §5.1); History-Info ends with the call itself.
+    """
+    request = facts.request
+    if request is None:
+        return "nothing"
+    last = addresses_in(request, "diversion")[:1] + addresses_in(request, "history-info")[-2:-1]
+    return _whose(facts, [_unhidden(one.uri, facts.presented(one.uri)) for one in last])
+
+
+def _whose(facts: "Facts", presented: list[str]) -> Ownership:
     numbers = [number for number in presented if number]
     if not numbers:
         return "nothing"
@@ -175,10 +230,29 @@ CALL_FACTS: Final[dict[str, tuple[str, Callable[["Facts"], Any], str, Any]]] = {
         "ownership",
         presents,
         (
-            "Whether the numbers of From and P-Asserted-Identity are in the list that `owners` has "
-            "for its sender: `own`, `foreign`, `unlisted` (no list), `nothing` (no number)."
+            "Whether the numbers of From and P-Asserted-Identity, and those that their display "
+            "names write, are in the list that `owners` has for its sender: `own`, `foreign`, "
+            "`unlisted` (no list), `nothing` (no number)."
         ),
         "foreign",
+    ),
+    "forwards_from": (
+        "ownership",
+        _forwards_from,
+        (
+            "Whether the number that the call was forwarded from last, by Diversion or "
+            "History-Info, is in that list, likewise; `nothing` for a call that was not forwarded."
+        ),
+        "foreign",
+    ),
+    "misnamed": (
+        "flag",
+        _is_misnamed,
+        (
+            "Whether a display name of From or P-Asserted-Identity writes another telephone number "
+            "than the one that it stands with."
+        ),
+        None,
     ),
     "neighbour": (
         "flag",

@@ -4,18 +4,25 @@ They pass the limits on parsed messages, geography, toll fraud and admission, wh
 who may call at all, and by which transport, is said by access control for them as for all others,
 since a stranger who need only dial 112 would be no stranger any more.
 
-Spec: RFC 5031 (``urn:service:sos``), RFC 6881 §5.
+Spec: RFC 5031 (``urn:service:sos``), RFC 6881 §5, §17.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from sbc.routing.patterns import number_matches, parse_number_pattern
 from sbc.sip.uri import Uri
 
-_SERVICES: Final = ("service:sos", "service:test.sos")
-"""Emergencies, and tests of the way to them, which must be the same way (RFC 6881 §17)."""
+_SERVICES: Final = ("sos", "test.sos")
+"""Emergencies, and tests of the way to them (RFC 6881 §17)."""
+
+_USUAL: Final = MappingProxyType({"sos": "112"})
+"""A test has no number unless policies name one: nobody is to be sent out for it."""
+
+_MOST_LABELS: Final = 8
+"""What a name says beyond that makes no other service of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +33,14 @@ class Emergency:
     """Patterns, in the form that numbers have inside."""
     countries: tuple[str, ...] = ()
     """Whose emergency numbers count; none for those that the peers are in."""
+    services: tuple[tuple[str, str], ...] = ()
+    """Names of services and the numbers that they call, the last one of a name."""
 
     def __or__(self, other: "Emergency") -> "Emergency":
         return Emergency(
             tuple(dict.fromkeys((*self.numbers, *other.numbers))),
             tuple(dict.fromkeys((*self.countries, *other.countries))),
+            tuple(dict((*self.services, *other.services)).items()),
         )
 
 
@@ -41,15 +51,31 @@ NO_EMERGENCY: Final = Emergency()
 class EmergencyNumbers:
     """The numbers that policies name."""
 
-    __slots__ = ("_patterns",)
+    __slots__ = ("_patterns", "_services")
 
-    def __init__(self, patterns: Iterable[str] = ()) -> None:
+    def __init__(self, patterns: Iterable[str] = (), services: Mapping[str, str] = _USUAL) -> None:
         self._patterns = tuple(parse_number_pattern(text) for text in patterns)
+        self._services = {**_USUAL, **services}
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, str) and any(
             number_matches(pattern, number) for pattern in self._patterns
         )
+
+    def serving(self, uri: Uri) -> str:
+        """The number that a URI calls which names an emergency service; ``""`` if it names none.
+
+        That of ``sos.police`` is the one of ``sos`` where it has none of its own (RFC 5031 §4.2).
+        """
+        if not is_emergency_service(uri):
+            return ""
+        labels = _service_of(uri).split(".")[:_MOST_LABELS]
+        names = (".".join(labels[:count]) for count in range(len(labels), 0, -1))
+        return next((self._services[name] for name in names if name in self._services), "")
+
+
+USUAL_NUMBERS: Final = EmergencyNumbers()
+"""Those where policies name none."""
 
 
 def is_emergency_service(uri: Uri) -> bool:
@@ -57,7 +83,15 @@ def is_emergency_service(uri: Uri) -> bool:
 
     Spec: RFC 5031 §4.2; names are compared without regard to case (RFC 5031 §3).
     """
-    if uri.scheme != "urn":
-        return False
-    name = (uri.user or "").lower()
+    return uri.scheme == "urn" and is_service(_service_of(uri))
+
+
+def is_service(name: str) -> bool:
+    """Whether a name is that of an emergency service: ``sos``, ``sos.police``, ``test.sos``."""
     return any(name == one or name.startswith(f"{one}.") for one in _SERVICES)
+
+
+def _service_of(uri: Uri) -> str:
+    """The name of the service that a URN asks for, in lower case; ``""`` for none."""
+    kind, _, name = (uri.user or "").lower().partition(":")
+    return name if kind == "service" else ""

@@ -123,7 +123,7 @@ class Facts:
     def _called_number(self) -> str:
         uri = self._target()
         # As routes read it, or a context would hide from rules what is called.
-        return "" if uri is None else dialled(uri, self.numbers, self.world.plan).number
+        return "" if uri is None else dialled(uri, self.numbers, self.world).number
 
     def _emergency(self) -> bool:
         if self.method != "INVITE":
@@ -132,11 +132,7 @@ class Facts:
         uri = self._target()
         if uri is not None and is_emergency_service(uri):
             return True
-        number, world = self.called_number, self.world
-        if number in world.emergency:
-            return True
-        # One with a country code is a subscriber's; to look that up is what costs most of a call.
-        return number[:1] != "+" and world.numbers.kind(number) == "emergency"
+        return self.world.is_emergency(self.called_number)
 
     def _caller_number(self) -> str:
         return "" if self.request is None else self.presented(self.request.from_.uri)

@@ -45,6 +45,12 @@ _KEPT_PARAMS = frozenset(
 _TELLING = ("subject", "call-info", "reply-to")
 """What user-level privacy takes away beside what never passes (RFC 3323 §4.1)."""
 
+_CLAIMING = (
+    "p-asserted-identity", "remote-party-id", "p-preferred-identity", "diversion", "history-info",
+    "identity",
+)  # fmt: skip
+"""What says who a message is from, or on whose behalf."""
+
 _MOST = 2
 """RFC 3325 §9.1: at most a sip and a tel URI."""
 
@@ -136,18 +142,29 @@ def caller_shown(invite: Request, passage: Passage, tag: str) -> Shown:
     return Shown(identity(value, receiver.host, tag, rewritten.number), "; ".join(notes))
 
 
-def callee_shown(invite: Request, passage: Passage, host: str) -> str:
+def callee_shown(invite: Request, passage: Passage, host: str, called: str) -> str:
     """To of the INVITE that the receiver gets.
+
+    Args:
+        called: Its Request-URI, which is To as well where the caller's names a service.
 
     Raises:
         ParseError: To is malformed (400).
     """
+    if invite.to.uri.scheme == "urn":
+        return identity(f"<{called}>", host, None)
     number = passage.number(invite.to.uri, "called").number
     return identity(invite.headers.first("to") or "", host, None, number)
 
 
-def pass_identities(source: Message, target: Headers, passage: Passage) -> None:
-    """Give a message what its receiver may know of who sent the one that it stands for."""
+def pass_identities(
+    source: Message, target: Headers, passage: Passage, *, told: bool = True
+) -> None:
+    """Give a message what its receiver may know of who sent the one that it stands for.
+
+    Args:
+        told: Whether that includes who it says that it is from.
+    """
     receiver = passage.receiver
     if not receiver.trusted:
         if source.headers.has("privacy") and _is_restricted(source, passage):
@@ -155,13 +172,13 @@ def pass_identities(source: Message, target: Headers, passage: Passage) -> None:
                 target.remove(name)
         return
     restricted = _is_restricted(source, passage)
-    asserted = _asserted(source, passage)
+    asserted = _asserted(source, passage) if told else []
     party = "calling" if isinstance(source, Request) else "called"
     _assert(asserted, target, receiver.rules, party, restricted=restricted)
     _ask_privacy(source, target, hidden=restricted and bool(asserted))
-    if passage.within_trust:
+    if passage.within_trust and told:
         for name in ("Diversion", "History-Info"):
-            values = [_told(one, passage) for one in _addresses(source, name.lower())]
+            values = [_told(one, passage) for one in addresses_in(source, name.lower())]
             if values:
                 target.append(name, ", ".join(values))
         if not passage.origin.presentation.breaks_signature:
@@ -209,7 +226,7 @@ def _is_restricted(source: Message, passage: Passage) -> bool:
         return True
     if not passage.origin.trusted:
         return False
-    old = _addresses(source, "remote-party-id")[:1]
+    old = addresses_in(source, "remote-party-id")[:1]
     return any((one.param("privacy") or "off").lower() != "off" for one in old)
 
 
@@ -254,10 +271,16 @@ def _asserted(source: Message, passage: Passage) -> list[str]:
 def asserted_by(source: Message) -> list[NameAddr]:
     """Who a message asserts to be from, in whatever shape, believed or not."""
     for name in ("p-asserted-identity", "remote-party-id", "p-preferred-identity"):
-        found = _addresses(source, name)[:_MOST]
+        found = addresses_in(source, name)[:_MOST]
         if found:
             return found
     return []
+
+
+def claims_anybody(source: Message, rules: IdentityRules) -> bool:
+    """Whether a message of somebody trusted says anything that `pass_identities` would tell."""
+    made = rules.asserted == "make" and isinstance(source, Request)
+    return (made and source.cseq.method in _ASSERTING) or any(map(source.headers.has, _CLAIMING))
 
 
 def privacy_of(source: Message) -> frozenset[str]:
@@ -271,11 +294,19 @@ def is_anonymous(request: Request) -> bool:
         uri = request.from_.uri
     except ParseError:
         return False
+    return names_nobody(uri)
+
+
+def names_nobody(uri: Uri) -> bool:
+    """Whether a URI stands for somebody who is not to be known (RFC 3323 §4.1.1.3)."""
     return uri.host == ANONYMOUS_HOST or (uri.user or "").lower() == "anonymous"
 
 
-def _addresses(source: Message, name: str) -> list[NameAddr]:
-    """The addresses in a header, named in lower case; none if any is malformed."""
+def addresses_in(source: Message, name: str) -> list[NameAddr]:
+    """The addresses in a header, named in lower case; none if any is malformed.
+
+    What is none here is passed on to nobody.
+    """
     found: list[NameAddr] = []
     try:
         for value in source.headers.all(name):

@@ -148,7 +148,7 @@ def emergency_of(section: EmergencySection | None) -> Emergency:
     """What a file says of emergency calls."""
     if section is None:
         return Emergency()
-    return Emergency(section.numbers, section.country)
+    return Emergency(section.numbers, section.country, tuple(section.services.items()))
 
 
 def _includes(document: Document) -> list[tuple[Path, str]]:

@@ -6,9 +6,11 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.calendar_schema import CalendarSection
+from sbc.policy.emergency import is_service
 from sbc.routing.patterns import parse_number_pattern
 
 _NAME_LENGTH: Final = 62
+_MOST_DIGITS: Final = 15
 _PATTERN_HINT: Final = "for example: 112, or 0112"
 
 
@@ -53,6 +55,30 @@ def parse_emergency_pattern(value: object) -> str:
     return value
 
 
+def check_service(text: str) -> str:
+    """A name of an emergency service (RFC 5031 §4.2), in lower case.
+
+    Raises:
+        BadValue: it is none.
+    """
+    name = text.lower().removeprefix("urn:service:")
+    if not is_service(name) or not name.replace(".", "").replace("-", "").isalnum():
+        raise BadValue(f"{text!r} is no emergency service", "for example: sos, or sos.police")
+    return name
+
+
+def check_service_number(text: str) -> str:
+    """The number that an emergency service has.
+
+    Raises:
+        BadValue: it is none that can be dialled.
+    """
+    digits = text.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        raise BadValue(f"{text!r} is no number", f"{_PATTERN_HINT}; one number, no pattern")
+    return text
+
+
 DefinedName = Annotated[
     str,
     AfterValidator(check_name),
@@ -67,6 +93,16 @@ EmergencyPattern = Annotated[
     str,
     PlainValidator(parse_emergency_pattern),
     WithJsonSchema({"type": "string", "examples": ["112"]}),
+]
+ServiceName = Annotated[
+    str,
+    AfterValidator(check_service),
+    WithJsonSchema({"type": "string", "examples": ["sos"]}),
+]
+ServiceNumber = Annotated[
+    str,
+    AfterValidator(check_service_number),
+    WithJsonSchema({"type": "string", "pattern": r"^\+?[0-9]+$", "examples": ["112"]}),
 ]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -131,6 +167,14 @@ class EmergencySection(Section):
         description="Countries whose emergency numbers count; without it those that the peers' "
         "`numbers` name. 112 and 911 count always.",
         examples=["DE"],
+    )
+    services: dict[ServiceName, ServiceNumber] = Field(
+        default={},
+        description="The number that a call to an emergency service calls, in the form that it has "
+        "inside: routes see it in place of `urn:service:sos`. `sos` is 112 unless it stands here; "
+        "`sos.police` and the like are what `sos` is unless they do. `test.sos` has no number by "
+        "itself, so that no test sends anybody out.",
+        examples=[{"sos": "112", "sos.police": "110"}],
     )
 
 

@@ -8,12 +8,15 @@ Spec: RFC 3966 (tel URIs), RFC 3261 §19.1.6 (tel and sip), ITU-T E.164.
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import unquote
 
 from sbc.routing.numbers import NumberFormat, NumberRules, PrefixRule, Rewriting
 from sbc.routing.patterns import number_matches
 from sbc.sip.uri import Uri, escape_user
+
+if TYPE_CHECKING:
+    from sbc.policy.world import World
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
 """What a number may hold for the eye only (RFC 3966 §5.1.1), and spaces, which it may not."""
@@ -25,6 +28,8 @@ _WRITTEN: Final = re.compile(
 )
 """What can only be a telephone number, whether the URI says so or not: what begins with a plus, or
 has eight digits. An extension may have separators of its own."""
+
+_CONTEXT: Final = "phone-context"
 
 _LONGEST_SHOWN = 40
 
@@ -108,25 +113,32 @@ def passed(
     return Rewritten(second.number, "; ".join(why for why in (first.why, second.why) if why))
 
 
-def dialled(uri: Uri, rules: NumberRules, plan: NumberPlan) -> Rewritten:
+def dialled(uri: Uri, rules: NumberRules, world: "World") -> Rewritten:
     """What a URI that a peer sent calls, in the form that it has inside.
 
     A ``phone-context`` that begins a global number is put in front of a local one if together they
     are a number of the plan; otherwise the local number counts alone, or a context would be a way
-    around the routes for what it hides. A domain as context says nothing that we could use.
+    around the routes for what it hides. A domain as context says nothing that we could use, and an
+    emergency number is one in every context. An emergency service has the number that policies
+    give it.
 
-    Spec: RFC 3966 §5.1.5.
+    Spec: RFC 3966 §5.1.5, RFC 5031 §4.2.
     """
-    number = number_of(uri)
+    number, plan = number_of(uri), world.plan
+    service = world.emergency.serving(uri)
+    if service:
+        return Rewritten(service, f"{_shown(str(uri))} -> {service} (emergency service)")
     context = _context_of(uri)
     inbound = rules.inbound
-    if context and inbound.called and inbound.format == "e164" and not is_global(number):
+    local = received(number, rules, "called", plan)
+    combines = context and inbound.called and inbound.format == "e164" and not is_global(number)
+    if combines and not world.is_emergency(local.number):
         whole = plan.e164(context + number, rules.country)
         if whole is not None:
             final = received(whole, rules, "called", plan)
             first = f"{_shown(number)} -> {whole} (phone-context {context})"
             return Rewritten(final.number, f"{first}; {final.why}" if final.why else first)
-    return received(number, rules, "called", plan)
+    return local
 
 
 def received(number: str, rules: NumberRules, role: NumberRole, plan: NumberPlan) -> Rewritten:
@@ -148,14 +160,16 @@ def number_of(uri: Uri) -> str:
     Spec: RFC 3966 §5.1.1, RFC 3261 §19.1.6.
     """
     user = unquote(uri.user) if uri.user is not None and "%" in uri.user else uri.user or ""
-    if uri.scheme != "tel" and uri.param("user") != "phone" and not _WRITTEN.fullmatch(user):
+    if not is_phone(uri) and not _WRITTEN.fullmatch(user):
         return user
     return user.partition(";")[0].translate(_VISUAL_SEPARATORS)
 
 
 def is_phone(uri: Uri) -> bool:
-    """Whether a URI says that it holds a telephone number."""
-    return uri.scheme == "tel" or uri.param("user") == "phone"
+    """Whether a URI says that it holds a telephone number; only such a one has a context."""
+    if uri.scheme == "tel" or uri.param("user") == "phone":
+        return True
+    return _has_params(uri) and any(name == _CONTEXT for name, _ in _params(uri))
 
 
 def is_global(number: str) -> bool:
@@ -171,20 +185,28 @@ def user_calling(uri: Uri, number: str) -> str:
     """
     if not is_phone(uri):
         return uri.user or "" if number == number_of(uri) else _escaped(number)
-    params = (uri.user or "").split(";")[1:]
-    kept = [param for param in params if not param.lower().startswith("phone-context")]
+    kept = [param for name, param in _params(uri) if name != _CONTEXT]
     return ";".join([_escaped(number), *kept])
 
 
 def _context_of(uri: Uri) -> str:
     """The phone-context of a telephone number if it is the beginning of a global one."""
-    if is_phone(uri):
-        for param in (uri.user or "").split(";")[1:]:
-            name, _, context = param.partition("=")
-            context = context.translate(_VISUAL_SEPARATORS)
-            if name.lower() == "phone-context" and is_global(context):
+    if _has_params(uri) and is_phone(uri):
+        for name, param in _params(uri):
+            context = param.partition("=")[2].translate(_VISUAL_SEPARATORS)
+            if name == _CONTEXT and is_global(context):
                 return context
     return ""
+
+
+def _has_params(uri: Uri) -> bool:
+    return uri.user is not None and ";" in uri.user
+
+
+def _params(uri: Uri) -> list[tuple[str, str]]:
+    """The parameters of a telephone number, each with its name, unescaped and in lower case."""
+    params = (uri.user or "").split(";")[1:]
+    return [(unquote(param.partition("=")[0]).strip().lower(), param) for param in params]
 
 
 def _escaped(number: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from sbc.policy.model import Decision
+    from sbc.policy.model import Decision, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,18 @@ def presentation_to_data(presentation: Presentation) -> PresentationData:
 
 def presentation_of(decision: "Decision") -> Presentation:
     """How the rules of a decision want the caller presented."""
-    for step in decision.trail:
-        verb, text = step.action.verb, step.action.text
-        why = f"by rule {step.rule!r} ({step.where})"
-        if verb == "replace":
-            return Presentation(number=text, why=why)
-        if verb == "tag":
-            return Presentation(tag=text, why=why)
-        if verb == "anonymize":
-            return Presentation(anonymous=True, why=why)
+    found = (presentation_of_step(step) for step in decision.trail)
+    return next((one for one in found if one is not AS_PRESENTED), AS_PRESENTED)
+
+
+def presentation_of_step(step: "Step") -> Presentation:
+    """How a rule wants the caller presented."""
+    verb, text = step.action.verb, step.action.text
+    why = f"by rule {step.rule!r} ({step.where})"
+    if verb == "replace":
+        return Presentation(number=text, why=why)
+    if verb == "tag":
+        return Presentation(tag=text, why=why)
+    if verb == "anonymize":
+        return Presentation(anonymous=True, why=why)
     return AS_PRESENTED

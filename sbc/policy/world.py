@@ -1,9 +1,9 @@
 """What decisions may look up: places, numbering plans and counters, all handed in."""
 
-from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from sbc.policy.emergency import USUAL_NUMBERS, EmergencyNumbers
 from sbc.policy.numbers import NoPlan, NumberPlan
 from sbc.policy.tariffs import NO_TARIFFS, Tariffs
 
@@ -90,8 +90,15 @@ class World:
     plan: NumberPlan = field(default_factory=NoPlan)
     counters: Counters = NOWHERE
     tariffs: Tariffs = NO_TARIFFS
-    emergency: Container[str] = frozenset()
+    emergency: EmergencyNumbers = USUAL_NUMBERS
     """Numbers that are for emergencies, beside those whose kind says so."""
+
+    def is_emergency(self, number: str) -> bool:
+        """Whether a number, in the form that it has inside, is for emergencies."""
+        if number in self.emergency:
+            return True
+        # One with a country code is a subscriber's; to look that up is what costs most of a call.
+        return number[:1] != "+" and self.numbers.kind(number) == "emergency"
 
 
 NO_WORLD: Final = World()

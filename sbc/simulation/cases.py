@@ -112,6 +112,7 @@ class Case(Section):
     caller: str = Field(
         default="alice", description="User of From, or a whole URI.", examples=["+49301234"]
     )
+    display: str = Field(default="", description="Display name of From.", examples=["+49 30 1234"])
     called: str = Field(
         default="600", description="User of the Request-URI, or a whole URI.", examples=["+49301"]
     )

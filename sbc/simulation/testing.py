@@ -20,6 +20,7 @@ from sbc.simulation.moments import moment
 from sbc.simulation.outcome import Outcome
 from sbc.simulation.simulation import Simulation
 from sbc.sip.flow import Flow
+from sbc.sip.grammar import quote
 from sbc.sip.parser import DEFAULT, Limits
 
 NOON: Final = moment("2026-03-02 12:00")
@@ -170,6 +171,7 @@ def message_of(case: Case, force: InForce, flow: Flow, number: int = 0) -> bytes
     ours, theirs = bracketed(_host(force, flow)), bracketed(flow.remote[0])
     called = case.called if ":" in case.called else f"sip:{case.called}@{ours}"
     caller = case.caller if ":" in case.caller else f"sip:{case.caller}@{ours}"
+    display = f"{quote(case.display)} " if case.display else ""
     asked = f"sip:{ours}" if case.method == "REGISTER" else called
     to = caller if case.method == "REGISTER" else called
     offer = _offer(case, flow) if case.method == "INVITE" and case.offer else ""
@@ -178,7 +180,7 @@ def message_of(case: Case, force: InForce, flow: Flow, number: int = 0) -> bytes
     lines = [
         f"{case.method} {asked} SIP/2.0",
         f"Via: SIP/2.0/{via};branch=z9hG4bK-case-{number}",
-        f"From: <{caller}>;tag=case",
+        f"From: {display}<{caller}>;tag=case",
         f"To: <{to}>",
         f"Call-ID: case-{number}",
         f"CSeq: 1 {case.method}",

@@ -1,5 +1,9 @@
 """Who calls is told to whom it may be told, in the form that each peer wants."""
 
+from pathlib import Path
+
+import pytest
+
 from tests.kit.switchboard import (
     OFFER,
     PBX_FLOW,
@@ -73,3 +77,30 @@ def test_a_phone_is_asserted_as_who_it_registered():
     headers = ("P-Asserted-Identity: <sip:ceo@x>",)
     invite, _ = invited(PHONE_FLOW, from_user="ceo", headers=headers)
     assert invite.headers.all("p-asserted-identity") == ["<sip:alice@192.168.1.2>"]
+
+
+@pytest.mark.parametrize(
+    ("asserted", "told"),
+    [
+        ("+49301234567", "<sip:0049301234567@203.0.113.10>"),
+        ("+49301234568", "<sip:0049301234568@203.0.113.10>"),
+        ("+49891234567", None),
+    ],
+)
+def test_whoever_the_pbx_says_later_that_it_is_is_told_only_if_it_may_be(
+    tmp_path: Path, asserted: str, told: str | None
+) -> None:
+    owners = tmp_path / "owners.yaml"
+    owners.write_text('owners: {peers: {pbx: "+4930*"}}\n')
+    policies = f"[../policies/trunk-hardening.yaml, ../policies/edge-default.yaml, {owners}]"
+    board = Board(a_configuration(TEXT.replace("../policies/edge-default.yaml", policies)))
+    of = {"uri": "sip:03099999999@x", "from_user": "0301234567", "from_tag": "a"}
+    invite = board.give(IN, a_message("INVITE", body=OFFER, headers=CLIR[:1], **of))[-1]
+    ok = board.reply(invite, 200, headers=("Contact: <sip:b@192.0.2.30>",), body=OFFER)[-1]
+    tag = ok.message.to_tag
+    board.give(IN, a_message("ACK", branch="z9hG4bK-a", to_tag=tag, **of))
+    header = f"P-Asserted-Identity: <sip:{asserted}@192.168.1.5>"
+    update = a_message("UPDATE", branch="z9hG4bK-u", cseq=2, to_tag=tag, headers=(header,), **of)
+    (passed,) = board.give(IN, update)
+    assert passed.title == "UPDATE"
+    assert passed.message.headers.first("p-asserted-identity") == told

@@ -85,6 +85,45 @@ def test_emergency_calls_pass_even_where_the_database_is_missing(tmp_path: Path)
     assert titles(dial(board, HOME, "112")) == ["403 INVITE"]
 
 
+@pytest.mark.parametrize(
+    ("called", "number"),
+    [
+        ("urn:service:sos", "112"),
+        ("urn:service:sos.fire", "112"),
+        ("urn:service:sos.police", "110"),
+        ("tel:112;phone-context=+49", "112"),
+        ("tel:110;phone-context=+4930", "110"),
+        ("sip:112;phone-context=+49@192.168.1.2", "112"),
+    ],
+)
+def test_an_emergency_reaches_the_carrier_whatever_the_pbx_calls_it(
+    tmp_path: Path, called: str, number: str
+) -> None:
+    services = tmp_path / "services.yaml"
+    services.write_text("emergency: {services: {sos.police: 110}}")
+    board = a_board(tmp_path / "none.mmdb", more=f"\n  - {services}")
+    invite = a_message("INVITE", uri=called, to=called, body=OFFER)
+    out = board.give(PBX_FLOW, invite)[-1]
+    assert out.flow.remote[0] == "192.0.2.17"
+    assert out.message.uri_text.startswith(f"sip:{number}@sip.carrier.example")
+    to = out.message.headers.first("to")
+    assert to.removesuffix(">").removesuffix(";user=phone") == f"<sip:{number}@sip.carrier.example"
+
+
+def test_whoever_may_not_call_does_not_call_for_help_by_a_name_either(board: Board) -> None:
+    invite = a_message("INVITE", uri="urn:service:sos", to="urn:service:sos", body=OFFER)
+    assert titles(board.give(ELSEWHERE, invite)) == ["403 INVITE"]
+
+
+def test_records_say_which_service_was_called(board: Board) -> None:
+    invite = a_message("INVITE", uri="urn:service:sos", to="urn:service:sos", body=OFFER)
+    board.give(PBX_FLOW, invite)
+    (call,) = board.switchboard.calls
+    assert call.callee == "urn:service:sos"
+    assert call.route.startswith("route 'emergency' (")
+    assert call.route.endswith("), called urn:service:sos -> 112 (emergency service)")
+
+
 def test_the_log_says_which_rule_refused_and_what_it_knew(board: Board) -> None:
     board.give(ELSEWHERE, a_register())
     (why,) = [fields["why"] for _, event, fields in board.log.lines if "refused" in event]

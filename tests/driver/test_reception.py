@@ -80,10 +80,21 @@ class TestInspection:
         allow = answer.message.headers.first("allow")
         assert allow == (None if status == 481 else "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER")
 
-    @pytest.mark.parametrize("uri", ["urn:service:sos", "http://x/"])
+    @pytest.mark.parametrize(
+        "uri", ["urn:service:counseling", "urn:service:test.sos", "urn:x", "http://x/"]
+    )
     def test_request_uris_that_lead_nowhere_from_here(self, board, uri):
         (answer,) = board.give(PHONE_FLOW, a_message("INVITE", uri=uri, to="sip:600@x"))
         assert answer.title == "416 INVITE"
+
+    def test_an_emergency_service_is_only_called(self, board):
+        (answer,) = board.give(PHONE_FLOW, a_message("OPTIONS", uri="urn:service:sos"))
+        assert answer.title == "416 OPTIONS"
+
+    def test_a_test_of_the_way_to_help_that_has_no_number_says_where_one_is_given(self, board):
+        board.give(PHONE_FLOW, a_message("INVITE", uri="urn:service:test.sos", to="sip:600@x"))
+        (told,) = refusals(board)
+        assert told["why"] == "`emergency: {services: ...}` of policies has no number for it"
 
     def test_a_telephone_number_is_called_at_the_pbx(self, board):
         sent = board.give(PHONE_FLOW, a_message("INVITE", uri="tel:+4930", to="tel:+4930"))

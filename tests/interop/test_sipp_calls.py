@@ -49,6 +49,24 @@ def test_ipv6_outside_reaches_ipv4_inside(scene: Scene) -> None:
     scene.stop_sbc()
 
 
+def test_a_call_to_the_emergency_service_reaches_its_number(scene: Scene) -> None:
+    caller = scene.caller()
+    at_caller, at_callee = scene.heard_at(caller), scene.heard_at(scene.pbx)
+    scene.start_sbc()
+
+    callee = start_sipp(scene.pbx, "callee_answers.xml", tune="callee")
+    calling = start_sipp(
+        caller, "caller_calls.xml", tune="caller", target=f"{OUTER}:5060",
+        called="urn:service:sos.police",
+    )  # fmt: skip
+    scene.finish(calling, callee)
+
+    assert any(one.payload.startswith(b"INVITE sip:112@") for one in at_callee.packets(5060))
+    assert at_caller.seconds_of("callee") >= 2
+    scene.no_call_is_left(made=1)
+    scene.stop_sbc()
+
+
 def test_early_media_is_heard_before_the_answer(scene: Scene) -> None:
     caller = scene.caller()
     at_caller = scene.heard_at(caller)

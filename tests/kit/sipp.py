@@ -84,6 +84,7 @@ def start_sipp(
     transport: str = "udp",
     target: str | None = None,
     number: str = "callee",
+    called: str | None = None,
     caller: str = "caller",
     calls: int = 1,
     talk_ms: int = 2500,
@@ -91,7 +92,8 @@ def start_sipp(
 ) -> Sipp:
     """Start a scenario on a host; with a `target` (``host:port``) as caller, else as callee.
 
-    It ends by itself after `calls` calls. `tune` names the notes it plays (see `sound.TUNES`).
+    It ends by itself after `calls` calls, each to `number` at the target, or to the URI `called`.
+    `tune` names the notes it plays (see `sound.TUNES`).
     """
     name = f"{host.name}-{scenario.removesuffix('.xml')}"
     directory = Path(mkdtemp(prefix=f"sipp-{name}-", dir=host.logs))
@@ -103,7 +105,8 @@ def start_sipp(
     command += ["-trace_stat", "-stf", str(directory / "statistics.csv"), "-fd", "1"]
     command += ["-trace_err", "-nostdin", "-timeout", "60", "-timeout_error"]
     command += ["-recv_timeout", "20000", "-s", number]
-    for key, value in {"caller": caller, **(keys or {})}.items():
+    everywhere = {"caller": caller, "called": called or f"sip:{number}@{target}"}
+    for key, value in {**everywhere, **(keys or {})}.items():
         command += ["-key", key, value]
     if target:
         command += ["-r", "5", target]

@@ -201,11 +201,91 @@ OWNERS = Owners(
         ({"phone": "bob", "group": "phones"}, "<sip:712@x>", (), "own"),
         ({"phone": "bob", "group": "phones"}, "<sip:650@x>", (), "foreign"),
         ({"peer": "pbx", "group": "phones"}, "<sip:650@x>", (), "own"),
+        # A name that is a number presents it.
+        ({"peer": "pbx"}, '"+4989 1234" <sip:650@x>', (), "foreign"),
+        ({"peer": "pbx"}, '"+4930 111-5" <sip:650@x>', (), "own"),
+        ({"peer": "pbx"}, '"Call (0049) 89/1234 56, now" <sip:650@x>', (), "foreign"),
+        ({"peer": "pbx"}, '"Room 1234567" <sip:650@x>', (), "own"),
+        ({"peer": "pbx"}, '"\uff0b\uff14\uff1989123456" <sip:650@x>', (), "foreign"),
+        ({"peer": "pbx"}, '"+\u0664\u066989123456" <sip:650@x>', (), "foreign"),
+        ({"peer": "pbx"}, '"+4\u200b9\u200b89123456" <sip:650@x>', (), "foreign"),
+        ({"peer": "pbx"}, '"+4989123456" <sip:anonymous@anonymous.invalid>', (), "foreign"),
+        ({"peer": "pbx"}, "<sip:650@x>", (PAI + '"+4989123456" <sip:650@x>',), "foreign"),
+        ({"peer": "trunk"}, '"+4989123456" <sip:650@x>', (), "unlisted"),
     ],
 )
 def test_who_presents_a_number_owns_it_or_does_not(known, caller, lines, verdict) -> None:
     of = facts(an_invite(*lines, caller=caller), owners=OWNERS, **known)
     assert read("presents", of) == verdict
+
+
+DIVERSION, HISTORY = "Diversion: ", "History-Info: "
+
+
+@pytest.mark.parametrize(
+    ("known", "lines", "verdict"),
+    [
+        ({"peer": "pbx"}, (), "nothing"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:650@x>",), "own"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:+4989@x>;reason=no-answer",), "foreign"),
+        ({"peer": "pbx"}, (DIVERSION + "<tel:+4989>",), "foreign"),
+        ({"peer": "trunk"}, (DIVERSION + "<sip:+4989@x>",), "unlisted"),
+        ({"phone": "alice"}, (DIVERSION + "<sip:650@x>",), "foreign"),
+        # The first is the last that forwarded it; what came with the call is not its sender's.
+        ({"peer": "pbx"}, (DIVERSION + "<sip:650@x>, <sip:+4989@x>",), "own"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:+4989@x>", DIVERSION + "<sip:650@x>"), "foreign"),
+        # The call itself is the last of its history.
+        ({"peer": "pbx"}, (HISTORY + "<sip:+4989@x>;index=1",), "nothing"),
+        ({"peer": "pbx"}, (HISTORY + "<sip:650@x>;index=1, <sip:+49@x>;index=1.1",), "own"),
+        (
+            {"peer": "pbx"},
+            (HISTORY + "<sip:650@x>;index=1, <sip:+4989@x>;index=1.1, <sip:+1@x>;index=1.2",),
+            "foreign",
+        ),
+        # Both are handed on, so both count.
+        (
+            {"peer": "pbx"},
+            (DIVERSION + "<sip:650@x>", HISTORY + "<sip:+4989@x>, <sip:+1@x>"),
+            "foreign",
+        ),
+        # Who hides, hides behind no number.
+        ({"peer": "pbx"}, (DIVERSION + "<sip:anonymous@anonymous.invalid>",), "nothing"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:+4989@anonymous.invalid>",), "foreign"),
+        ({"peer": "pbx"}, (DIVERSION + "<sip:pbx.example>",), "nothing"),
+        # What cannot be read is not handed on either.
+        ({"peer": "pbx"}, (DIVERSION + "<<>>",), "nothing"),
+    ],
+)
+def test_a_call_is_forwarded_from_a_number_of_its_senders_or_not(known, lines, verdict) -> None:
+    assert read("forwards_from", facts(an_invite(*lines), owners=OWNERS, **known)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("caller", "lines", "misnamed"),
+    [
+        ("<sip:+4930123456@x>", (), False),
+        ('"Bob" <sip:+4930123456@x>', (), False),
+        ('"+49 30 123456" <sip:+4930123456@x>', (), False),
+        ('"030/12 34 56" <sip:+4930123456@x>', (), False),
+        ('"0142345678" <sip:+33142345678@x>', (), False),
+        ('"+4930123456" <sip:3456@x>', (), False),
+        ('"+4930123456" <sip:bob@x>', (), False),
+        ('"+4930110110" <sip:+4930123456@x>', (), True),
+        ('"+4930123456 or +4930110110" <sip:+4930123456@x>', (), True),
+        ('"+4930123456" <sip:3457@x>', (), True),
+        ("<sip:bob@x>", (PAI + '"+4930110110" <sip:+4930123456@x>',), True),
+        ('"' + "030123456 " * 5 + '" <sip:+4930123456@x>', (), True),
+    ],
+)
+def test_a_name_that_writes_another_number_is_a_wrong_one(caller, lines, misnamed) -> None:
+    of = facts(an_invite(*lines, caller=caller), numbers=GERMAN, world=World(plan=WorldPlan()))
+    assert read("misnamed", of) is misnamed
+
+
+def test_without_a_message_nobody_says_anything() -> None:
+    assert read("presents", facts(None)) == "nothing"
+    assert read("forwards_from", facts(None)) == "nothing"
+    assert read("misnamed", facts(None)) is False
 
 
 @pytest.mark.parametrize(

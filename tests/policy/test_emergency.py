@@ -69,9 +69,16 @@ def decided(facts: Facts) -> Decision:
         ("sip:+4930112@example.com", False),
         ("sip:999@example.com", False),
         ("sip:example.com", False),
-        # What the context makes of it is called, so that is what counts.
-        ("tel:112;phone-context=+88213123", False),
-        ("sip:112;phone-context=+88213123@example.com;user=phone", False),
+        # Whatever the context, it is the emergency number that is called.
+        ("tel:112;phone-context=+88213123", True),
+        ("sip:112;phone-context=+88213123@example.com;user=phone", True),
+        ("tel:112;phone-context=+4930", True),
+        ("tel:110;phone-context=+4930", True),
+        ("tel:0112;phone-context=+4930", True),
+        ("sip:112;phone-context=+49@example.com", True),
+        ("tel:112;phone-context=example.com", True),
+        ("tel:1120;phone-context=+4930", False),
+        ("tel:+4930112;phone-context=+49", False),
     ],
 )
 def test_a_call_is_an_emergency_by_its_number_or_by_the_name_of_the_service(
@@ -122,3 +129,44 @@ def test_rules_may_ask_for_emergencies() -> None:
 
 def test_a_service_is_asked_for_by_urn_only() -> None:
     assert not is_emergency_service(parse_uri_untrusted("tel:112"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "number"),
+    [
+        ("urn:service:sos", "112"),
+        ("urn:service:sos.police", "110"),
+        ("urn:service:sos.police.local", "110"),
+        ("URN:SERVICE:SOS.Fire", "112"),
+        ("urn:service:sos." + "x." * 30_000, "112"),
+        ("urn:service:test.sos", ""),
+        ("urn:service:test.sos.fire", ""),
+        ("urn:service:counseling", ""),
+        ("urn:service:sosfoo", ""),
+        ("urn:service", ""),
+        ("urn:nena:service:sos", ""),
+        ("sip:service%3Asos@example.com", ""),
+        ("tel:112", ""),
+    ],
+)
+def test_a_service_has_its_number_or_that_of_the_service_it_belongs_to(
+    uri: str, number: str
+) -> None:
+    numbers = EmergencyNumbers(services={"sos.police": "110"})
+    assert numbers.serving(parse_uri_untrusted(uri)) == number
+
+
+def test_rules_see_the_number_that_a_service_calls() -> None:
+    assert calling("urn:service:sos").called_number == "112"
+
+
+def test_a_test_of_the_way_has_the_number_that_policies_give_it() -> None:
+    numbers = EmergencyNumbers(services={"test.sos": "0999"})
+    assert numbers.serving(parse_uri_untrusted("urn:service:test.sos.fire")) == "0999"
+    assert numbers.serving(parse_uri_untrusted("urn:service:sos")) == "112"
+
+
+def test_of_several_files_the_last_one_says_what_a_service_calls() -> None:
+    texts = ("{sos: 112, sos.police: 110}", "{'urn:service:sos': '911'}")
+    files = [load_policy(f"emergency: {{services: {text}}}", "p") for text in texts]
+    assert dict(combine(files).emergency.services) == {"sos": "911", "sos.police": "110"}

@@ -240,11 +240,19 @@ class TestNumbers:
             "+4930123456 -> 004930123456 (international-00 DE)"
         )
 
+    def test_who_calls_a_service_is_put_through_to_its_number(self):
+        invite = an_invite()
+        invite.headers.set("To", "<urn:service:sos>")
+        way = Passage(a_party("p", True, numbers=GERMAN), CARRIER, PLAN)
+        called = "sip:112@192.0.2.1:5070;transport=tcp"
+        assert callee_shown(invite, way, "carrier.example", called) == "<sip:112@carrier.example>"
+
     def test_whom_it_is_to_is_written_so_too(self):
         invite = an_invite()
         invite.headers.set("To", "<sip:030999999@h>")
         way = Passage(a_party("p", True, numbers=GERMAN), CARRIER, PLAN)
-        assert callee_shown(invite, way, "192.0.2.1") == "<sip:+4930999999@192.0.2.1>"
+        shown = callee_shown(invite, way, "192.0.2.1", "sip:1@192.0.2.1")
+        assert shown == "<sip:+4930999999@192.0.2.1>"
 
 
 HEADER = st.sampled_from(

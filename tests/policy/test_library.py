@@ -124,6 +124,18 @@ def test_a_set_has_the_entries_of_its_file_and_those_of_the_policy() -> None:
             "(for example: 112, or 0112)"),
         ),
         (
+            "emergency: {services: {counseling: '112'}}",
+            {},
+            ("etc/p.yaml:1:24: error: emergency.services.counseling: 'counseling' is no emergency "
+            "service (for example: sos, or sos.police)"),
+        ),
+        (
+            "emergency: {services: {sos: '11*'}}",
+            {},
+            ("etc/p.yaml:1:29: error: emergency.services.sos: '11*' is no number (for example: "
+            "112, or 0112; one number, no pattern)"),
+        ),
+        (
             "emergency: {country: D}",
             {},
             "etc/p.yaml:1:22: error: emergency.country: 'D' is no country (two letters, as DE)",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc.numbering import WorldPlan
+from sbc.numbering import WorldKinds, WorldPlan
 from sbc.policy.numbers import (
     NoPlan,
     Rewritten,
@@ -15,11 +15,13 @@ from sbc.policy.numbers import (
     rewrite,
     user_calling,
 )
+from sbc.policy.world import World
 from sbc.routing.numbers import AS_IS, AS_WRITTEN, NumberRules, PrefixRule, Rewriting
 from sbc.routing.patterns import parse_number_pattern
 from sbc.sip.uri import Uri, parse_uri_untrusted
 
 PLAN = WorldPlan()
+WORLD = World(plan=PLAN, numbers=WorldKinds(["DE"]))
 GERMAN = NumberRules("DE", inbound=Rewriting(format="e164"))
 DIALLED = st.text("+0123456789*#-. ()a", max_size=24)
 
@@ -137,16 +139,21 @@ def _changed(rules, role):
         ("tel:03012345678;phone-context=example.com", "+493012345678"),
         ("tel:600;phone-context=+49", "600"),
         ("tel:+12025550123;phone-context=+49", "+12025550123"),
-        ("sip:600;phone-context=+49301@x", "600;phone-context=+49301"),
+        ("sip:600;phone-context=+49301@x", "+49301600"),
+        ("sip:600;Phone%2DContext=+49301@x", "+49301600"),
+        ("sip:600;phone-context=other@x", "600"),
+        ("sip:600;isub=1@x", "600;isub=1"),
+        ("tel:112;phone-context=+4930", "112"),
+        ("tel:112;phone-context=+88213123", "112"),
     ],
 )
 def test_a_context_is_understood_where_it_makes_a_number_of_the_plan(uri, number):
-    assert dialled(parse_uri_untrusted(uri), GERMAN, PLAN).number == number
+    assert dialled(parse_uri_untrusted(uri), GERMAN, WORLD).number == number
 
 
 def test_a_context_leads_around_no_route_where_numbers_are_taken_as_written():
     uri = parse_uri_untrusted("tel:0900123;phone-context=+49")
-    assert dialled(uri, AS_WRITTEN, PLAN) == Rewritten("0900123")
+    assert dialled(uri, AS_WRITTEN, WORLD) == Rewritten("0900123")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +164,8 @@ def test_a_context_leads_around_no_route_where_numbers_are_taken_as_written():
         ("sip:alice@x", "%41", "%2541"),
         ("tel:030-1;phone-context=+49;isub=2", "0301", "0301;isub=2"),
         ("sip:030-1;phone-context=+49@x;user=phone", "+49301", "+49301"),
+        ("sip:112;phone-context=+882@x", "112", "112"),
+        ("tel:112;phone%2Dcontext=+882", "112", "112"),
         ("sip:x", "", ""),
     ],
 )
