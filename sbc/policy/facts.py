@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
-from unicodedata import normalize
 
+from sbc.policy.appearance import plain_form
 from sbc.policy.call_facts import CALL_FACTS, NOBODY, Owners
 from sbc.policy.emergency import is_emergency_service
 from sbc.policy.money_facts import MONEY_FACTS
@@ -188,7 +188,7 @@ def _status(facts: Facts) -> str:
 
 def _text(value: str | None) -> str:
     """A header's text as it is compared: what looks the same is the same."""
-    return "" if value is None else normalize("NFKC", value)
+    return "" if value is None else plain_form(value)
 
 
 def _domain(facts: Facts) -> str:
