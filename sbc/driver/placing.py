@@ -21,6 +21,7 @@ from sbc.policy.numbers import (
     is_global,
     is_phone,
     sent,
+    unsteered,
     user_calling,
 )
 from sbc.policy.refusal import Refusal
@@ -278,15 +279,16 @@ def to_peer(
 ) -> list[Candidate]:
     """One candidate for each place of each target of a peer that takes new calls."""
     told = sent(number, peer.numbers, "called", force.plan)
+    uri = request.uri if force.networks[flow.network].trusted else unsteered(request.uri)
     if peer.registering is not None:
-        return _by_registration(force, peer, peer.registering, request.uri, told)
+        return _by_registration(force, peer, peer.registering, uri, told)
     targets = [
         (target, ways_to(force, peer, target)) for target in peer.targets if not target.drain
     ]
     found: dict[Flow, Target] = {}
     for target, to in flows_in_order(peer, targets, request, flow, present):
         found.setdefault(to, target)
-    return [_candidate(force, peer, target, request.uri, told, to) for to, target in found.items()]
+    return [_candidate(force, peer, target, uri, told, to) for to, target in found.items()]
 
 
 def _candidate(

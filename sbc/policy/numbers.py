@@ -7,7 +7,7 @@ Spec: RFC 3966 (tel URIs), RFC 3261 §19.1.6 (tel and sip), ITU-T E.164.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import unquote
 
@@ -30,6 +30,13 @@ _WRITTEN: Final = re.compile(
 has eight digits. An extension may have separators of its own."""
 
 _CONTEXT: Final = "phone-context"
+
+_STEERING: Final = frozenset(
+    {"rn", "rn-context", "npdi", "cic", "cic-context", "tgrp", "trunk-context"}
+)
+"""Parameters that lead a call elsewhere than its number says (RFC 4694 §4, RFC 4904 §5)."""
+
+_SIP: Final = frozenset({"sip", "sips"})
 
 _LONGEST_SHOWN = 40
 
@@ -167,7 +174,9 @@ def number_of(uri: Uri) -> str:
 
 def is_phone(uri: Uri) -> bool:
     """Whether a URI says that it holds a telephone number; only such a one has a context."""
-    if uri.scheme == "tel" or uri.param("user") == "phone":
+    if uri.scheme not in _SIP:
+        return uri.scheme == "tel"
+    if uri.param("user") == "phone":
         return True
     return _has_params(uri) and any(name == _CONTEXT for name, _ in _params(uri))
 
@@ -183,10 +192,21 @@ def user_calling(uri: Uri, number: str) -> str:
 
     Parameters of a telephone number stay, except the context, which was understood.
     """
+    # Those that are no SIP URIs may hold what ends the user part of one.
     if not is_phone(uri):
-        return uri.user or "" if number == number_of(uri) else _escaped(number)
-    kept = [param for name, param in _params(uri) if name != _CONTEXT]
+        is_as_written = number == number_of(uri) and uri.scheme in _SIP
+        return uri.user or "" if is_as_written else _escaped(number)
+    kept = [escape_user(param) for name, param in _params(uri) if name not in ("", _CONTEXT)]
     return ";".join([_escaped(number), *kept])
+
+
+def unsteered(uri: Uri) -> Uri:
+    """A URI without what would lead a call elsewhere than the number does, which is judged."""
+    if not _has_params(uri):
+        return uri
+    number = (uri.user or "").partition(";")[0]
+    kept = [param for name, param in _params(uri) if name not in _STEERING]
+    return replace(uri, user=";".join([number, *kept]))
 
 
 def _context_of(uri: Uri) -> str:

@@ -171,6 +171,11 @@ class TestCandidates:
         refused = ask(uri, PHONE_FLOW)
         assert "premium" in refused.text
 
+    @pytest.mark.parametrize("uri", ["tel:600;rn=+88212345", "sip:600;npdi;tgrp=x@h;user=phone"])
+    def test_a_stranger_leads_no_call_elsewhere_than_its_number(self, uri):
+        _, (candidate, *_) = ask(uri, PHONE_FLOW)
+        assert candidate.request_uri.startswith("sip:600@")
+
 
 class TestUpstream:
     def upstream(self, force=FORCE, **rest: object):

@@ -13,6 +13,7 @@ from sbc.policy.numbers import (
     number_of,
     passed,
     rewrite,
+    unsteered,
     user_calling,
 )
 from sbc.policy.world import World
@@ -167,10 +168,40 @@ def test_a_context_leads_around_no_route_where_numbers_are_taken_as_written():
         ("sip:112;phone-context=+882@x", "112", "112"),
         ("tel:112;phone%2Dcontext=+882", "112", "112"),
         ("sip:x", "", ""),
+        ("sip:*21#@x", "*21#", "*21#"),
+        ("tel:112;isub=1;;a@evil.example", "112", "112;isub=1;a%40evil.example"),
+        ("urn:service:sos.x;phone-context=+1;rn=+88212345;a@evil.example", "112", "112"),
+        ("urn:x:a@evil.example", "x:a@evil.example", "x%3Aa%40evil.example"),
+        ("mailto:a@evil.example;user=phone", "a@evil.example", "a%40evil.example"),
     ],
 )
 def test_a_user_part_calls_the_new_number_and_keeps_what_else_it_says(uri, number, user):
     assert user_calling(parse_uri_untrusted(uri), number) == user
+
+
+@pytest.mark.parametrize(
+    ("uri", "left"),
+    [
+        ("sip:+49301234567;rn=+88212345;npdi@x", "sip:+49301234567@x"),
+        ("tel:112;R%6E=+882;isub=1;cic=+1-6789", "tel:112;isub=1"),
+        ("sip:112;tgrp=a;trunk-context=b;ext=1@x;user=phone", "sip:112;ext=1@x;user=phone"),
+        ("sip:alice@x;rn=1", "sip:alice@x;rn=1"),
+        ("sip:x", "sip:x"),
+    ],
+)
+def test_nothing_leads_a_call_elsewhere_than_its_number(uri: str, left: str) -> None:
+    assert str(unsteered(parse_uri_untrusted(uri))) == left
+
+
+SIP_USERS = "abc0123456789+;@?:=%41.-"
+
+
+@given(st.sampled_from(["urn:service:sos.", "tel:+4930", "mailto:"]), st.text(SIP_USERS))
+def test_no_uri_of_another_scheme_says_a_host_where_it_becomes_a_user(scheme, text):
+    uri = Uri(scheme.partition(":")[0], scheme.partition(":")[2] + text, None, "")
+    user = user_calling(uri, number_of(uri))
+    assert "@" not in user
+    assert user.count(":") == 0
 
 
 @given(DIALLED, st.sampled_from(["", "DE", "US", "IT", "GB", "RU", "AR", "AU"]))
