@@ -15,6 +15,8 @@ from sbc.sip.flow import Transport
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
 AGENT_PATTERN = r"^[\x20-\x7e]{0,128}$"
 
+_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+"""Of an address of one link: the name of an interface (RFC 4007 §11)."""
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*\.?")
 _TARGET = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:;]+))(?::(?P<port>[^;:]+))?(?P<params>;.*)?"
@@ -146,6 +148,8 @@ def parse_address(value: object) -> str:
         ) from None
     if address.is_multicast:
         raise BadValue(f"{text} is a multicast address", "write an address of one machine")
+    if "%" in text and not _ZONE.fullmatch(text.partition("%")[2]):
+        raise BadValue(f"{text!r} has a zone that is no interface", "for example: fe80::1%eth0")
     return str(address)
 
 

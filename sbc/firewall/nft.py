@@ -24,6 +24,9 @@ END_S: Final = 2.0
 WORN: Final = 50_000
 """Answers after which another one is better: it keeps what it read, some 400 bytes for each."""
 
+MOST_SAID: Final = 33_554_432
+"""Bytes of one answer: of what it refuses it repeats all, and marks where."""
+
 _PATH: Final = "/usr/sbin:/sbin:/usr/local/sbin"
 
 
@@ -104,6 +107,9 @@ class Nft:
             if not piece:
                 raise NftFailed(await self._gone(said))
             said += piece
+            if len(said) > MOST_SAID:
+                await self.end()
+                raise NftFailed(f"nft said more than {MOST_SAID} bytes")
         said = said.partition(after)[0].rpartition(before)[2]
         # The last line is about that word.
         return _understood(said.decode(errors="replace").splitlines()[:-1])
@@ -113,7 +119,10 @@ class Nft:
         if program is None:
             raise NftFailed("nft is not installed; install the package nftables")
         self._answers = 0
-        self._file = os.memfd_create("nft")
+        try:
+            self._file = os.memfd_create("nft")
+        except OSError as error:
+            raise NftFailed(f"{program}: {error.strerror or error}") from None
         try:
             self._process = await trio.lowlevel.open_process(
                 [*self._command, program, "--interactive", "--json"],
@@ -126,9 +135,11 @@ class Nft:
                 # It would keep a history of commands in the home directory.
                 env={**os.environ, "HOME": os.devnull, "LC_ALL": "C"},
             )
-        except OSError as error:
+        except BaseException as error:
             os.close(self._file)
-            raise NftFailed(f"{program}: {error.strerror or error}") from None
+            if isinstance(error, OSError):
+                raise NftFailed(f"{program}: {error.strerror or error}") from None
+            raise
         return self._process
 
     async def _gone(self, said: bytes = b"") -> str:

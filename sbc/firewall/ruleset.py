@@ -86,7 +86,7 @@ def table_script(
     lines += _jumps(guarded)
     lines += ["  }", "}"]
     for source in spared:
-        lines.append(f"add element inet {name} spared{source.version} {{ {source} }}")
+        lines.append(f"add element inet {name} spared{source.version} {{ {_prefix(source)} }}")
     return "\n".join(lines) + "\n"
 
 
@@ -128,7 +128,7 @@ def _match(guarded: Guarded) -> str:
     if address.is_unspecified:
         # A socket of :: may take IPv4 too; one of 0.0.0.0 never takes IPv6.
         return f"meta nfproto ipv4 {port}" if address.version == 4 else port
-    return f"{'ip' if address.version == 4 else 'ip6'} daddr {address} {port}"
+    return f"{'ip' if address.version == 4 else 'ip6'} daddr {_plain(address)} {port}"
 
 
 # -- what changes it --------------------------------------------------------------------------
@@ -145,13 +145,13 @@ class Change(NamedTuple):
 
 def ban(source: Source, seconds: float) -> Change:
     """Turn an IPv4 address, or a /64, away for so long; 0 lets it in again."""
-    return Change(f"banned{source.version}", str(source.network_address), seconds)
+    return Change(f"banned{source.version}", _plain(source.network_address), seconds)
 
 
 def mute_flow(host: str, port: int, seconds: float) -> Change:
     """Turn the datagrams of one address and port away for a moment."""
     address = ip_address(host)
-    return Change(f"flows{address.version}", f"{address} . {int(port)}", seconds)
+    return Change(f"flows{address.version}", f"{_plain(address)} . {int(port)}", seconds)
 
 
 def know(host: str, *, known: bool) -> Change:
@@ -190,7 +190,7 @@ def prefix_lines(name: str, prefixes: Mapping[Source, float]) -> list[str]:
     """Turn exactly these other prefixes away, each for so many seconds; none of them overlap."""
     lines = [f"flush set inet {name} prefixes{family}" for family in (4, 6)]
     for source, seconds in prefixes.items():
-        element = f"{source} timeout {_whole(seconds)}s"
+        element = f"{_prefix(source)} timeout {_whole(seconds)}s"
         lines.append(f"add element inet {name} prefixes{source.version} {{ {element} }}")
     return lines
 
@@ -208,6 +208,15 @@ def _timed(change: Change) -> str:
 
 def _whole(seconds: float) -> int:
     return max(1, math.ceil(seconds))
+
+
+def _plain(address: IPv4Address | IPv6Address) -> str:
+    """An address without a zone, which may be any text (RFC 4007 §11)."""
+    return str(address if isinstance(address, IPv4Address) else IPv6Address(int(address)))
+
+
+def _prefix(source: Source) -> str:
+    return f"{_plain(source.network_address)}/{source.prefixlen}"
 
 
 def _site(address: IPv4Address | IPv6Address) -> str:

@@ -8,7 +8,7 @@ each is one dictionary lookup for a message that arrives.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from sbc.policy.gate import FlowKey, Verdict, flow_key
@@ -258,14 +258,16 @@ def source_of(host: str) -> IpNetwork:
 def canonical(source: IpNetwork) -> IpNetwork:
     """A prefix as sources are compared: IPv4 that is mapped into IPv6 is IPv4 (RFC 4291 §2.5.5.2).
 
-    What would be more than 64 bits of IPv6 is the /64, which a single subscriber owns.
+    What would be more than 64 bits of IPv6 is the /64, which a single subscriber owns. A zone says
+    nothing (RFC 4007 §11).
     """
     if isinstance(source, IPv4Network):
         return source
     mapped = source.network_address.ipv4_mapped
     if mapped is not None and source.prefixlen >= 96:
         return IPv4Network((int(mapped), source.prefixlen - 96))
-    return source.supernet(new_prefix=64) if source.prefixlen > 64 else source
+    length = min(source.prefixlen, 64)
+    return IPv6Network((int(source.network_address), length), strict=False)
 
 
 def _key(source: IpNetwork) -> str:

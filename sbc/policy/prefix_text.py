@@ -17,6 +17,8 @@ def parse_prefix(value: object) -> IpNetwork:
     """
     if not isinstance(value, str):
         raise BadValue("expected an address or a prefix", "for example: 192.0.2.0/24")
+    if "%" in value:
+        raise BadValue(f"{value!r} has a zone, which no source is known by", "leave out the %")
     try:
         return ip_network(value)
     except ValueError:

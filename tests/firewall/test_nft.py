@@ -1,5 +1,7 @@
 """The program nft, kept running: what it answers, and that nothing is left when it ends."""
 
+import errno
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -94,6 +96,40 @@ async def test_a_program_that_does_not_answer_is_told(
         "exec sleep 60": "nft was not done within 0.2 s",
     }
     assert str(failed.value) == said[script]
+
+
+async def test_a_program_that_does_not_stop_talking_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nft").write_text("#!/bin/sh\nexec yes\n")
+    (tmp_path / "nft").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr("sbc.firewall.nft.MOST_SAID", 200_000)
+    nft = Nft()
+    with pytest.raises(NftFailed, match=r"^nft said more than 200000 bytes$"):
+        await nft.tell("list tables")
+    assert nft.pid is None
+
+
+async def test_without_a_file_to_spare_it_is_told_and_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def none_to_spare(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    before = set(os.listdir("/proc/self/fd"))
+    nft = Nft()
+    monkeypatch.setattr("trio.lowlevel.open_process", none_to_spare)
+    with pytest.raises(NftFailed, match="Too many open files"):
+        await nft.tell("list tables")
+    assert set(os.listdir("/proc/self/fd")) == before
+
+    def none(_: str) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("os.memfd_create", none)
+    with pytest.raises(NftFailed, match="Too many open files"):
+        await nft.tell("list tables")
 
 
 _WITH_PROMPT = """#!/bin/sh

@@ -316,6 +316,7 @@ def test_an_ipv6_subscriber_is_banned_with_the_whole_of_its_prefix() -> None:
 def test_an_ipv4_address_is_the_same_however_it_is_written() -> None:
     assert source_of("::ffff:198.51.100.66") == source_of(HOST)
     assert canonical(ip_network("::ffff:198.51.100.0/120")) == ip_network("198.51.100.0/24")
+    assert str(canonical(ip_network("fe80::%zone/64"))) == "fe80::/64"
     watch = guard()
     watch.add(canonical(ip_network("::ffff:198.51.100.66")), 60.0, "seen elsewhere", 0.0)
     assert blocked(watch, 1.0)
