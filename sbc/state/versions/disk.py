@@ -18,13 +18,18 @@ def read_bounded(path: Path) -> bytes:
         OSError: it cannot be read.
         ValueError: it is too long, or no file: a pipe, say, on which one might wait for ever.
     """
-    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("it is no regular file")
-    with path.open("rb") as file:
+    # Looked at once it is open, for it may be another one before; nobody waits for a pipe's writer.
+    with open(path, "rb", opener=_at_once) as file:  # noqa: PTH123 - Path.open has no opener
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
         data = file.read(MOST_FILE_BYTES + 1)
     if len(data) > MOST_FILE_BYTES:
         raise ValueError(f"longer than {MOST_FILE_BYTES} bytes")
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_whole(path: Path) -> bytes | None:

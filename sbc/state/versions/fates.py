@@ -14,7 +14,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from sbc.state.versions.disk import read_whole
+from sbc.state.versions.disk import read_bounded
 
 REPLACED = ".replaced"
 """What is added to the name of a file that stood where a version was written to, and that no
@@ -57,10 +57,10 @@ def fates(
         if feed is not None and Path(path).exists():
             yield FileFate(path, "leave", f"others renew it: {feed}")
             continue
-        there = read_whole(Path(path))
-        if there == data:
-            continue
         try:
+            there = _there(Path(path))
+            if there == data:
+                continue
             place, why = _place(Path(path), Path(normpath(main)).parent)
         except Refused as error:
             yield FileFate(path, "refuse", str(error))
@@ -70,6 +70,21 @@ def fates(
             aside = Path(path).with_name(Path(path).name + REPLACED)
             why = f"what stands there, and in no version, is {aside} then"
         yield FileFate(path, "write", why, place, aside)
+
+
+def _there(path: Path) -> bytes | None:
+    """What stands there now; None for nothing.
+
+    Raises:
+        Refused: nobody wrote that by hand.
+        OSError: it cannot be read.
+    """
+    try:
+        return read_bounded(path)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise Refused(f"what stands there is not what a version had: {error}; move it") from None
 
 
 def _place(path: Path, home: Path) -> tuple[Path, str]:

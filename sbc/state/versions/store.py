@@ -173,7 +173,7 @@ class VersionStore:
                 _carry_out(one, kept[one.path])
             except OSError as error:
                 troubles.append(f"{one.path}: {error.strerror or error}")
-            except Refused as error:
+            except (Refused, ValueError) as error:
                 troubles.append(f"{one.path}: {error}")
         if troubles:
             raise StoreUnusable("; ".join(troubles))
@@ -221,7 +221,7 @@ def _carry_out(fate: FileFate, data: bytes) -> None:
     if fate.what == "refuse":
         raise Refused(fate.why)
     if fate.aside is not None:
-        write_whole(fate.aside, fate.place.read_bytes())
+        write_whole(fate.aside, read_bounded(fate.place))
     if fate.what == "write":
         write_whole(fate.place, data)
 

@@ -1,5 +1,6 @@
 """Which of the operator's files a version is written over, and through which links."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,25 @@ def old(path: Path, text: str = "old") -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize("what", ["pipe", "huge"])
+def test_what_nobody_wrote_by_hand_is_not_waited_for_and_stays(home: Home, what: str) -> None:
+    place = home.path / "list.txt"
+    if what == "pipe":
+        os.mkfifo(place)
+    else:
+        place.touch()
+        os.truncate(place, 2**40)
+    ((name, fate, why),) = [
+        (Path(one.path).name, one.what, one.why)
+        for one in home.store.fates(home.keep(place, old(home.main, "new")))
+    ]
+    assert (name, fate) == ("list.txt", "refuse")
+    assert why.startswith("what stands there is not what a version had: ")
+    with pytest.raises(StoreUnusable, match=r"list\.txt: what stands there"):
+        home.store.write_out(home.store.versions[-1])
+    assert place.is_fifo() is (what == "pipe")
 
 
 def test_a_link_within_the_directory_is_followed_and_modes_stay(home: Home) -> None:
