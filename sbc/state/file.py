@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sbc.state.cdr import CdrRecord, EndedBy
 from sbc.state.database import Database, StoreUnusable
-from sbc.state.rows import COLUMNS, Value, record_of
+from sbc.state.rows import COLUMNS, Value, record_of, writable_text
 
 _SCHEMA_VERSION = 4
 """Version 1 had not the columns of what calls sounded like, version 2 neither the number of the
@@ -149,7 +149,8 @@ def read_records(
             there = _columns(connection)
             names = ", ".join(name if name in there else "NULL" for name, _ in COLUMNS)
             query = f"SELECT {names} FROM cdr {where} ORDER BY {order} DESC LIMIT ?2"  # noqa: S608 - own names
-            rows = connection.execute(query, (call, last)).fetchall()
+            asked = None if call is None else writable_text(call)
+            rows = connection.execute(query, (asked, last)).fetchall()
     except sqlite3.Error as error:
         raise StoreUnusable(f"{path}: {error}") from error
     return [record_of(row) for row in reversed(rows)]

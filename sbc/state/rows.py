@@ -140,10 +140,14 @@ def _writable(values: tuple[Value, ...]) -> tuple[Value, ...]:
         "".join(_texts(values)).encode()
     except UnicodeEncodeError:
         return tuple(
-            value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-            for value in values
+            writable_text(value) if isinstance(value, str) else value for value in values
         )
     return values
+
+
+def writable_text(text: str) -> str:
+    """A text as the file has it: each half of a surrogate pair is a ``?``."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _texts(values: tuple[Value, ...]) -> Iterable[str]:

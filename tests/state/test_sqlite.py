@@ -99,6 +99,15 @@ def steps_of(read: Callable[[], list[CdrRecord]], patch: pytest.MonkeyPatch) -> 
     return found, steps
 
 
+def test_a_call_is_found_by_bytes_that_are_no_text(kept: Kept) -> None:
+    file = CdrFile(kept.path)
+    leg = LegRecord(sip_call_id="a\udcff@x")
+    file.write([row_of(a_record("c1", a=leg, b=LegRecord()))], 0.0)
+    file.close()
+    assert [one.call for one in read_records(kept.path, last=5, sip_call_id="a\udcff@x")] == ["c1"]
+    assert read_records(kept.path, last=5, call="c\udcff") == []
+
+
 @pytest.mark.parametrize("call_id", ["one", "x" * 8000 + "{}", "{}@host", "the same", ""])
 def test_a_call_is_found_as_fast_among_many_whatever_strangers_call_theirs(
     kept: Kept, call_id: str, monkeypatch: pytest.MonkeyPatch
