@@ -58,7 +58,8 @@ class Doorkeeper:
             nonlocal admitted
             admitted = self._admission.admits_connection(network, remote, transport, now)
             if not admitted and transport in _SHOW_CERTIFICATES:
-                admitted = self.may_prove(network, remote[0], now)
+                forbidden = self._admission.forbids_connection(network, remote, transport, now)
+                admitted = not forbidden and self.may_prove(network, remote[0], now)
 
         self._contain(ask, source=remote)
         return admitted

@@ -152,14 +152,28 @@ class Admission:
         self, network: str, remote: Address, transport: Transport, now: float
     ) -> bool:
         """Whether a connection may be accepted: its source is neither blocked nor banned."""
+        ruling = self._ruling(network, remote, transport, now)
+        if ruling is not None:
+            return ruling.admitted
+        blocklist = self.blocklist if network in self._gates else None
+        return blocklist is None or blocklist.blocked(network, (*remote, 0), now) is None
+
+    def forbids_connection(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> bool:
+        """Whether a rule of `sources` says that none may be accepted, banned or not."""
+        ruling = self._ruling(network, remote, transport, now)
+        return ruling is not None and not ruling.admitted
+
+    def _ruling(
+        self, network: str, remote: Address, transport: Transport, now: float
+    ) -> Verdict | None:
         gate = self._gates.get(network)
         if gate is None:
-            return True
+            return None
         kept, stranger = Source(remote[0], transport), (*remote, 0)
         standing = gate.standing(kept, stranger, now) or gate.ruled(kept, stranger)
-        if standing is not None and standing.ruling is not None:
-            return standing.ruling.admitted
-        return self.blocklist is None or self.blocklist.blocked(network, stranger, now) is None
+        return None if standing is None else standing.ruling
 
     def exempts(self, network: str, host: str, now: float) -> bool:
         """Whether a rule of `sources` exempts an address from limits and bans."""

@@ -196,6 +196,19 @@ def test_whom_an_operator_banned_may_prove_nothing(configuration: Configuration)
     assert len(board.switchboard.watch.guard.bans) == 1
 
 
+def test_whom_a_rule_for_sources_shuts_out_gains_nothing_by_a_ban(tmp_path: Path) -> None:
+    Authority().issue("sbc.example").write(tmp_path)
+    (tmp_path / "closed.yaml").write_text(
+        "rules: [{name: all, then: allow}]\n"
+        "sources: [{name: closed, when: {source: 198.51.100.0/24}, then: block}]\n"
+    )
+    text = TEXT.replace("../policies/edge-default.yaml", "{0}/closed.yaml")
+    board = Board(a_configuration(text.format(tmp_path)))
+    assert not may_connect(board, ANYWHERE)
+    ban(board, "198.51.100.66")
+    assert not may_connect(board, ANYWHERE)
+
+
 def test_where_no_peer_can_prove_itself_no_banned_source_may_connect(tmp_path: Path) -> None:
     Authority().issue("sbc.example").write(tmp_path)
     text = TEXT.replace("client_certificates: optional", "client_certificates: 'off'")
