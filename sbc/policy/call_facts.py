@@ -132,12 +132,16 @@ def _is_misnamed(facts: "Facts") -> bool:
 def _forwards_from(facts: "Facts") -> Ownership:
     """Whether the number that a call was forwarded from last is its sender's.
 
-    The newest Diversion is the first (RFC 5806 §5.1); History-Info ends with the call itself.
+    The newest Diversion is the first (RFC 5806 §5.1). History-Info ends with the call itself, or
+    with who forwarded it where that did not add whom it called.
     """
     request = facts.request
     if request is None:
         return "nothing"
-    last = addresses_in(request, "diversion")[:1] + addresses_in(request, "history-info")[-2:-1]
+    history = addresses_in(request, "history-info")[-2:]
+    if history and is_same_number(facts.presented(history[-1].uri), facts.called_number):
+        history.pop()
+    last = addresses_in(request, "diversion")[:1] + history[-1:]
     return _whose(facts, [_unhidden(one.uri, facts.presented(one.uri)) for one in last])
 
 

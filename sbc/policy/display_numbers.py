@@ -17,6 +17,9 @@ _MOST: Final = 4
 _LONGEST: Final = 256
 """Characters of a name that are looked at; no phone shows as many."""
 
+_SHORTEST: Final = 3
+"""Digits of an extension by which the number that ends with it is known: many end with two."""
+
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Mn", "Me"})
 """What shows nothing, or is drawn over the character before."""
 
@@ -40,7 +43,7 @@ def numbers_in(display: str) -> list[str]:
 def is_same_number(one: str, other: str) -> bool:
     """Whether two numbers may be one, written with more or less of its prefixes."""
     short, long = sorted((one.lstrip("+0"), other.lstrip("+0")), key=len)
-    return long.endswith(short)
+    return short == long or (len(short) >= _SHORTEST and long.endswith(short))
 
 
 def _plain(text: str) -> str:

@@ -235,17 +235,20 @@ DIVERSION, HISTORY = "Diversion: ", "History-Info: "
         ({"peer": "pbx"}, (DIVERSION + "<sip:650@x>, <sip:+4989@x>",), "own"),
         ({"peer": "pbx"}, (DIVERSION + "<sip:+4989@x>", DIVERSION + "<sip:650@x>"), "foreign"),
         # The call itself is the last of its history.
-        ({"peer": "pbx"}, (HISTORY + "<sip:+4989@x>;index=1",), "nothing"),
-        ({"peer": "pbx"}, (HISTORY + "<sip:650@x>;index=1, <sip:+49@x>;index=1.1",), "own"),
+        ({"peer": "pbx"}, (HISTORY + "<sip:600@x>;index=1",), "nothing"),
+        ({"peer": "pbx"}, (HISTORY + "<sip:650@x>;index=1, <sip:600@x>;index=1.1",), "own"),
         (
             {"peer": "pbx"},
-            (HISTORY + "<sip:650@x>;index=1, <sip:+4989@x>;index=1.1, <sip:+1@x>;index=1.2",),
+            (HISTORY + "<sip:650@x>;index=1, <sip:+4989@x>;index=1.1, <sip:600@x>;index=1.2",),
             "foreign",
         ),
+        # Who leaves that out is last.
+        ({"peer": "pbx"}, (HISTORY + "<sip:+4989@x>;index=1",), "foreign"),
+        ({"peer": "pbx"}, (HISTORY + "<sip:650@x>;index=1, <sip:+4989@x>;index=2",), "foreign"),
         # Both are handed on, so both count.
         (
             {"peer": "pbx"},
-            (DIVERSION + "<sip:650@x>", HISTORY + "<sip:+4989@x>, <sip:+1@x>"),
+            (DIVERSION + "<sip:650@x>", HISTORY + "<sip:+4989@x>, <sip:600@x>"),
             "foreign",
         ),
         # Who hides, hides behind no number.

@@ -49,6 +49,10 @@ def test_what_a_name_writes_as_a_number(display: str, found: list[str]) -> None:
         ("+4930123456", "+4930123457", False),
         ("+4930123456", "4930123456", True),
         ("+4989123456", "+4930123456", False),
+        ("456", "+4930123456", True),
+        ("56", "+4930123456", False),
+        ("0", "+4930123456", False),
+        ("0", "00", True),
     ],
 )
 def test_two_numbers_are_one_if_one_only_lacks_prefixes(one: str, other: str, same: bool) -> None:
