@@ -139,9 +139,7 @@ def _writable(values: tuple[Value, ...]) -> tuple[Value, ...]:
     try:
         "".join(_texts(values)).encode()
     except UnicodeEncodeError:
-        return tuple(
-            writable_text(value) if isinstance(value, str) else value for value in values
-        )
+        return tuple(writable_text(value) if isinstance(value, str) else value for value in values)
     return values
 
 

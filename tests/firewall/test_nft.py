@@ -1,7 +1,6 @@
 """The program nft, kept running: what it answers, and that nothing is left when it ends."""
 
 import errno
-import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -117,12 +116,12 @@ async def test_without_a_file_to_spare_it_is_told_and_nothing_is_kept(
     async def none_to_spare(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(Path("/proc/self/fd").iterdir())
     nft = Nft()
     monkeypatch.setattr("trio.lowlevel.open_process", none_to_spare)
     with pytest.raises(NftFailed, match="Too many open files"):
         await nft.tell("list tables")
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(Path("/proc/self/fd").iterdir()) == before
 
     def none(_: str) -> int:
         raise OSError(errno.EMFILE, "Too many open files")

@@ -19,7 +19,7 @@ def read_bounded(path: Path) -> bytes:
         ValueError: it is too long, or no file: a pipe, say, on which one might wait for ever.
     """
     # Looked at once it is open, for it may be another one before; nobody waits for a pipe's writer.
-    with open(path, "rb", opener=_at_once) as file:  # noqa: PTH123 - Path.open has no opener
+    with open(path, "rb", opener=_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
         data = file.read(MOST_FILE_BYTES + 1)

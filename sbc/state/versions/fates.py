@@ -67,7 +67,7 @@ def fates(
             continue
         aside = None
         if there is not None and not why and hashlib.sha256(there).hexdigest() not in known:
-            aside = Path(path).with_name(Path(path).name + REPLACED)
+            aside = Path(path).parent.resolve() / (Path(path).name + REPLACED)
             why = f"what stands there, and in no version, is {aside} then"
         yield FileFate(path, "write", why, place, aside)
 

@@ -14,7 +14,7 @@ Everything here blocks; usable from any thread, but from one at a time.
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sbc.state.database import StoreDamaged, StoreUnusable, locked
@@ -221,9 +221,28 @@ def _carry_out(fate: FileFate, data: bytes) -> None:
     if fate.what == "refuse":
         raise Refused(fate.why)
     if fate.aside is not None:
-        write_whole(fate.aside, read_bounded(fate.place))
+        with _held(fate.aside) as place:
+            write_whole(place, read_bounded(fate.place))
     if fate.what == "write":
-        write_whole(fate.place, data)
+        with _held(fate.place) as place:
+            write_whole(place, data)
+
+
+@contextlib.contextmanager
+def _held(place: Path) -> Iterator[Path]:
+    """A place that stays in the directory where it was found, whatever is put there meanwhile.
+
+    Raises:
+        Refused: the directory is behind a link by now.
+    """
+    directory = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        held = Path(f"/proc/self/fd/{directory}")
+        if held.readlink() != place.parent:
+            raise Refused(f"{place.parent} leads to {held.readlink()} all of a sudden")
+        yield held / place.name
+    finally:
+        os.close(directory)
 
 
 def digests_of(files: Mapping[str, bytes]) -> dict[str, str]:

@@ -49,6 +49,26 @@ def old(path: Path, text: str = "old") -> Path:
     return path
 
 
+def test_a_link_that_is_put_there_meanwhile_leads_nowhere(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = old(home.path / "sets" / "list.txt")
+    version = home.keep(place)
+    kept, asked = home.store.kept, []
+
+    def and_then_a_link(version: Version) -> dict[str, bytes]:
+        asked.append(version)
+        if len(asked) == 2:
+            place.parent.rename(home.path / "away")
+            place.parent.symlink_to(home.elsewhere)
+        return kept(version)
+
+    monkeypatch.setattr(home.store, "kept", and_then_a_link)
+    with pytest.raises(StoreUnusable, match=r"leads to .*elsewhere all of a sudden"):
+        home.store.write_out(version)
+    assert list(home.elsewhere.iterdir()) == []
+
+
 @pytest.mark.parametrize("what", ["pipe", "huge"])
 def test_what_nobody_wrote_by_hand_is_not_waited_for_and_stays(home: Home, what: str) -> None:
     place = home.path / "list.txt"
