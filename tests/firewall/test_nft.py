@@ -110,18 +110,22 @@ async def test_a_program_that_does_not_stop_talking_is_ended(
     assert nft.pid is None
 
 
+def open_files() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
+
+
 async def test_without_a_file_to_spare_it_is_told_and_nothing_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def none_to_spare(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    before = set(Path("/proc/self/fd").iterdir())
+    before = open_files()
     nft = Nft()
     monkeypatch.setattr("trio.lowlevel.open_process", none_to_spare)
     with pytest.raises(NftFailed, match="Too many open files"):
         await nft.tell("list tables")
-    assert set(Path("/proc/self/fd").iterdir()) == before
+    assert open_files() == before
 
     def none(_: str) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
