@@ -24,10 +24,10 @@ def with_room(
         Where nobody has room: which cap forbids it (503).
     """
     facts = caller.facts
+    emergency = facts is not None and caps.room.exempts(facts)
     objection = None if facts is None else caps.room.begin(facts, name, now, kbps)
     if objection is not None:
         return _refusal(objection, caller.decision)
-    emergency = facts is not None and facts.emergency
     if caller.peer:
         decision = caps.begin(caller.peer, name, now, kbps, emergency=emergency)
         if not decision.allowed:

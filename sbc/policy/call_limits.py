@@ -6,13 +6,17 @@ fit together.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from sbc.policy.accounts import account_of
 from sbc.policy.conditions import Conditions, Evidence
 from sbc.policy.facts import Facts
 from sbc.policy.live_calls import LiveCalls
 from sbc.prefixes import source_key
+
+MOST_EMERGENCIES: Final = 4
+"""Emergency calls of one phone at once that no limit forbids. More of them are no cry for help, but
+a way around the limits, at the cost of all who share these and of those who help."""
 
 Per = Literal["user", "peer", "network", "source", "all"]
 """Whose calls are counted together."""
@@ -41,6 +45,8 @@ class Objection(NamedTuple):
     tested: Evidence
 
 
+_UNCAPPED: Final = CallLimit("", Conditions(), "all", "")
+
 _Key = tuple[str, str]
 """The name of a limit, and whose calls are counted."""
 
@@ -48,7 +54,7 @@ _Key = tuple[str, str]
 class CallRoom:
     """The live calls under every limit of the policies."""
 
-    __slots__ = ("_keys", "_limits", "_live", "weighs")
+    __slots__ = ("_emergencies", "_keys", "_limits", "_live", "_phones", "weighs")
 
     def __init__(self) -> None:
         self._limits: tuple[CallLimit, ...] = ()
@@ -56,16 +62,27 @@ class CallRoom:
         """Whether it matters to any limit what calls may bring."""
         self._live: LiveCalls[_Key] = LiveCalls()
         self._keys: dict[str, list[_Key]] = {}
+        self._emergencies: LiveCalls[str] = LiveCalls()
+        self._phones: dict[str, str] = {}
 
     def apply(self, limits: Iterable[CallLimit]) -> None:
         """Put other limits in force; live calls stay counted under those that they began with."""
         self._limits = tuple(limits)
         self.weighs = any(limit.max_kbps is not None for limit in self._limits)
 
+    def exempts(self, facts: Facts) -> bool:
+        """Whether no limit forbids a call: it is for help, and its phone has not too many such.
+
+        Behind a peer there are many phones, which nobody but the peer tells apart.
+        """
+        if not facts.emergency:
+            return False
+        return facts.known_peer or len(self._emergencies.of(_phone_of(facts))) < MOST_EMERGENCIES
+
     def begin(self, facts: Facts, call: str, now: float, kbps: int = 0) -> Objection | None:
         """Let a call begin under every limit that fits it, or under none and say which forbids it.
 
-        An emergency call is counted as all are, and forbidden by none.
+        A call that they do not forbid, for it is an emergency, is counted as all are.
 
         Args:
             kbps: What it may bring.
@@ -73,11 +90,9 @@ class CallRoom:
         Raises:
             ParseError: a header that a limit asks about is malformed (400).
         """
-        if not self._limits:
-            return None
         fitting = [(one, (one.name, _key_of(one.per, facts))) for one in self._limits
                    if one.when.hold(facts)]  # fmt: skip
-        if not facts.emergency:
+        if fitting and not self.exempts(facts):
             for limit, key in fitting:
                 whose = f" of {key[1]}" if key[1] else ""
                 tested = self._live.objection(key, limit, now, kbps, whose)
@@ -86,12 +101,18 @@ class CallRoom:
         for limit, key in fitting:
             self._live.begin(key, limit, call, now, kbps)
             self._keys.setdefault(call, []).append(key)
+        if facts.emergency and not facts.known_peer:
+            phone = self._phones[call] = _phone_of(facts)
+            self._emergencies.begin(phone, _UNCAPPED, call, now, kbps)
         return None
 
     def end(self, call: str) -> None:
         """A call ended; one that is not live is nothing to do."""
         for key in self._keys.pop(call, ()):
             self._live.end(key, call)
+        phone = self._phones.pop(call, None)
+        if phone is not None:
+            self._emergencies.end(phone, call)
 
     def weigh(self, call: str, kbps: int) -> None:
         """What a live call may bring has changed; it stays, even above a limit."""
@@ -101,6 +122,10 @@ class CallRoom:
     def calls(self) -> Mapping[_Key, int]:
         """How many calls there are under each limit, and of whom."""
         return self._live.counts()
+
+
+def _phone_of(facts: Facts) -> str:
+    return facts.phone or facts.user or source_key(facts.host)
 
 
 def _key_of(per: Per, facts: Facts) -> str:

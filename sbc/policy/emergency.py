@@ -1,6 +1,7 @@
 """Emergency calls: whom they call, and what of a policy does not hold for them.
 
-They pass the limits on parsed messages, geography, toll fraud and admission, whatever those say;
+They pass the limits on parsed messages, geography, toll fraud and admission, whatever those say,
+and the limits on calls as long as a phone makes not more of them at once than anybody needs;
 who may call at all, and by which transport, is said by access control for them as for all others,
 since a stranger who need only dial 112 would be no stranger any more.
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc.policy.call_limits import CallLimit, CallRoom, Per
+from sbc.policy.call_limits import MOST_EMERGENCIES, CallLimit, CallRoom, Per
 from sbc.policy.conditions import Conditions, Evidence, asks
 from sbc.policy.facts import Facts
 
@@ -71,6 +71,31 @@ def test_an_emergency_call_is_counted_and_forbidden_by_nothing() -> None:
     assert here.begin(of(emergency=True), "b", 0.0) is None
     assert here.begin(of(), "c", 0.0) is not None
     assert here.calls() == {("few", ""): 2}
+
+
+def test_a_phone_that_cries_for_help_too_often_meets_the_limits() -> None:
+    here = room(limit("all", max_calls=1))
+    for number in range(MOST_EMERGENCIES):
+        assert here.begin(of(emergency=True), f"a{number}", 0.0) is None
+    assert not here.exempts(of(emergency=True))
+    assert here.begin(of(emergency=True), "more", 0.0) is not None
+    assert here.begin(of("bob", emergency=True), "b", 0.0) is None
+    assert here.begin(of(peer="pbx", emergency=True), "c", 0.0) is None
+    here.end("a0")
+    assert here.begin(of(emergency=True), "again", 0.0) is None
+
+
+def test_calls_for_help_are_counted_where_there_are_no_limits_yet() -> None:
+    here = room()
+    for number in range(MOST_EMERGENCIES):
+        assert here.begin(of(emergency=True), f"a{number}", 0.0) is None
+    assert not here.exempts(of(emergency=True))
+    assert here.begin(of(emergency=True), "more", 0.0) is None
+    assert not here.exempts(of())
+    for name in ("more", *(f"a{number}" for number in range(MOST_EMERGENCIES))):
+        here.end(name)
+    assert here.exempts(of(emergency=True))
+    assert here.calls() == {}
 
 
 CHANGES = st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.sampled_from("xyz")), max_size=60)
