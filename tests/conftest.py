@@ -1,6 +1,12 @@
 """What holds for every test."""
 
+import os
+
 from hypothesis import settings
+
+# Hundreds of tests start a program of ours. Where the environment forbids Python to keep what it
+# has compiled, each start compiles all of it anew, which takes longer than the rest of the start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example takes says something of the machine, not of the code. A run tells of the code
 # alone, so each tries the same examples; `make search` tries others.
