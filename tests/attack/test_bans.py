@@ -18,6 +18,7 @@ from tests.attack.besieged import (
     Besieged,
 )
 from tests.kit.hosts import Lab, missing_for_namespaces
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sprayer import Sprayer
 from tests.kit.stranger import Stranger, bytes_of, knock
 
@@ -94,7 +95,7 @@ def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
     # A killed process leaves its table; the next one takes over the ban, and the table's place.
     siege.until(lambda: ATTACKER in (siege.directory / "state/bans.json").read_text(), "it is kept")
     siege.sbc.process.kill()
-    siege.sbc.wait(within_s=5)
+    siege.sbc.wait(within_s=PATIENCE_S)
     siege.start()
     assert siege.bans() == [f"{ATTACKER}/32"]
     assert siege.border.run("nft", "list", "tables").count("sbc_") == 1
