@@ -18,6 +18,7 @@ from tests.kit.baresip import Account
 from tests.kit.hosts import Host, Lab, Program, wait_until
 from tests.kit.leak import Side, find_leaks
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.operator import told
 from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import Sipp
 from tests.kit.wire import Capture, Datagram
@@ -264,21 +265,18 @@ class Scene:
 
     def ask_sbc(self, *words: str) -> list[dict[str, object]]:
         """What a command of the SBC lists, as JSON."""
-        told = self._told(*words)
-        assert isinstance(told, list)
-        return told
+        rows = self._told(*words)
+        assert isinstance(rows, list)
+        return rows
 
     def sbc_status(self) -> dict[str, object]:
         """What the SBC holds and counts."""
-        told = self._told("status")
-        assert isinstance(told, dict)
-        return told
+        status = self._told("status")
+        assert isinstance(status, dict)
+        return status
 
     def _told(self, *words: str) -> object:
-        config = ("--json", "--config", str(self._configuration))
-        command = (sys.executable, "-m", "sbc", *words, *config)
-        told = self.border.run("env", "-C", str(ROOT), *command, within_s=90)
-        return json.loads(told)
+        return json.loads(told(self._configuration, *words, "--json"))
 
     def finish(self, *parties: Sipp, within_s: float = 30) -> None:
         """Let SIPp's parties end; every call succeeded and nothing was sent twice."""

@@ -11,6 +11,7 @@ from tests.kit.baresip import Account, Phone, running_phone
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces
 from tests.kit.kamailio_registrar import start_registrar
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.operator import told
 from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import Sipp, start_sipp
 
@@ -84,8 +85,7 @@ class Stage:
         )
 
     def ask(self, *words: str) -> list[dict[str, object]]:
-        command = (sys.executable, "-m", "sbc", *words, "--json", "-c", str(self.configuration))
-        rows = json.loads(self.border.run("env", "-C", str(ROOT), *command))
+        rows = json.loads(told(self.configuration, *words, "--json"))
         assert isinstance(rows, list)
         return rows
 

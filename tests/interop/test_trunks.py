@@ -10,6 +10,7 @@ import pytest
 
 from tests.kit.carrier import BEHIND, start_carrier
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
+from tests.kit.operator import told
 from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import start_sipp
 
@@ -80,10 +81,7 @@ class Stage:
         return {row["trunk"]: (row["state"], str(row["target"]).partition(":")[0]) for row in rows}
 
     def ask(self, *words: str) -> str:
-        words = (*words, "--config", str(self.configuration))
-        command = (sys.executable, "-m", "sbc", *words)
-        environment = [f"{name}={value}" for name, value in PASSWORDS.items()]
-        return self.border.run("env", "-C", str(ROOT), *environment, *command)
+        return told(self.configuration, *words, environment=PASSWORDS)
 
     def becomes(self, **trunks: tuple[str, str]) -> None:
         wait_until(
