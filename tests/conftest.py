@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import os
 
 from hypothesis import settings
@@ -13,3 +14,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("sbc", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("sbc")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what is there before the first test, for ever.
+
+    Modules and thousands of tests are no garbage, and to look at them again and again takes a good
+    part of the time of tests that only compute.
+    """
+    gc.collect()
+    gc.freeze()
