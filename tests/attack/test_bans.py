@@ -93,7 +93,8 @@ def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
     assert ban["evidence"][-1]["offence"] == "scanner_name"
     assert siege.ask("status")["bans"]["kernel_dropped"]["banned"] >= 0
     # A killed process leaves its table; the next one takes over the ban, and the table's place.
-    siege.until(lambda: ATTACKER in (siege.directory / "state/bans.json").read_text(), "it is kept")
+    kept = siege.directory / "state/bans.json"
+    siege.until(lambda: kept.exists() and ATTACKER in kept.read_text(), "it is kept")
     siege.sbc.process.kill()
     siege.sbc.wait(within_s=PATIENCE_S)
     siege.start()
