@@ -138,6 +138,17 @@ class Neighbourhood:
         command = (sys.executable, "-m", "tests.attack.neighbour", what, self.address, *words)
         return self.attacker.start(what, *command, cwd=ROOT)
 
+    def scans(self) -> None:
+        """Debian's sipvicious begins to look for users, and for the password of one."""
+        words = self.directory / "words.txt"
+        words.write_text("".join(f"guess{number}\n" for number in range(5000)))
+        for command in (
+            ("svwar", "--force", "-e100-5000", "-mREGISTER", self.address),
+            ("svcrack", f"-u{self.names[0]}", f"-d{words}", self.address),
+        ):
+            home = {"HOME": str(self.directory)}
+            self.attacker.start(command[0], *command, cwd=self.directory, env=home)
+
     def status(self) -> dict[str, dict[str, int]]:
         """What the SBC says of itself."""
         status = ask(self.directory / "state" / "control.sock", "status", {})

@@ -20,7 +20,7 @@ Make = Callable[..., Neighbourhood]
 
 @pytest.fixture
 def neighbourhood(tmp_path: Path) -> Iterator[Make]:
-    missing = missing_for_namespaces("nft")
+    missing = missing_for_namespaces("nft", "svwar", "svcrack")
     if missing is not None:
         pytest.skip(missing)
     with Lab(tmp_path) as lab:
@@ -37,6 +37,8 @@ def test_no_user_loses_a_registration_or_a_call_to_an_attacker_at_the_same_addre
         hood.people(crowd)
         flood = hood.attacks("flood", rate=FLOOD_PER_S, seconds=lasts_s)
         guesser = hood.attacks("guess", seconds=lasts_s)
+        if not six:
+            hood.scans()
         crowd.will("register", "call", "register", per_s=STARTS_PER_S, then_after_s=8.0)
         crowd.goes_on(lambda: crowd.at_rest, within_s=lasts_s + PATIENCE_S, what="all have called")
         assert crowd.failures() == []
