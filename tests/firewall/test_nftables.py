@@ -17,7 +17,14 @@ from sbc.firewall.nftables import (
     NftFailed,
     Wanted,
 )
-from sbc.firewall.ruleset import Guarded, Rate, Source, read_listing, rules_of
+from sbc.firewall.ruleset import (
+    Guarded,
+    Rate,
+    Source,
+    read_listing,
+    rules_of,
+    table_script,
+)
 from tests.kit.hosts import Host, Lab, missing_for_namespaces
 
 UDP = Guarded("udp", "0.0.0.0", 5060)
@@ -353,3 +360,19 @@ async def test_what_the_program_refuses_is_told_in_a_line() -> None:
     with pytest.raises(NftFailed, match="syntax error") as failed:
         await Nft().run(("-c", "-f", "-"), "no such thing\n")
     assert "\n" not in str(failed.value)
+
+
+def test_whom_several_reasons_spare_is_named_once_and_nobody_within_another() -> None:
+    # Of nft 1.0.6 some orders of the same elements are refused as "File exists".
+    prefixes = (
+        *("127.0.0.0/8", "::/64", "10.20.0.1/32", "2001:db8:1::/64", "10.20.0.2/32"),
+        *("127.0.0.1/32", "::/64", "2001:db8:1::/64", "10.20.0.2/32"),
+    )
+    script = table_script("t", [UDP], None, [ip_network(one) for one in prefixes])
+    assert [line for line in script.splitlines() if line.startswith("add element")] == [
+        "add element inet t spared4 { 10.20.0.1/32 }",
+        "add element inet t spared4 { 10.20.0.2/32 }",
+        "add element inet t spared4 { 127.0.0.0/8 }",
+        "add element inet t spared6 { ::/64 }",
+        "add element inet t spared6 { 2001:db8:1::/64 }",
+    ]
