@@ -19,7 +19,15 @@ from sbc.firewall.nftables import (
     Nftables,
     Wanted,
 )
-from sbc.firewall.ruleset import Guarded, Rate, Source, clearing, read_listing, rules_of
+from sbc.firewall.ruleset import (
+    Guarded,
+    Rate,
+    Source,
+    clearing,
+    read_listing,
+    rules_of,
+    table_script,
+)
 from tests.firewall.inside import nft_of
 from tests.kit.hosts import Host
 from tests.kit.patience import until
@@ -460,3 +468,19 @@ async def test_nobody_else_can_remove_the_table_but_its_program_may_end(
         assert not sip.hears()
         nursery.cancel_scope.cancel()
     assert sip.hears()
+
+
+def test_whom_several_reasons_spare_is_named_once_and_nobody_within_another() -> None:
+    # Of nft 1.0.6 some orders of the same elements are refused as "File exists".
+    prefixes = (
+        *("127.0.0.0/8", "::/64", "10.20.0.1/32", "2001:db8:1::/64", "10.20.0.2/32"),
+        *("127.0.0.1/32", "::/64", "2001:db8:1::/64", "10.20.0.2/32"),
+    )
+    script = table_script("t", [UDP], None, [ip_network(one) for one in prefixes])
+    assert [line for line in script.splitlines() if line.startswith("add element")] == [
+        "add element inet t spared4 { 10.20.0.1/32 }",
+        "add element inet t spared4 { 10.20.0.2/32 }",
+        "add element inet t spared4 { 127.0.0.0/8 }",
+        "add element inet t spared6 { ::/64 }",
+        "add element inet t spared6 { 2001:db8:1::/64 }",
+    ]
