@@ -19,6 +19,7 @@ from sbc.state.cdr import CdrRecord
 _OFFER: Final = "one stream of G.711 in plain RTP"
 _HEADERS: Final = "no header but those that every call has"
 _FROM: Final = "From alone says who calls"
+_NOT_FORWARDED: Final = "not forwarded"
 
 ASSUMED: Final[Mapping[str, str]] = {
     "transport": "the first transport of its network",
@@ -39,12 +40,17 @@ ASSUMED: Final[Mapping[str, str]] = {
     "anonymous": _FROM,
     "presents": _FROM,
     "neighbour": _FROM,
-    "forwards": "not forwarded",
+    "misnamed": _FROM,
+    "forwards": _NOT_FORWARDED,
+    "forwards_from": _NOT_FORWARDED,
     "new_country": "no call before it",
     "calls_back": "no call before it",
     **dict.fromkeys(COUNTS, "no call before it"),
 }
 """By the facts that a record does not say, how they are taken to be."""
+
+_RECORDED: Final = frozenset({"transport", "user_agent", "user_agent_matches"})
+"""The facts that are taken from explanations."""
 
 _NO_VALUE: Final = ("", "none")
 
@@ -102,10 +108,6 @@ def _said(record: CdrRecord) -> dict[str, str]:
     steps = json.loads(record.explanation).get("steps", ())
     found = {one["fact"]: one["value"] for step in steps for one in step["tested"]}
     return {fact: value for fact, value in found.items() if fact in _RECORDED}
-
-
-_RECORDED: Final = frozenset({"transport", "user_agent", "user_agent_matches"})
-"""The facts that are taken from explanations."""
 
 
 def _user(record: CdrRecord) -> str:
