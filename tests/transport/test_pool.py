@@ -170,3 +170,15 @@ def test_who_overdrew_what_it_may_bring_may_still_connect() -> None:
     assert source is not None
     assert not source.stranger.spend(2, 0.0)
     assert connections.may_accept("public", "192.0.2.1", 0.0)
+
+
+def test_our_own_connections_have_their_own_cap() -> None:
+    statistics = TransportStatistics()
+    limits = TransportLimits(outbound_connections=1, inbound_connections=1)
+    connections: Pool[Stream] = Pool(limits, statistics)
+    ours = stream(connections, "192.0.2.1", ours=True)
+    assert not connections.may_open()
+    assert connections.may_accept("public", "192.0.2.1", 0.0)
+    assert statistics.open_refused_cap == 1
+    connections.remove(ours)
+    assert connections.may_open()
