@@ -49,7 +49,7 @@ def leave(
         source: The other side's message that it stands for.
         origin: The leg that `source` came from; None for the other leg as it is now.
     """
-    rules, repairs = call.context.headers, call.context.repairs
+    rules, repairs = call.context.policy.headers, call.context.repairs
     if receiver.peer in repairs:
         _note(call, repair_sent(message, repairs[receiver.peer]), receiver.side)
     if not rules.all:
@@ -64,7 +64,7 @@ def leave(
 
 def arrive(call: Call, event: Event) -> None:
     """Change what a message that came says, before the call hears of it."""
-    rules, repairs = call.context.headers, call.context.repairs
+    rules, repairs = call.context.policy.headers, call.context.repairs
     if not rules.all and not repairs:
         return
     if isinstance(event, ReplyReceived):

@@ -8,7 +8,6 @@ from sbc.policy.call_facts import Owners
 from sbc.policy.explain import Decided
 from sbc.policy.facts import Facts
 from sbc.policy.load import load_policy
-from sbc.policy.manipulation_rules import HeaderRules
 from sbc.policy.matchers import numbers
 from sbc.policy.model import Decision, PolicySet
 from sbc.routing.accounts import Account
@@ -21,7 +20,7 @@ def a_story(text: str, call: Call | None = None) -> Story:
     policy = load_policy(f"headers:\n{text}", "p")
     assert [str(problem) for problem in policy.problems] == []
     call = call or a_call()
-    call.context.headers = HeaderRules(policy.headers)
+    call.context.policy = PolicySet(headers=policy.headers)
     return Story(call)
 
 
