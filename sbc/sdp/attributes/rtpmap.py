@@ -13,7 +13,6 @@ _RTPMAP = re.compile(
     r" *([0-9]{1,3}) +([!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,64})/([0-9]{1,9})(?:/([!-~]{1,32}))?"
 )
 
-
 _USUAL_LENGTH = 64
 """All phones say the same few; strangers can only make it useless that these are kept."""
 
