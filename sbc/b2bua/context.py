@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sbc.policy.manipulation_values import NO_PROOFS, Proofs
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.policy.proofs import NO_PROOFS, Proofs
 from sbc.policy.world import World
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
