@@ -133,7 +133,7 @@ class Pool(Generic[C]):
         limits, statistics = self._limits, self._statistics
         trusted = network in self._trusted
         source = self._sources.find(network, host)
-        if not trusted and not source.arrivals.spare(now):
+        if not trusted and not source.arrivals.take(now):
             statistics.refused_rate += 1
             return False
         share = self._share(network)

@@ -6,6 +6,7 @@ without only the latest are remembered, so that hanging up and coming back renew
 Spec: RFC 5853 §3.5 (access control), §3.1.1 (denial of service).
 """
 
+from sbc.bucket import Bucket
 from sbc.prefixes import source_key
 from sbc.transport.limits import TransportLimits
 
@@ -58,13 +59,6 @@ class Budget:
         self.paused_until = now + max(PAUSE_S, -left / self._rate)
         return False
 
-    def spare(self, now: float) -> bool:
-        """Draw a unit if there is one, and nothing otherwise."""
-        left = min(self._burst, self._left + (now - self._since) * self._rate)
-        self._since = now
-        self._left = left - 1 if left >= 1 else left
-        return left >= 1
-
 
 class Source:
     """One address of a network, or one IPv6 /64: its connections and its budgets.
@@ -79,7 +73,7 @@ class Source:
     def __init__(self, limits: TransportLimits) -> None:
         self.connections = 0
         """Accepted and still there."""
-        self.arrivals = Budget(limits.arrivals_per_second, limits.arrivals_burst)
+        self.arrivals = Bucket(limits.arrivals_per_second, limits.arrivals_burst)
         self.stranger = Budget(limits.stranger_units_per_second, limits.stranger_burst)
         self.proven = Budget(limits.proven_units_per_second, limits.proven_burst)
         self._answer_at = 0.0

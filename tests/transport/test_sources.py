@@ -25,15 +25,6 @@ def test_overdrafts_are_counted_until_the_budget_is_full_again() -> None:
     assert budget.overdrafts == 0
 
 
-def test_what_is_spared_is_drawn_only_while_there_is_some_and_begins_no_pause() -> None:
-    budget = Budget(rate=10, burst=2)
-    assert [budget.spare(now) for now in (0.0, 0.0, 0.0, 0.05, 0.1, 0.1)] == [
-        *(True, True, False, False, True, False)
-    ]
-    assert (budget.paused_until, budget.overdrafts) == (0.0, 0)
-    assert [budget.spare(100.0) for _ in range(3)] == [True, True, False]
-
-
 def test_hanging_up_and_coming_back_renews_no_budget() -> None:
     sources = Sources(TransportLimits())
     sources.arrived("public", "192.0.2.1")
