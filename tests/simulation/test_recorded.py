@@ -70,6 +70,14 @@ def test_calls_of_two_hours_are_not_taken_for_one() -> None:
     assert (one.calls, one.example.started_at) == (1, NIGHT)
 
 
+def test_calls_of_two_kinds_of_phones_are_not_taken_for_one() -> None:
+    agents = ("snom", "yealink", "yealink")
+    records = [a_record(explanation=explained(user_agent=agent)) for agent in agents]
+    after = force(requirement("user_agent: yealink") + ALLOW)
+    (one,) = replay(records, force(), after, treated).differences
+    assert one.calls == 2
+
+
 @pytest.mark.parametrize(
     ("account", "user"),
     [("user 150", "150"), ("peer pbx", ""), ("source 192.0.2.1", ""), ("", ""), (None, "100")],
