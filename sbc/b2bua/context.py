@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sbc.policy.manipulation_rules import NO_RULES, HeaderRules
-from sbc.policy.manipulation_values import NO_PROOFS, Proofs
 from sbc.policy.model import PolicySet
 from sbc.policy.numbers import NoPlan, NumberPlan
+from sbc.policy.proofs import NO_PROOFS, Proofs
 from sbc.policy.world import World
 from sbc.routing.accounts import Logins
 from sbc.routing.facing import listener_of
@@ -57,12 +56,10 @@ class Context:
     logins: Logins = field(default_factory=Logins)
     """Our accounts at peers: one object for all configurations, so that a new password holds."""
     plan: NumberPlan = _NO_PLAN
-    headers: HeaderRules = NO_RULES
-    """What is changed of headers."""
     policy: PolicySet = _NO_POLICY
-    """What was asked when the calls began."""
+    """What was asked when the calls began, with the rules for headers."""
     world: World = _NO_WORLD
-    """What the conditions of those rules may look up."""
+    """What the conditions of rules may look up."""
     version: int = 0
     """The number that the configuration is kept under; 0 for none."""
     proofs: Proofs = NO_PROOFS

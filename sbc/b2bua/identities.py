@@ -61,18 +61,13 @@ def _objection(call: Call, origin: Leg, message: Message) -> str:
 
 def _facts(call: Call, origin: Leg, request: Request) -> Facts:
     """What is known of a leg's request, as if it were the one that the call began with."""
-    decided = call.decided
-    if origin.side is A and decided is not None:
-        first = decided.facts
-        called = first.called or (None if first.request is None else first.request.uri)
-        return replace(first, request=request, called=called, found={})
     facts = facts_of(call, origin, request)
-    peer = call.context.peers.get(origin.peer)
-    if peer is not None:
-        facts.numbers = peer.numbers
-        facts.group = peer.name
+    if origin.side is A and call.decided is not None:
+        first = call.decided.facts
+        facts.called = first.called or (None if first.request is None else first.request.uri)
+        facts.found.pop("called", None)
     facts.method = _ASKED_ABOUT
-    facts.phone = origin.registered
+    facts.now = call.started_wall
     facts.owners = call.context.policy.owners
     # That is who began the call, which may be the other one.
     del facts.found["caller"]

@@ -13,7 +13,6 @@ MAX_BYTES = 48 * 1024
 HEAD_ENTRIES = 40
 """How many of the first entries are never dropped."""
 
-
 _METHOD = re.compile(rb"\r\n[Cc][Ss][Ee][Qq][ \t]*:[ \t]*[0-9]+[ \t]+([!-~]+)")
 
 

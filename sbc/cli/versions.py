@@ -173,9 +173,8 @@ def _show_replayed(replayed: dict[str, object]) -> None:
             f"    then: {one.get('after')}: {one.get('after_why')}",
         ]
         assumed = _texts(one.get("assumed"))
-        lines += [f"    assumed, since the record does not say: {'; '.join(assumed)}"] * bool(
-            assumed
-        )
+        if assumed:
+            lines.append(f"    assumed, since the record does not say: {'; '.join(assumed)}")
         print("\n".join(map(ascii_only, lines)))
     assumed = _texts(replayed.get("assumed"))
     if replayed.get("calls") and assumed:

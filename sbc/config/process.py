@@ -82,9 +82,10 @@ class LimitsSection(Section):
         examples=[30],
     )
     tcp_unproven_per_source: Annotated[int, Field(ge=1)] = Field(
-        default=50,
-        description="How many of a source's connections may be such.",
-        examples=[50],
+        default=100,
+        description="How many of a source's connections may be such. Beyond that a new one takes "
+        "the place of an older one, first of one that brought nothing yet.",
+        examples=[100],
     )
     tcp_pings: Annotated[int, Field(ge=1)] = Field(
         default=5,

@@ -111,7 +111,7 @@ def identify(
     )
 
 
-def speaks_for(
+def sender_of(
     force: InForce, registrar: Registrar, request: Request, flow: Flow, proven: tuple[str, ...]
 ) -> Peer | None:
     """The peer, or group of phones, that a request comes from on which nobody decides.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from sbc.b2bua.manipulating import HEADERS, REPAIRED
-from sbc.driver.callers import PARTICIPANT, Caller, speaks_for
+from sbc.driver.callers import PARTICIPANT, Caller, sender_of
 from sbc.driver.edges import Log, Wire, told_of
 from sbc.driver.in_force import InForce
 from sbc.policy.facts import Facts
@@ -136,7 +136,7 @@ class Manipulator:
         if caller.facts is not None:
             return End(caller.peer, flow.network)
         proven = self._wire.names(flow)
-        peer = speaks_for(self._force, self._registrar, request, flow, proven)
+        peer = sender_of(self._force, self._registrar, request, flow, proven)
         return End("" if peer is None else peer.name, flow.network)
 
     def _facts(self, request: Request, flow: Flow) -> Facts:

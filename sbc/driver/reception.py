@@ -127,7 +127,6 @@ class Reception:
             instance=self._instance,
             logins=self._logins,
             plan=force.plan,
-            headers=force.policy.headers,
             policy=force.policy,
             world=force.world,
             version=force.version,

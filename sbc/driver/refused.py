@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from sbc.bucket import Bucket
 from sbc.driver.callers import Caller
 from sbc.driver.edges import told_of
-from sbc.policy.buckets import Bucket
 from sbc.policy.explain import Decided
 from sbc.policy.gate import Verdict
 from sbc.prefixes import source_key

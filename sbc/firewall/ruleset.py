@@ -14,7 +14,14 @@ Sans-IO.
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+)
 from typing import Final, Literal, NamedTuple
 
 Source = IPv4Network | IPv6Network
@@ -75,7 +82,7 @@ def table_script(
             f"  set banned{family} {{ type {kind}; flags timeout; size {SIZE}; }}",
             f"  set flows{family} {{ type {kind} . inet_service; flags timeout; size {SIZE}; }}",
             f"  set prefixes{family} {{ type {kind}; flags interval, timeout; }}",
-            f"  set spared{family} {{ type {kind}; flags interval; auto-merge; }}",
+            f"  set spared{family} {{ type {kind}; flags interval; }}",
             f"  set known{family} {{ type {kind}; size {SIZE}; }}",
         ]
         counted = f"type {kind}; flags dynamic, timeout; timeout {LIMITED_S}s; size {SIZE};"
@@ -85,7 +92,7 @@ def table_script(
     lines.append(f"    type filter hook input priority {PRIORITY}; policy accept;")
     lines += _jumps(guarded)
     lines += ["  }", "}"]
-    for source in spared:
+    for source in _merged(spared):
         lines.append(f"add element inet {name} spared{source.version} {{ {_prefix(source)} }}")
     return "\n".join(lines) + "\n"
 
@@ -120,6 +127,13 @@ def _judgements(rate: Rate | None) -> Iterator[str]:
                 f"{rate.packets_per_second}/second burst {rate.burst} packets }} "
                 "counter name limited drop"
             )
+
+
+def _merged(sources: Iterable[Source]) -> Iterator[Source]:
+    """The same, none of them within another: to merge them is what some versions of nft cannot."""
+    alike = list(sources)
+    yield from collapse_addresses(one for one in alike if isinstance(one, IPv4Network))
+    yield from collapse_addresses(one for one in alike if isinstance(one, IPv6Network))
 
 
 def _match(guarded: Guarded) -> str:

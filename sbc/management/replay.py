@@ -4,9 +4,10 @@ The places of calls are asked of `sbc.driver.placing`, as in the running process
 call to call (who is registered, what is down) is left out on both sides.
 """
 
+import json
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sbc.driver.in_force import InForce
 from sbc.driver.placing import course_of
@@ -19,6 +20,9 @@ from sbc.sip.uri import escape_user
 from sbc.state.cdr import CdrRecord
 
 MOST_GROUPS = 100
+
+_EXPLAINED: Final = frozenset({"transport", "user_agent", "user_agent_matches"})
+"""The facts that are taken from explanations."""
 
 
 class Treatment(NamedTuple):
@@ -70,7 +74,8 @@ def replay(records: Iterable[CdrRecord], before: InForce, after: InForce, treat:
         a = record.a
         whom = (a.peer, a.network, a.address, record.account)
         minute = record.started_at // 60 if timed else 0
-        alike = (*whom, record.from_number, record.to_number, minute)
+        how = tuple(explained(record).items())
+        alike = (*whom, record.from_number, record.to_number, minute, how)
         if alike not in known:
             known[alike] = treat(before, record), treat(after, record)
         old, new = known[alike]
@@ -83,6 +88,15 @@ def replay(records: Iterable[CdrRecord], before: InForce, after: InForce, treat:
         elif len(groups) < MOST_GROUPS:
             groups[old.text, new.text] = Difference(old, new, record)
     return Replay(count, tuple(sorted(groups.values(), key=lambda one: -one.calls)))
+
+
+def explained(record: CdrRecord) -> dict[str, str]:
+    """What a record says of how its call came: facts that rules looked at when they decided."""
+    if not record.explanation:
+        return {}
+    steps = json.loads(record.explanation).get("steps", ())
+    found = {one["fact"]: one["value"] for step in steps for one in step["tested"]}
+    return {fact: value for fact, value in found.items() if fact in _EXPLAINED}
 
 
 def _asks_time(force: InForce) -> bool:

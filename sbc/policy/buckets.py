@@ -9,6 +9,7 @@ registered phone) keeps its place. A key that finds none shares a bucket with al
 from array import array
 from collections.abc import Container, Hashable
 
+from sbc.bucket import Bucket
 from sbc.policy.model import RateLimit
 from sbc.policy.usage import WINDOW_S, Usage
 
@@ -152,27 +153,3 @@ class Buckets:
                 del self._places[key]
                 return slot
         return -1
-
-
-class Bucket:
-    """One bucket of tokens, full at first.
-
-    Args:
-        rate: How many come in a second.
-        burst: How many there are at most.
-    """
-
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = self._tokens = burst
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        """Take a token, if there is one."""
-        tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        enough = tokens >= 1.0
-        self._tokens = tokens - 1.0 if enough else tokens
-        return enough

@@ -17,8 +17,9 @@ from sbc.policy.facts import Facts
 from sbc.policy.manipulation_operations import Operation, touched
 from sbc.policy.manipulation_parts import ADDRESSES, IllegalValue, check_text
 from sbc.policy.manipulation_rules import HeaderRule, HeaderRules
-from sbc.policy.manipulation_values import NO_PROOFS, OURSELVES, End, Passing, Proofs
+from sbc.policy.manipulation_values import OURSELVES, End, Passing
 from sbc.policy.model import Step
+from sbc.policy.proofs import NO_PROOFS, Proofs
 from sbc.policy.rules import Action
 from sbc.sip.errors import ParseError
 from sbc.sip.fields.name_addr import parse_name_addrs_untrusted

@@ -98,6 +98,3 @@ class HeaderRules:
         """An end as far as any rule names it."""
         named = self._named
         return (end.peer if end.peer in named else "", end.network if end.network in named else "")
-
-
-NO_RULES: Final = HeaderRules()

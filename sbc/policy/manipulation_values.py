@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from sbc.document.problem import did_you_mean
 from sbc.policy.facts import SECRET, Facts
 from sbc.policy.manipulation_parts import HeaderPart, IllegalValue, parse_part
-from sbc.sip.flow import Flow
 from sbc.sip.grammar import split_commas
 from sbc.sip.headers import Headers
 from sbc.sip.message import Message, Response
@@ -37,33 +36,6 @@ class End(NamedTuple):
 
 OURSELVES: Final = End("", "")
 """Who sends what we answer ourselves: no peer, on no network."""
-
-
-class Proofs(Protocol):
-    """What is known of connections, by their flows."""
-
-    def names(self, flow: Flow) -> tuple[str, ...]:
-        """What the far end's certificate proves."""
-
-    def tls_version(self, flow: Flow) -> float:
-        """The version of TLS, as 1.3; 0 without."""
-
-
-class NoProofs:
-    """Nothing is known of any connection."""
-
-    def names(self, flow: Flow) -> tuple[str, ...]:
-        """See `Proofs`."""
-        del flow
-        return ()
-
-    def tls_version(self, flow: Flow) -> float:
-        """See `Proofs`."""
-        del flow
-        return 0.0
-
-
-NO_PROOFS: Final = NoProofs()
 
 
 @dataclass(slots=True)

@@ -237,7 +237,9 @@ class HeaderRuleSection(HeaderRuleKeys):
     when: MessageConditions = Field(  # type: ignore[valid-type]  # made of the table of facts
         default=MessageConditions(),
         description="Conditions, all of which must hold. Source, peer and network are those of "
-        "whom the message comes from, `called` and `caller` those of the call.",
+        "whom the message comes from, `called` and `caller` those of the call. `header`, "
+        "`header_matches` and `status` ask about the message as it is then, others about what it "
+        "stands for, as it came. Of what the called side sends `user` and `owners` are not known.",
         examples=[{"method": "INVITE"}],
     )
 

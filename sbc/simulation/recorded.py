@@ -4,12 +4,12 @@ A record says who called whom, from where, when, and on whose account. Of the re
 rules that decided had looked at, in its explanation.
 """
 
-import json
 from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from sbc.driver.in_force import InForce
+from sbc.management.replay import explained
 from sbc.policy.conditions import Evidence
 from sbc.policy.model import PolicySet
 from sbc.policy.money_facts import COUNTS
@@ -19,6 +19,7 @@ from sbc.state.cdr import CdrRecord
 _OFFER: Final = "one stream of G.711 in plain RTP"
 _HEADERS: Final = "no header but those that every call has"
 _FROM: Final = "From alone says who calls"
+_NOT_FORWARDED: Final = "not forwarded"
 
 ASSUMED: Final[Mapping[str, str]] = {
     "transport": "the first transport of its network",
@@ -39,7 +40,9 @@ ASSUMED: Final[Mapping[str, str]] = {
     "anonymous": _FROM,
     "presents": _FROM,
     "neighbour": _FROM,
-    "forwards": "not forwarded",
+    "misnamed": _FROM,
+    "forwards": _NOT_FORWARDED,
+    "forwards_from": _NOT_FORWARDED,
     "new_country": "no call before it",
     "calls_back": "no call before it",
     **dict.fromkeys(COUNTS, "no call before it"),
@@ -56,9 +59,9 @@ def case_of(record: CdrRecord, force: InForce) -> Case:
         ValueError: no message of ours could have its numbers, its address or its time.
     """
     peer = force.table.peer(record.a.peer)
-    said = _said(record)
-    transport = said.get("transport", force.networks[record.a.network].listeners[0].transport)
-    agent = said.get("user_agent_matches", said.get("user_agent", ""))
+    known = explained(record)
+    transport = known.get("transport", force.networks[record.a.network].listeners[0].transport)
+    agent = known.get("user_agent_matches", known.get("user_agent", ""))
     return Case.model_validate(
         {
             "name": record.call,
@@ -79,8 +82,7 @@ def case_of(record: CdrRecord, force: InForce) -> Case:
 
 def assumed(record: CdrRecord, tested: Iterable[Evidence]) -> frozenset[str]:
     """What was assumed of a call, of all that a decision looked at."""
-    said = _said(record)
-    return _assumptions((one.fact for one in tested), said)
+    return _assumptions((one.fact for one in tested), explained(record))
 
 
 def assumed_under(policies: PolicySet) -> frozenset[str]:
@@ -93,19 +95,6 @@ def _assumptions(names: Iterable[str], said: Container[str]) -> frozenset[str]:
     """What is assumed of facts; those of one header have its name behind theirs."""
     facts = {name.partition(" ")[0] for name in names}
     return frozenset(ASSUMED[one] for one in facts if one in ASSUMED and one not in said)
-
-
-def _said(record: CdrRecord) -> dict[str, str]:
-    """The values of facts that the rules looked at when the call was decided on."""
-    if not record.explanation:
-        return {}
-    steps = json.loads(record.explanation).get("steps", ())
-    found = {one["fact"]: one["value"] for step in steps for one in step["tested"]}
-    return {fact: value for fact, value in found.items() if fact in _RECORDED}
-
-
-_RECORDED: Final = frozenset({"transport", "user_agent", "user_agent_matches"})
-"""The facts that are taken from explanations."""
 
 
 def _user(record: CdrRecord) -> str:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from sbc.remembered import remembered
 from sbc.sip.errors import ParseError
 from sbc.sip.grammar import (
     HOST,
@@ -18,7 +19,6 @@ from sbc.sip.grammar import (
     read_port,
     refuse_twice,
 )
-from sbc.sip.remembered import remembered
 
 # Beyond the grammar, "#" and a few more are let in, because phones dial *21#; they cannot be
 # taken for a delimiter. "@" is refused after the userinfo: implementations differ on which of

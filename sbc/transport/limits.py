@@ -11,8 +11,12 @@ class TransportLimits:
     """Accepted connections per network: strangers on one cannot use up those of another."""
     connections_per_source: int = 200
     """Accepted connections per IPv4 address or IPv6 /64; an office behind one NAT is one source."""
-    unproven_per_source: int = 50
+    unproven_per_source: int = 100
     """How many of them may be unproven: nobody accepted anything that came over them yet."""
+    arrivals_per_second: float = 200.0
+    """Connections that are accepted of a source; with as many unproven ones each has half a second
+    to shake hands, and as long again to register, before the next ones take its place."""
+    arrivals_burst: float = 200.0
     outbound_connections: int = 1024
     """Connections that we opened ourselves; apart, so that strangers cannot use them up."""
     first_message_s: float = 10.0
@@ -30,7 +34,8 @@ class TransportLimits:
     pings_per_second: int = 5
     """CRLF pings per connection; who needs more does not want to know whether we are there."""
     stranger_units_per_second: float = 100.0
-    """What the unproven connections of a source may bring together; see `sources` for units."""
+    """What the unproven connections of a source may bring together beyond what each of them may;
+    see `sources` for units."""
     stranger_burst: float = 200.0
     proven_units_per_second: float = 5000.0
     """What its proven connections may bring together: perhaps a carrier's calls."""
@@ -85,11 +90,10 @@ class TransportStatistics:
     refused_total_cap: int = 0
     """The network's connections were all proven."""
     refused_source_cap: int = 0
-    refused_unproven_cap: int = 0
     refused_blocked: int = 0
     """Connections of sources that the policy blocks, or that are banned."""
     refused_rate: int = 0
-    """Connections of a source that had overdrawn its budget."""
+    """Connections of a source beyond `arrivals_per_second`."""
     opened: int = 0
     open_refused_cap: int = 0
     connect_failures: int = 0
@@ -99,7 +103,8 @@ class TransportStatistics:
     closed_unproven: int = 0
     """Connections that proved nothing in time."""
     displaced_unproven: int = 0
-    """Unproven connections closed in favour of new ones, since the network had no more room."""
+    """Unproven connections closed in favour of new ones, since their source or network had no more
+    room."""
     closed_pings: int = 0
     """Connections that brought more than `pings_per_second`."""
     closed_rate: int = 0

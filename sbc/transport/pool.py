@@ -2,16 +2,19 @@
 
 Sans-IO.
 
-A connection is unproven until somebody accepted what came over it. The unproven ones of a network
-make room for new ones, the oldest first, so that no number of them can shut out who comes next.
+A connection is unproven until somebody accepted what came over it. The unproven ones of a source
+make room for new ones, those first that brought nothing yet, and so do those of a network, the
+oldest first: no number of them can shut out who comes next.
 
 Spec: RFC 3261 §18 (connection reuse), RFC 5923 is not spoken: a connection that a stranger opened
 is reused only for the very address it came from.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from sbc.prefixes import source_key
 from sbc.sip.flow import Flow
 from sbc.transport.limits import TransportLimits, TransportStatistics
 from sbc.transport.sources import Source, Sources
@@ -32,6 +35,10 @@ class Numbered(Protocol):
     def proven(self) -> bool:
         """Whether it need not make room for others; once it is, it stays so."""
 
+    @property
+    def engaged(self) -> bool:
+        """Whether it brought what takes some effort: a TLS handshake, or a message."""
+
     def displace(self) -> None:
         """End, since another connection takes the place."""
 
@@ -42,12 +49,29 @@ C = TypeVar("C", bound=Numbered)
 class _Share(Generic[C]):
     """The accepted connections of one network."""
 
-    __slots__ = ("accepted", "unproven")
+    __slots__ = ("accepted", "by_source", "unproven")
 
     def __init__(self) -> None:
         self.accepted = 0
         self.unproven: dict[int, C] = {}
         """By number, the oldest first."""
+        self.by_source: defaultdict[str, dict[int, C]] = defaultdict(dict)
+        """The same, apart for each source that has any."""
+
+    def doubt(self, connection: C) -> None:
+        """Count a connection as unproven."""
+        flow = connection.flow
+        self.unproven[flow.connection] = connection
+        self.by_source[source_key(flow.remote[0])][flow.connection] = connection
+
+    def vouch(self, connection: C) -> None:
+        """Count a connection as unproven no more; one that is not is no fault."""
+        flow = connection.flow
+        if self.unproven.pop(flow.connection, None) is not None:
+            source = source_key(flow.remote[0])
+            del self.by_source[source][flow.connection]
+            if not self.by_source[source]:
+                del self.by_source[source]
 
 
 class Pool(Generic[C]):
@@ -104,32 +128,29 @@ class Pool(Generic[C]):
     def may_accept(self, network: str, host: str, now: float) -> bool:
         """Whether one more connection from `host` is within the caps; counts refusals.
 
-        May displace the oldest unproven connection of a network that has no more room.
+        Where a source or its network has no more room, an unproven connection of it is displaced.
         """
         limits, statistics = self._limits, self._statistics
         trusted = network in self._trusted
         source = self._sources.find(network, host)
-        if source.connections >= limits.connections_per_source:
-            statistics.refused_source_cap += 1
-            return False
-        if not trusted and source.unproven >= limits.unproven_per_source:
-            statistics.refused_unproven_cap += 1
-            return False
-        if not trusted and (
-            now < source.stranger.paused_until or not source.stranger.spend(1, now)
-        ):
+        if not trusted and not source.arrivals.take(now):
             statistics.refused_rate += 1
             return False
         share = self._share(network)
+        unproven = share.by_source.get(source_key(host), {})
+        full = source.connections >= limits.connections_per_source
+        if full and not unproven:
+            statistics.refused_source_cap += 1
+            return False
+        if full or len(unproven) >= limits.unproven_per_source:
+            idle = (one for one in unproven.values() if not one.engaged)
+            self._displace(next(idle, None) or next(iter(unproven.values())))
         if share.accepted < limits.inbound_connections:
             return True
         if not share.unproven:
             statistics.refused_total_cap += 1
             return False
-        oldest = next(iter(share.unproven.values()))
-        statistics.displaced_unproven += 1
-        self.remove(oldest)
-        oldest.displace()
+        self._displace(next(iter(share.unproven.values())))
         return True
 
     def may_open(self) -> bool:
@@ -149,16 +170,13 @@ class Pool(Generic[C]):
             return
         share = self._share(flow.network)
         share.accepted += 1
-        proven = connection.proven
-        if not proven:
-            share.unproven[flow.connection] = connection
-        self._sources.arrived(flow.network, flow.remote[0], proven=proven)
+        if not connection.proven:
+            share.doubt(connection)
+        self._sources.arrived(flow.network, flow.remote[0])
 
     def proved(self, connection: C) -> None:
         """An accepted connection is proven from now on."""
-        flow = connection.flow
-        if self._share(flow.network).unproven.pop(flow.connection, None) is not None:
-            self._sources.find(flow.network, flow.remote[0]).unproven -= 1
+        self._share(connection.flow.network).vouch(connection)
 
     def named(self, connection: C, before: Flow) -> None:
         """A connection's first bytes told its transport; its flow was `before` until then."""
@@ -180,8 +198,8 @@ class Pool(Generic[C]):
             return
         share = self._share(flow.network)
         share.accepted -= 1
-        proven = share.unproven.pop(flow.connection, None) is None
-        self._sources.left(flow.network, flow.remote[0], proven=proven)
+        share.vouch(connection)
+        self._sources.left(flow.network, flow.remote[0])
 
     def find(self, flow: Flow) -> C | None:
         """The connection of a flow; a flow without number takes any to its remote address.
@@ -192,6 +210,11 @@ class Pool(Generic[C]):
             return self._by_remote.get(flow)
         connection = self._by_number.get(flow.connection)
         return connection if connection is not None and connection.flow == flow else None
+
+    def _displace(self, connection: C) -> None:
+        self._statistics.displaced_unproven += 1
+        self.remove(connection)
+        connection.displace()
 
     def _share(self, network: str) -> _Share[C]:
         share = self._shares.get(network)

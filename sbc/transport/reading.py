@@ -7,7 +7,7 @@ import trio
 
 from sbc.transport.endings import End
 from sbc.transport.limits import TransportLimits, TransportStatistics
-from sbc.transport.sources import Budget, Source
+from sbc.transport.sources import OWN_UNITS, Budget, Source
 
 READ_BYTES = 16_384
 """How much a proven connection is read at once."""
@@ -18,7 +18,7 @@ UNPROVEN_READ_BYTES = 4096
 class Inflow:
     """What comes in on one socket."""
 
-    __slots__ = ("_ended", "_limits", "_socket", "_source", "_statistics", "proven")
+    __slots__ = ("_ended", "_limits", "_own", "_socket", "_source", "_statistics", "proven")
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Inflow:
         self._limits = limits
         self._statistics = statistics
         self._ended = ended
+        self._own = OWN_UNITS
         self.proven = proven
 
     async def readable(self) -> bytes | None:
@@ -53,7 +54,7 @@ class Inflow:
         """Read nothing while the budget is overdrawn, so that the system holds the peer back, or
         end what never stops; whether that was so."""
         budget = self._budget()
-        if budget is None or trio.current_time() >= budget.paused_until:
+        if budget is None or self._own >= 1 or trio.current_time() >= budget.paused_until:
             return False
         if budget.overdrafts > self._limits.overdrafts:
             self._statistics.closed_rate += 1
@@ -63,7 +64,12 @@ class Inflow:
         return True
 
     def spend(self, units: float, now: float) -> None:
-        """Draw from the budget; one that is overdrawn is not read for a while."""
+        """Draw from what is its own, and then from the budget; one that is overdrawn is not read
+        for a while."""
+        if units <= self._own:
+            self._own -= units
+            return
+        self._own = 0.0
         budget = self._budget()
         if budget is not None and not budget.spend(units, now):
             self._statistics.reading_paused += 1

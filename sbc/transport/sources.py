@@ -6,6 +6,7 @@ without only the latest are remembered, so that hanging up and coming back renew
 Spec: RFC 5853 §3.5 (access control), §3.1.1 (denial of service).
 """
 
+from sbc.bucket import Bucket
 from sbc.prefixes import source_key
 from sbc.transport.limits import TransportLimits
 
@@ -13,7 +14,11 @@ REMEMBERED = 4096
 """Sources without a connection whose budgets are kept."""
 
 BYTES_PER_UNIT = 2048
-"""A message, a ping and an accepted connection are a unit each, and so are this many bytes."""
+"""A message and a ping are a unit each, and so are this many bytes."""
+
+OWN_UNITS = 8.0
+"""What each connection may bring before it draws from its source's budget: a TLS handshake and a
+registration with a password, whatever a neighbour at the same address does."""
 
 MALFORMED_UNITS = 10.0
 """What a stream that is not SIP costs on top: the search for what may be answered is dear."""
@@ -59,16 +64,16 @@ class Source:
     """One address of a network, or one IPv6 /64: its connections and its budgets.
 
     Proven connections draw from a budget of their own: whoever shares an address with a flood
-    of strangers does not pay for it.
+    of strangers does not pay for it. New connections have one, too, that is never overdrawn: of
+    those who want in, users and attackers, each has the same chance at any time.
     """
 
-    __slots__ = ("_answer_at", "connections", "proven", "stranger", "unproven")
+    __slots__ = ("_answer_at", "arrivals", "connections", "proven", "stranger")
 
     def __init__(self, limits: TransportLimits) -> None:
         self.connections = 0
         """Accepted and still there."""
-        self.unproven = 0
-        """Those of them that nobody vouched for."""
+        self.arrivals = Bucket(limits.arrivals_per_second, limits.arrivals_burst)
         self.stranger = Budget(limits.stranger_units_per_second, limits.stranger_burst)
         self.proven = Budget(limits.proven_units_per_second, limits.proven_burst)
         self._answer_at = 0.0
@@ -103,23 +108,19 @@ class Sources:
             self._remember(key, source)
         return source
 
-    def arrived(self, network: str, host: str, *, proven: bool) -> None:
+    def arrived(self, network: str, host: str) -> None:
         """Count a connection of a source."""
         source = self.find(network, host)
         key = (network, source_key(host))
         self._remembered.pop(key, None)
         self._present[key] = source
         source.connections += 1
-        if not proven:
-            source.unproven += 1
 
-    def left(self, network: str, host: str, *, proven: bool) -> None:
+    def left(self, network: str, host: str) -> None:
         """Count a connection no more that `arrived` counted."""
         key = (network, source_key(host))
         source = self._present[key]
         source.connections -= 1
-        if not proven:
-            source.unproven -= 1
         if not source.connections:
             del self._present[key]
             self._remember(key, source)

@@ -162,6 +162,11 @@ class Connection:
         return self._in.proven
 
     @property
+    def engaged(self) -> bool:
+        """Whether it brought what takes some effort: a TLS handshake, or a message."""
+        return self._patience.heard if self._tls is None else self._shaken
+
+    @property
     def is_strangers(self) -> bool:
         """Whether others began it from where anybody may."""
         return not self.opened_by_us and self._source is not None

@@ -38,6 +38,8 @@ CORES = [
     "sbc.policy.takeover",
     "sbc.policy.topology",
     "sbc.prefixes",
+    "sbc.remembered",
+    "sbc.bucket",
     # Of rooms that do input and output, what says it does none.
     "sbc.resolver.hosts",
     "sbc.resolver.locate",

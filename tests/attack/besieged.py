@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kit.hosts import Lab, Program, wait_until
+from tests.kit.operator import told
 from tests.kit.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -118,8 +119,7 @@ class Besieged:
 
     def ask(self, *words: str) -> Any:
         """What a command of the SBC says, as JSON."""
-        command = (sys.executable, "-m", "sbc", *words, "--json", "-c", str(self.configuration))
-        return json.loads(self.border.run("env", "-C", str(ROOT), *command, within_s=PATIENCE_S))
+        return json.loads(told(self.configuration, *words, "--json"))
 
     def bans(self) -> list[str]:
         """Who is banned."""

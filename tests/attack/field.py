@@ -19,6 +19,7 @@ from typing import TypeVar
 from sbc.management.control import NotRunning, ask
 from tests.kit.hosts import Host, Lab, Program, wait_until
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.operator import told
 from tests.kit.patience import PATIENCE_S
 
 T = TypeVar("T")
@@ -141,9 +142,7 @@ class Field:
 
     def cli(self, *words: str) -> object:
         """What ``sbc … --json`` prints."""
-        config = ("--json", "--config", str(self.directory / "sbc.yaml"))
-        command = (sys.executable, "-m", "sbc", *words, *config)
-        return json.loads(self.border.run("env", "-C", str(ROOT), *command, within_s=PATIENCE_S))
+        return json.loads(told(self.directory / "sbc.yaml", *words, "--json"))
 
     @property
     def resident_kib(self) -> int:

@@ -21,6 +21,7 @@ from tests.attack.besieged import (
 )
 from tests.kit.certificates import Authority, client_context
 from tests.kit.hosts import Host, Lab, missing_for_namespaces
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sprayer import Sprayer
 from tests.kit.stranger import Stranger, bytes_of, knock
 
@@ -95,9 +96,10 @@ def test_a_scanner_by_tcp_is_banned_everywhere_and_an_operator_lets_it_in_again(
     assert ban["evidence"][-1]["offence"] == "scanner_name"
     assert siege.ask("status")["bans"]["kernel_dropped"]["banned"] >= 0
     # A killed process leaves nothing in the kernel; the next one takes over the ban.
-    siege.until(lambda: ATTACKER in (siege.directory / "state/bans.json").read_text(), "it is kept")
+    kept = siege.directory / "state/bans.json"
+    siege.until(lambda: kept.exists() and ATTACKER in kept.read_text(), "it is kept")
     siege.sbc.process.kill()
-    siege.sbc.wait(within_s=5)
+    siege.sbc.wait(within_s=PATIENCE_S)
     siege.until(lambda: "sbc_" not in siege.border.run("nft", "list", "tables"), "the table ends")
     siege.start()
     assert siege.bans() == [f"{ATTACKER}/32"]

@@ -1,9 +1,15 @@
 """Header manipulation in a call: what each leg hears, once, and what the journal says of it."""
 
+import pytest
+
 from sbc.b2bua.call import Call
 from sbc.b2bua.events import MediaRefused
+from sbc.policy.call_facts import Owners
+from sbc.policy.explain import Decided
+from sbc.policy.facts import Facts
 from sbc.policy.load import load_policy
-from sbc.policy.manipulation_rules import HeaderRules
+from sbc.policy.matchers import numbers
+from sbc.policy.model import Decision, PolicySet
 from sbc.routing.accounts import Account
 from sbc.routing.repair import Quirk
 from tests.kit.call import HOSTS, A, B, Story, a_call, an_invite, sdp
@@ -14,7 +20,7 @@ def a_story(text: str, call: Call | None = None) -> Story:
     policy = load_policy(f"headers:\n{text}", "p")
     assert [str(problem) for problem in policy.problems] == []
     call = call or a_call()
-    call.context.headers = HeaderRules(policy.headers)
+    call.context.policy = PolicySet(headers=policy.headers)
     return Story(call)
 
 
@@ -224,3 +230,39 @@ def test_the_failure_in_place_of_an_answer_is_changed_like_any_answer() -> None:
     story.reply(200, body=sdp(host=HOSTS[B]))
     assert story.tell(MediaRefused("no port is free"))[0] == "a 503 INVITE"
     assert story.response(A).headers.first("x-a") == "b"
+
+
+FOREIGN = "P-Asserted-Identity: <sip:+12025550123@x.example>"
+
+
+def by_user(name: str) -> Call:
+    """A call of a user that logged in, and may present one number."""
+    call = a_call(an_invite(headers=("P-Asserted-Identity: <sip:+12025550123@x.example>",)))
+    owners = Owners(users={name: numbers(["alice"])})
+    facts = Facts("outside", True, "192.0.2.1", "INVITE", owners=owners, user=name)
+    call.decided = Decided(PolicySet(), facts, Decision("allow", "all", ""))
+    return call
+
+
+@pytest.mark.parametrize("when", ["user: alice", "authenticated: true", "presents: foreign"])
+def test_rules_know_who_logged_in_of_whatever_the_caller_sends(when: str) -> None:
+    rule = f"- {{name: r, on: both, when: {{{when}}}, do: [{{set: X-A, value: b}}]}}"
+    story = a_story(rule, by_user("alice"))
+    story.begin()
+    assert story.request(B).headers.first("x-a") == "b"
+    story = a_story(rule, by_user("alice")).answered()
+    story.ask(A, "INFO", headers=(FOREIGN,))
+    assert story.request(B).headers.first("x-a") == "b"
+    story.reply(200)
+    assert not story.response(A).headers.has("x-a")
+    story.ask(B, "INFO", headers=(FOREIGN,))
+    assert not story.request(A).headers.has("x-a")
+
+
+def test_who_calls_a_service_calls_its_number_for_rules_too() -> None:
+    call = a_call()
+    call.callee = "urn:service:sos"
+    do = "[{set: X-A, value: $(called)}]"
+    story = a_story(f"- {{name: r, toward: callee, when: {{emergency: true}}, do: {do}}}", call)
+    story.begin()
+    assert story.request(B).headers.first("x-a") == "112"

@@ -175,7 +175,7 @@ class TestFloods:
     def test_who_forges_sixty_requests_at_once_has_one_answer_sent_to_their_victim(self, board):
         sent = [one for n in range(60) for one in board.give(STRANGER, forged(n))]
         assert titles(sent) == ["403 INVITE"]
-        assert board.switchboard.tally.unanswered == 29
+        assert board.switchboard.tally.unanswered == 19
         assert board.log.events("info") == ["stranger refused"]
         board.now += 1.0
         assert titles(board.give(STRANGER, forged(61))) == ["481 INVITE"]
@@ -191,7 +191,7 @@ class TestFloods:
         sent = [
             board.give(STRANGER, a_message("OPTIONS", branch=f"z9hG4bK-{n}")) for n in range(100)
         ]
-        assert 25 < sum(1 for one in sent if one) < 50
+        assert 15 < sum(1 for one in sent if one) < 30
         assert board.switchboard.tally.dropped_rate == sum(1 for one in sent if not one)
 
     def test_a_phones_neighbour_behind_the_same_nat_keeps_its_budget_when_the_phone_leaves(

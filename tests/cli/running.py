@@ -19,6 +19,7 @@ from sbc.sip.message import Request, Response, make_response, serialize
 from sbc.sip.parser import parse_message_untrusted
 from sbc.state.cdr import CdrRecord
 from sbc.state.file import read_records
+from tests.kit.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = """\
@@ -75,7 +76,7 @@ async def said_at_its_end(process: trio.Process) -> list[dict[str, object]]:
     """What a process logged, when it has ended."""
     assert process.stderr is not None
     try:
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_S):
             async with process.stderr:
                 said = b"".join([part async for part in process.stderr])
             await process.wait()
@@ -98,7 +99,7 @@ class Far:
 
     async def receive(self, wanted: str) -> Request | Response:
         """The next request of a method, or response of a status; others are passed over."""
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             while True:
                 message = parse_message_untrusted(await self._sock.recv(65_536))
                 title = message.method if isinstance(message, Request) else str(message.status)
@@ -150,7 +151,7 @@ class Running:
 
     async def logged(self, event: str, count: int = 1) -> dict[str, object]:
         """Wait until it has logged an event that often; the last one of it."""
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_S):
             while True:
                 found = [one for one in self.events if one["event"] == event]
                 if len(found) >= count:
@@ -159,7 +160,7 @@ class Running:
 
     async def sbc(self, *argv: str) -> int:
         """Run a command beside the loop, as a shell would."""
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_S):
             return await trio.to_thread.run_sync(partial(main, [*argv, "--config", str(self.file)]))
 
     def signal(self, number: signal.Signals) -> None:
@@ -167,7 +168,7 @@ class Running:
 
     async def ended(self) -> int:
         """Its exit status, when it has ended."""
-        with trio.fail_after(15):
+        with trio.fail_after(PATIENCE_S):
             return await self.process.wait()
 
     async def call(self) -> None:

@@ -13,6 +13,7 @@ from sbc.cli.main import main, parser
 from sbc.management.control import Arguments, Command, CommandRefused, ControlServer
 from sbc.state.file import CdrFile
 from sbc.state.rows import row_of
+from tests.kit.patience import PATIENCE_S
 from tests.state.records import a_record, in_progress
 
 LEG_A = {"peer": "phones", "network": "outside", "address": "198.51.100.7:5060"}
@@ -180,7 +181,7 @@ class Process:
 
     async def sbc(self, *argv: str) -> int:
         """Run a command beside the loop, as a shell would."""
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             return await trio.to_thread.run_sync(
                 partial(main, [*argv, "--socket", str(self.socket)])
             )
@@ -392,7 +393,7 @@ async def test_draining_waits_until_the_process_has_gone(
                 trio.from_thread.run(trio.lowlevel.checkpoint)
 
     arguments = parser().parse_args(["stop", "--drain", "--socket", str(process.socket)])
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         code = await trio.to_thread.run_sync(
             partial(operate.stop, arguments, sleep=pass_time, clock=lambda: 0.0)
         )
@@ -406,7 +407,7 @@ async def test_a_process_that_does_not_go_is_a_problem(
 ) -> None:
     times = iter(range(0, 100, 10))
     arguments = parser().parse_args(["stop", "--json", "--socket", str(process.socket)])
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         code = await trio.to_thread.run_sync(
             partial(operate.stop, arguments, sleep=lambda _: None, clock=lambda: next(times))
         )

@@ -12,6 +12,7 @@ import trio
 
 from sbc.sip.message import Request, make_response, serialize
 from tests.cli.running import ROOT, Far, a_free_port, start
+from tests.kit.patience import PATIENCE_S
 
 CONFIGURATION = """\
 networks:
@@ -61,7 +62,7 @@ async def serving(file: Path) -> AsyncIterator[trio.Process]:
     assert process.stderr is not None
     try:
         said = b""
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_S):
             while b'"ready"' not in said:
                 part = await process.stderr.receive_some()
                 assert part, said

@@ -17,6 +17,7 @@ from sbc.state.sqlite import StoreStatistics
 from sbc.transport.limits import TransportStatistics
 from tests.cli.running import Running, running_sbc, said_at_its_end, start
 from tests.kit.name_server import NameServer
+from tests.kit.patience import PATIENCE_S
 from tests.transport.edge import OPTIONS
 
 
@@ -31,7 +32,7 @@ async def test_a_process_serves_is_asked_and_stops(
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         phone.sendto(OPTIONS, ("127.0.0.1", running.port))
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         received = 0
         while not received:
             assert await running.sbc("status", "--json") == 0

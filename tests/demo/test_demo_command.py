@@ -13,6 +13,7 @@ from sbc.demo.sound import compare, melody, play_melody
 from tests.kit.baresip import Account, running_phone
 from tests.kit.engines import ENGINES, need_engine
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
+from tests.kit.patience import PATIENCE_S
 
 MELODY = play_melody(melody(16))
 ROOT = Path(__file__).parents[2]
@@ -78,18 +79,18 @@ def test_a_real_softphone_registers_hears_itself_and_calls_the_phone_behind_the_
     with running_phone(street[1], account, tune="caller") as softphone:
         softphone.registered()
         softphone.dial(f"sip:600@{account.domain}")
-        softphone.hears_tune("caller", 1.0, within_s=15)
+        softphone.hears_tune("caller", 1.0, within_s=PATIENCE_S)
         softphone.hang_up()
         softphone.call_ended()
         softphone.dial(f"sip:1000@{account.domain}")
         wait_until(
             lambda: compare(MELODY, softphone.heard()).right >= 12,
-            within_s=15,
+            within_s=PATIENCE_S,
             what="the melody of the phone behind the NAT",
         )
-    demo.expect("INVITE 1001 -> 1000", within_s=5)
+    demo.expect("INVITE 1001 -> 1000", within_s=PATIENCE_S)
     demo.process.send_signal(signal.SIGINT)
-    assert demo.wait(within_s=20) == 0
+    assert demo.wait(within_s=PATIENCE_S) == 0
 
 
 @pytest.mark.interop
@@ -103,7 +104,7 @@ def test_two_real_softphones_call_each_other(street: tuple[Host, Host, Host]) ->
         bob.registered()
         alice.dial(f"sip:1002@{account_on(demo, '1001').domain}")
         bob.in_call()
-        alice.hears_tune("callee", 1.0, within_s=15)
-        bob.hears_tune("caller", 1.0, within_s=15)
+        alice.hears_tune("callee", 1.0, within_s=PATIENCE_S)
+        bob.hears_tune("caller", 1.0, within_s=PATIENCE_S)
         bob.hang_up()
         alice.call_ended()

@@ -1,5 +1,7 @@
 """What is kept of requests that were turned away, and what their senders hear of it."""
 
+from functools import cache
+
 import pytest
 
 from sbc.driver.callers import PARTICIPANT
@@ -112,11 +114,16 @@ class TestOfAPeer:
         assert strict.records.refused == []
 
 
-def a_turned_away(host: str, known: bool = False, **changes: object) -> TurnedAway:
+@cache
+def a_request() -> Request:
     request = parse_message_untrusted(a_message("INVITE", headers=("User-Agent: " + "x" * 900,)))
     assert isinstance(request, Request)
+    return request
+
+
+def a_turned_away(host: str, known: bool = False, **changes: object) -> TurnedAway:
     flow = Flow("outside", "udp", ("0.0.0.0", 5060), (host, 5060))
-    turned = TurnedAway(request, flow, host, 403, "why", None, PARTICIPANT, known)
+    turned = TurnedAway(a_request(), flow, host, 403, "why", None, PARTICIPANT, known)
     return turned._replace(**changes)  # type: ignore[arg-type]  # names are the fields'
 
 

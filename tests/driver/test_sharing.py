@@ -97,7 +97,8 @@ def test_what_is_said_of_failover_the_route_says_before_the_peer():
 
 
 def test_by_weight_each_call_is_shared_anew():
-    firsts = Counter(hosts(force("weight"), present=keyed(n))[0] for n in range(400))
+    sharing = force("weight")
+    firsts = Counter(hosts(sharing, present=keyed(n))[0] for n in range(400))
     assert 260 < firsts["20"] < 340
 
 

@@ -163,7 +163,7 @@ class TestReload:
             probes = [a_message("OPTIONS", branch=f"z9hG4bK-{n}") for n in range(100)]
             return sum(1 for probe in probes if board.give(stranger, probe))
 
-        assert passed() == 30
+        assert passed() == 20
         board.locate({"pbx.example.com": ("192.168.1.6",)})
         assert passed() == 0
         board.switchboard.configure(in_force(a_configuration(BY_NAME)), board.now)

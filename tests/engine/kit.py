@@ -23,9 +23,7 @@ from media.types import (
     SrtpSuite,
     StreamId,
 )
-
-PATIENCE_S = 5.0
-"""How long anything that must happen may take on a busy machine."""
+from tests.kit.patience import PATIENCE_S
 
 A, B = SideName.A, SideName.B
 STREAM: StreamId = ("call", 0)

@@ -7,6 +7,7 @@ from media.events import MediaEvent
 from media.plan import MediaSide, MediaStream, OpenStream, UpdateStream
 from media.types import Endpoint
 from tests.engine.kit import PHONE_A, PHONE_B, RELAY_A, RELAY_B, STREAM, free_pair
+from tests.kit.patience import PATIENCE_S
 
 
 class Bench:
@@ -59,5 +60,5 @@ class Bench:
     def _phone(host: str) -> socket.socket:
         phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         phone.bind((host, 0))
-        phone.settimeout(5.0)
+        phone.settimeout(PATIENCE_S)
         return phone

@@ -2,8 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 
 import pytest
@@ -19,7 +19,15 @@ from sbc.firewall.nftables import (
     Nftables,
     Wanted,
 )
-from sbc.firewall.ruleset import Guarded, Rate, Source, clearing, read_listing, rules_of
+from sbc.firewall.ruleset import (
+    Guarded,
+    Rate,
+    Source,
+    clearing,
+    read_listing,
+    rules_of,
+    table_script,
+)
 from tests.firewall.inside import nft_of
 from tests.kit.hosts import Host
 from tests.kit.patience import until
@@ -94,6 +102,13 @@ class Kept:
             nft=nft,
         )
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.table.run)
+            yield
+            nursery.cancel_scope.cancel()
+
     def ban(self, source: Source, seconds: float = 600.0) -> None:
         self.shut[source] = seconds
         self.table.ban(source, seconds)
@@ -106,14 +121,12 @@ class Kept:
 async def test_what_is_banned_meanwhile_is_one_batch(autojump_clock: trio.abc.Clock) -> None:
     nft = FakeNft()
     kept = Kept(nft)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         for number in range(200):
             kept.ban(ip_network(f"198.51.100.{number}/32"))
         await trio.sleep(1)
         assert len(nft.scripts) == 2
         assert nft.scripts[1].count("timeout 600s") == 200
-        nursery.cancel_scope.cancel()
     assert (nft.ends, len(nft.scripts)) == (1, 2)
 
 
@@ -123,8 +136,7 @@ async def test_without_privileges_it_says_so_once_and_goes_on(
     nft = FakeNft()
     nft.fault = "not allowed"
     kept = Kept(nft)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         for number in range(100):
             kept.ban(ip_network(f"198.51.100.{number}/32"))
             await trio.sleep(1)
@@ -135,7 +147,6 @@ async def test_without_privileges_it_says_so_once_and_goes_on(
         assert nft.scripts[0].startswith("add table")
         assert kept.told == ["not allowed", ""]
         assert nft.scripts[0].count("timeout 600s") == 100
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_table_that_is_required_and_cannot_be_had_ends_the_start(
@@ -151,8 +162,7 @@ async def test_a_table_that_is_required_and_cannot_be_had_ends_the_start(
 async def test_a_table_that_is_off_is_never_touched(autojump_clock: trio.abc.Clock) -> None:
     nft = FakeNft()
     kept = Kept(nft, "off")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ATTACKER)
         await trio.sleep(60)
     assert not nft.scripts
@@ -164,8 +174,7 @@ async def test_a_table_that_somebody_removed_is_made_anew(
 ) -> None:
     nft = FakeNft()
     kept = Kept(nft)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ATTACKER)
         await trio.sleep(1)
         nft.there = False
@@ -175,7 +184,6 @@ async def test_a_table_that_somebody_removed_is_made_anew(
         assert kept.table.trouble == ""
         assert kept.table.dropped == {"banned": 14}  # no count is lost with the old table
         assert kept.told == ["", "No such file or directory", ""]
-        nursery.cancel_scope.cancel()
 
 
 async def test_when_the_program_ends_that_is_told_and_the_table_made_anew(
@@ -183,8 +191,7 @@ async def test_when_the_program_ends_that_is_told_and_the_table_made_anew(
 ) -> None:
     nft = FakeNft()
     kept = Kept(nft)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ATTACKER)
         await trio.sleep(AGAIN_S + 1)
         nft.killed.set()
@@ -198,7 +205,6 @@ async def test_when_the_program_ends_that_is_told_and_the_table_made_anew(
             nft.killed.set()
             await trio.sleep(AGAIN_S / 10)
         assert len(nft.scripts) - made <= 5
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_program_that_answered_often_is_followed_by_a_fresh_one(
@@ -206,8 +212,7 @@ async def test_a_program_that_answered_often_is_followed_by_a_fresh_one(
 ) -> None:
     nft = FakeNft()
     kept = Kept(nft)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ATTACKER)
         nft.wear()
         await trio.sleep(1)
@@ -215,7 +220,6 @@ async def test_a_program_that_answered_often_is_followed_by_a_fresh_one(
         assert nft.scripts[-1].startswith("add table")
         assert "198.51.100.66" in nft.scripts[-1]
         assert kept.told == [""]
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_start_that_needs_the_table_waits_for_the_end_of_a_killed_process_s_program(
@@ -238,15 +242,13 @@ async def test_more_changes_than_may_wait_make_the_table_anew(
 ) -> None:
     nft = FakeNft()
     kept = Kept(nft)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ATTACKER)
         for number in range(MOST_WAITING + 1):
             kept.table.mute_flow("192.0.2.1", number, 3.0)
         await trio.sleep(1)
         assert nft.scripts[1].startswith("add table")
         assert "198.51.100.66" in nft.scripts[1]
-        nursery.cancel_scope.cancel()
 
 
 def test_what_is_no_listing_is_refused() -> None:
@@ -335,8 +337,7 @@ async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_
     )
     other_host = ear("203.0.113.1", "203.0.113.67", 5080)
     sip6 = ear("2001:db8::1", "2001:db8::66", 5060)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         assert kept.told == [""]
         assert sip.hears()
         assert sip6.hears()
@@ -372,7 +373,6 @@ async def test_the_kernel_drops_for_our_listeners_only_and_others_rules_stay_as_
         await settled(kept)
         assert "timeout 8m20s" in border.run("nft", "list", "set", "inet", "sbc_test", "banned4")
         ours = border.run("nft", "list", "ruleset")
-        nursery.cancel_scope.cancel()
     assert kept.told == [""]
     assert "sbc_test" in ours
     assert border.run("nft", "list", "ruleset") == before
@@ -385,8 +385,7 @@ async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_pho
     wanted = Wanted((UDP,), Rate(1, 5), (ip_network("203.0.113.67/32"),))
     kept = Kept(nft_of(border), "required", wanted)
     stranger = ear("203.0.113.1", "203.0.113.66", 5060)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         heard = [stranger.hears() for _ in range(12)]
         assert heard[:5] == [True] * 5
         assert not all(heard)
@@ -396,7 +395,6 @@ async def test_the_kernel_limits_each_stranger_but_no_peer_and_no_registered_pho
         stranger.close()
         peer = ear("203.0.113.1", "203.0.113.67", 5060)
         assert all(peer.hears() for _ in range(12))
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_little_of_banned_sources_passes_where_peers_prove_themselves(
@@ -406,8 +404,7 @@ async def test_a_little_of_banned_sources_passes_where_peers_prove_themselves(
     guarded = (UDP, UDP._replace(port=5061, proves=True))
     kept = Kept(nft_of(border), "required", Wanted(guarded, None, ()))
     sip, proving = (ear("203.0.113.1", "203.0.113.66", port) for port in (5060, 5061))
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ip_network("203.0.113.66/32"))
         await settled(kept)
         assert not sip.hears()
@@ -418,20 +415,17 @@ async def test_a_little_of_banned_sources_passes_where_peers_prove_themselves(
         await settled(kept)
         # Whom an operator shut out by a prefix has nothing to prove.
         assert not proving.hears()
-        nursery.cancel_scope.cancel()
 
 
 async def test_fifty_thousand_bans_are_a_few_batches(wired: tuple[Host, Host]) -> None:
     border, _ = wired
     kept = Kept(nft_of(border), "required")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         for number in range(50_000):
             kept.ban(ip_network(f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"))
         await until(lambda: kept.table.batches == 4)
         assert "10.0.195.79 " in border.run("nft", "list", "set", "inet", "sbc_test", "banned4")
         assert kept.table.trouble == ""
-        nursery.cancel_scope.cancel()
 
 
 async def test_nobody_else_can_remove_the_table_but_its_program_may_end(
@@ -441,8 +435,7 @@ async def test_nobody_else_can_remove_the_table_but_its_program_may_end(
     nft = nft_of(border)
     kept = Kept(nft, "required")
     sip = ear("203.0.113.1", "203.0.113.66", 5060)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(kept.table.run)
+    async with kept.running():
         kept.ban(ip_network("203.0.113.66/32"))
         await settled(kept)
         border.run("nft", "flush", "ruleset")
@@ -458,5 +451,20 @@ async def test_nobody_else_can_remove_the_table_but_its_program_may_end(
         await until(lambda: len(kept.told) == 3)
         assert kept.told == ["", "nft ended by itself with status -9", ""]
         assert not sip.hears()
-        nursery.cancel_scope.cancel()
     assert sip.hears()
+
+
+def test_whom_several_reasons_spare_is_named_once_and_nobody_within_another() -> None:
+    # Of nft 1.0.6 some orders of the same elements are refused as "File exists".
+    prefixes = (
+        *("127.0.0.0/8", "::/64", "10.20.0.1/32", "2001:db8:1::/64", "10.20.0.2/32"),
+        *("127.0.0.1/32", "::/64", "2001:db8:1::/64", "10.20.0.2/32"),
+    )
+    script = table_script("t", [UDP], None, [ip_network(one) for one in prefixes])
+    assert [line for line in script.splitlines() if line.startswith("add element")] == [
+        "add element inet t spared4 { 10.20.0.1/32 }",
+        "add element inet t spared4 { 10.20.0.2/32 }",
+        "add element inet t spared4 { 127.0.0.0/8 }",
+        "add element inet t spared6 { ::/64 }",
+        "add element inet t spared6 { 2001:db8:1::/64 }",
+    ]

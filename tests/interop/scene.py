@@ -18,6 +18,8 @@ from tests.kit.baresip import Account
 from tests.kit.hosts import Host, Lab, Program, wait_until
 from tests.kit.leak import Side, find_leaks
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.operator import told
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import Sipp
 from tests.kit.wire import Capture, Datagram
 
@@ -30,9 +32,6 @@ INNER = "10.20.0.1"
 """The border in the office."""
 CALLER, CALLER6 = "203.0.113.40", "2001:db8:1::40"
 PBX = "10.20.0.2"
-_READY_S = 15.0
-_STOP_S = 15.0
-_QUIET_S = 10.0
 _SILENCE_S = 1.0
 
 _CONFIGURATION = """\
@@ -240,8 +239,8 @@ class Scene:
             table = self.border.run("cat", "/proc/net/udp")
             return table.count(":13C4 ") >= 2
 
-        wait_until(listens, within_s=_READY_S, what=f"the SBC listens\n{sbc.tail()}")
-        sbc.expect(f"engine={self.engine}", within_s=_READY_S)
+        wait_until(listens, within_s=PATIENCE_S, what=f"the SBC listens\n{sbc.tail()}")
+        sbc.expect(f"engine={self.engine}", within_s=PATIENCE_S)
 
     def start_pbx(self, *users: str) -> None:
         """Run the test PBX: 600 echoes, 601 plays a tone, users (password ``secret``) call."""
@@ -250,7 +249,7 @@ class Scene:
         program = self.pbx.start(
             "pbx", *(sys.executable, "-m", "sbc.demo.pbx", *listen, *words), cwd=ROOT
         )
-        program.expect("PBX at", within_s=_READY_S)
+        program.expect("PBX at", within_s=PATIENCE_S)
 
     def account(self, user: str, *, srtp: bool = False, transport: str = "udp") -> Account:
         """A phone's settings: it knows the PBX's domain, and the SBC as its outbound proxy."""
@@ -266,21 +265,18 @@ class Scene:
 
     def ask_sbc(self, *words: str) -> list[dict[str, object]]:
         """What a command of the SBC lists, as JSON."""
-        told = self._told(*words)
-        assert isinstance(told, list)
-        return told
+        rows = self._told(*words)
+        assert isinstance(rows, list)
+        return rows
 
     def sbc_status(self) -> dict[str, object]:
         """What the SBC holds and counts."""
-        told = self._told("status")
-        assert isinstance(told, dict)
-        return told
+        status = self._told("status")
+        assert isinstance(status, dict)
+        return status
 
     def _told(self, *words: str) -> object:
-        config = ("--json", "--config", str(self._configuration))
-        command = (sys.executable, "-m", "sbc", *words, *config)
-        told = self.border.run("env", "-C", str(ROOT), *command, within_s=90)
-        return json.loads(told)
+        return json.loads(told(self._configuration, *words, "--json"))
 
     def finish(self, *parties: Sipp, within_s: float = 30) -> None:
         """Let SIPp's parties end; every call succeeded and nothing was sent twice."""
@@ -304,20 +300,20 @@ class Scene:
 
     def no_call_is_left(self, *, made: int) -> None:
         """All calls are over, and each has its record (besides attempts that were challenged)."""
-        wait_until(lambda: not self.ask_sbc("calls"), within_s=_QUIET_S, what="no call is left")
+        wait_until(lambda: not self.ask_sbc("calls"), within_s=PATIENCE_S, what="no call is left")
 
         def recorded() -> bool:
             records = self.ask_sbc("cdr")
             assert all(record["ended_at"] is not None for record in records), records
             return sum(record["status"] not in (401, 407) for record in records) == made
 
-        wait_until(recorded, within_s=_QUIET_S, what=f"records of {made} calls")
+        wait_until(recorded, within_s=PATIENCE_S, what=f"records of {made} calls")
 
     def stop_sbc(self) -> None:
         """End the SBC as an operator would; it leaves in order and has not stumbled."""
         assert self.sbc is not None
         self.sbc.process.send_signal(signal.SIGTERM)
-        status = self.sbc.wait(within_s=_STOP_S)
+        status = self.sbc.wait(within_s=PATIENCE_S)
         assert status == 0, f"the SBC ended with {status}:\n{self.sbc.tail()}"
         assert "Traceback" not in self.sbc.output, self.sbc.output
 

@@ -19,6 +19,7 @@ import pytest
 from tests.kit.baresip import Account, Phone, running_phone
 from tests.kit.certificates import Authority
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
+from tests.kit.operator import told
 
 pytestmark = pytest.mark.interop
 
@@ -149,11 +150,11 @@ class Scene:
 
     def asked(self, *words: str) -> list[dict[str, object]]:
         """What a command of the SBC lists."""
-        config = ("--json", "--config", str(self._configuration))
-        command = (sys.executable, "-m", "sbc", *words, *config)
-        told = json.loads(self.border.run("env", "-C", str(ROOT), *self._environment, *command))
-        assert isinstance(told, list)
-        return told
+        rows = json.loads(
+            told(self._configuration, *words, "--json", environment=self._environment)
+        )
+        assert isinstance(rows, list)
+        return rows
 
     def last_call(self) -> dict[str, object]:
         """The record of the last call, once none is up any more."""
@@ -176,13 +177,12 @@ class Scene:
             text = text.replace(written, here)
         self._configuration = self.directory / "sbc.yaml"
         self._configuration.write_text(text)
-        self._environment = (f"CERTIFICATE={files.certificate}", f"KEY={files.key}")
+        self._environment = {"CERTIFICATE": str(files.certificate), "KEY": str(files.key)}
         sbc = self.border.start(
             "sbc",
-            *("env", *self._environment, sys.executable, "-m", "sbc", "run"),
-            str(self._configuration),
+            *(sys.executable, "-m", "sbc", "run", str(self._configuration)),
             cwd=ROOT,
-            env={"PYTHONUNBUFFERED": "1"},
+            env={"PYTHONUNBUFFERED": "1", **self._environment},
         )
         sbc.expect("ready", within_s=_READY_S)
         return sbc

@@ -9,6 +9,7 @@ from tests.kit.baresip import running_phone
 from tests.kit.carrier import BEHIND, start_carrier
 from tests.kit.hosts import missing_for_namespaces
 from tests.kit.nat import NatKind
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import start_sipp
 
 pytestmark = [pytest.mark.interop, pytest.mark.parametrize("scene", ["native"], indirect=True)]
@@ -94,7 +95,7 @@ def test_a_phone_logs_in_at_the_border_and_the_pbx_sees_no_credentials(scene: Sc
 
     callee = start_sipp(scene.pbx, "callee_answers.xml", tune="callee")
     phone.dial(f"sip:600@{DOMAIN}")
-    at_phone.hears("callee", 2, within_s=15)
+    at_phone.hears("callee", 2, within_s=PATIENCE_S)
     phone.hang_up()
     phone.call_ended()
     scene.finish(callee)
@@ -111,9 +112,9 @@ def test_a_phone_with_a_wrong_password_does_not_register(scene: Scene) -> None:
     scene.start_sbc(authentication={"phones": f"{{{rules}, users: {{'1001': another}}}}"})
     home = scene.home(NatKind.PORT_RESTRICTED)
     phone = scene.lab.keep(running_phone(home, scene.account("1001"), tune="caller"))
-    phone.program.expect("401 Unauthorized", within_s=10, times=2)
+    phone.program.expect("401 Unauthorized", within_s=PATIENCE_S, times=2)
 
     assert scene.sbc is not None
-    scene.sbc.expect("the password is wrong", within_s=5)
+    scene.sbc.expect("the password is wrong", within_s=PATIENCE_S)
     assert scene.ask_sbc("registrations") == []
     scene.stop_sbc()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.interop.scene import OUTER, PBX, Scene
 from tests.kit.hosts import Host, Lab, wait_until
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import start_sipp
 
 pytestmark = pytest.mark.interop
@@ -114,7 +115,7 @@ def test_probes_find_out_before_any_call_does_and_bring_it_back(scene: Scene, fi
             row = target(scene, FIRST)
             return (row["state"], row["evidence"]) == (state, evidence)
 
-        wait_until(found, within_s=10, what=f"{FIRST} is {state}: {evidence}")
+        wait_until(found, within_s=PATIENCE_S, what=f"{FIRST} is {state}: {evidence}")
 
     is_found("down", "OPTIONS got no answer within 1 s")
     assert target(scene, PBX)["evidence"] == "OPTIONS failed: transport (ICMP: Connection refused)"
@@ -146,7 +147,7 @@ def test_a_late_answer_is_acknowledged_and_ended_while_the_call_goes_on(
     slow = start_sipp(first, "callee_is_slow.xml", tune="callee")
     start(scene)
     call(scene, caller)
-    assert slow.finish(within_s=15).failed == 0
+    assert slow.finish(within_s=PATIENCE_S).failed == 0
     scene.no_call_is_left(made=1)
     scene.stop_sbc()
 

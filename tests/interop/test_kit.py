@@ -7,6 +7,7 @@ from tests.kit.baresip import Account, running_phone
 from tests.kit.hosts import Host, Lab, wait_until
 from tests.kit.leak import Side, find_leaks
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import start_sipp
 from tests.kit.wire import Capture, Datagram
 
@@ -36,7 +37,7 @@ def _received(host: Host, capture: Capture) -> list[Datagram]:
 
 def _first_received(host: Host, capture: Capture) -> Datagram:
     what = f"a packet at {host.name}"
-    return wait_until(lambda: _received(host, capture), within_s=5, what=what)[0]
+    return wait_until(lambda: _received(host, capture), within_s=PATIENCE_S, what=what)[0]
 
 
 @pytest.mark.parametrize("kind", list(NatKind), ids=lambda kind: kind.name.lower())
@@ -81,7 +82,7 @@ def test_a_capture_joins_fragments(lab: Lab) -> None:
     def arrived() -> bool:
         return len(capture.datagrams(lambda datagram: datagram.payload == long)) == 2
 
-    wait_until(arrived, within_s=5, what="both long datagrams, whole")
+    wait_until(arrived, within_s=PATIENCE_S, what="both long datagrams, whole")
 
 
 def test_a_capture_may_leave_out_what_is_received(lab: Lab) -> None:
@@ -94,7 +95,7 @@ def test_a_capture_may_leave_out_what_is_received(lab: Lab) -> None:
     here.sendto(b"sent", (two.ip, 7000))
     there.sendto(b"received", (one.ip, 7000))
 
-    wait_until(lambda: len(whole.datagrams()) == 2, within_s=5, what="both datagrams")
+    wait_until(lambda: len(whole.datagrams()) == 2, within_s=PATIENCE_S, what="both datagrams")
     assert [datagram.payload for datagram in sent.datagrams()] == [b"sent"]
     here.close()
     there.close()
@@ -124,8 +125,8 @@ def test_sipp_talks_to_sipp_and_the_oracle_sees_that_no_border_stands_between(
         transport=transport,
         target=f"{callee.ip}:5060",
     )
-    assert calling.finish(within_s=20).successful == 1
-    assert answering.finish(within_s=20).retransmissions == 0
+    assert calling.finish(within_s=PATIENCE_S).successful == 1
+    assert answering.finish(within_s=PATIENCE_S).retransmissions == 0
 
     for host, capture, who in ((caller, at_caller, "callee"), (callee, at_callee, "caller")):
         heard = sound.heard_in_rtp(_received(host, capture))
@@ -164,7 +165,7 @@ def test_two_softphones_hear_each_other(lab: Lab, srtp: bool) -> None:
 
     alice.dial("sip:bob@203.0.113.2")
     bob.in_call()
-    alice.hears_tune("callee", 1.5, within_s=10)
-    bob.hears_tune("caller", 1.5, within_s=10)
+    alice.hears_tune("callee", 1.5, within_s=PATIENCE_S)
+    bob.hears_tune("caller", 1.5, within_s=PATIENCE_S)
     alice.hang_up()
     bob.call_ended()

@@ -11,6 +11,8 @@ from tests.kit.baresip import Account, Phone, running_phone
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces
 from tests.kit.kamailio_registrar import start_registrar
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.operator import told
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import Sipp, start_sipp
 
 pytestmark = pytest.mark.interop
@@ -52,7 +54,7 @@ class Stage:
         start_registrar(self.pbx, domain=DOMAIN, password=PASSWORD)
         command = (sys.executable, "-m", "sbc", "run", str(self.configuration))
         self.sbc = self.border.start("sbc", *command, cwd=ROOT, env={"PYTHONUNBUFFERED": "1"})
-        self.sbc.expect("ready", within_s=15)
+        self.sbc.expect("ready", within_s=PATIENCE_S)
         return self.sbc
 
     def phone(self, user: str, kind: NatKind, number: int) -> Phone:
@@ -83,8 +85,7 @@ class Stage:
         )
 
     def ask(self, *words: str) -> list[dict[str, object]]:
-        command = (sys.executable, "-m", "sbc", *words, "--json", "-c", str(self.configuration))
-        rows = json.loads(self.border.run("env", "-C", str(ROOT), *command))
+        rows = json.loads(told(self.configuration, *words, "--json"))
         assert isinstance(rows, list)
         return rows
 
@@ -108,8 +109,8 @@ def test_phones_behind_nat_register_and_call_each_other_and_hear_each_other(stag
     }
     calling.dial(f"sip:1002@{DOMAIN}")
     called.in_call()
-    calling.hears_tune("callee", TALK_S, within_s=15)
-    called.hears_tune("caller", TALK_S, within_s=15)
+    calling.hears_tune("callee", TALK_S, within_s=PATIENCE_S)
+    called.hears_tune("caller", TALK_S, within_s=PATIENCE_S)
     calling.hang_up()
     called.call_ended()
 
@@ -135,5 +136,5 @@ def test_a_stranger_calls_nobody(stage: Stage) -> None:
     stranger.join(stage.internet, "203.0.113.201/24")
     with pytest.raises(AssertionError):
         stage.calls(stranger, "+4989123", OUTER).finish(within_s=30)
-    sbc.expect("by rule 'not registered'", within_s=5)
+    sbc.expect("by rule 'not registered'", within_s=PATIENCE_S)
     assert stage.ask("cdr") == []

@@ -9,6 +9,7 @@ from tests.kit.baresip import Account, Phone, running_phone
 from tests.kit.hosts import Host, Program, missing_for_namespaces, wait_until
 from tests.kit.kamailio_registrar import start_registrar
 from tests.kit.nat import NatKind
+from tests.kit.patience import PATIENCE_S
 
 # What relays media makes no difference to registrations.
 pytestmark = [pytest.mark.interop, pytest.mark.parametrize("scene", ["python"], indirect=True)]
@@ -57,7 +58,7 @@ def test_refreshes_end_here_and_leaving_does_not(scene: Scene) -> None:
     assert taken(registrar) == 1
 
     phone.quit()
-    phone.program.wait(within_s=10)
+    phone.program.wait(within_s=PATIENCE_S)
     assert taken(registrar) == 2
     assert scene.ask_sbc("registrations") == []
     scene.nothing_leaks(known_to_both=[DOMAIN])
@@ -70,7 +71,7 @@ def test_a_new_password_reaches_the_registrar(scene: Scene) -> None:
     a_phone(scene, scene.home(NatKind.PORT_RESTRICTED)).registered()
 
     again = a_phone(scene, scene.home(NatKind.PORT_RESTRICTED), password="stolen")
-    again.program.expect("401 Unauthorized", within_s=10, times=2)
+    again.program.expect("401 Unauthorized", within_s=PATIENCE_S, times=2)
     assert taken(registrar) == 1
     assert absorbed(scene) == 0
     scene.stop_sbc()
@@ -87,7 +88,7 @@ def test_phones_behind_the_cache_call_each_other(scene: Scene) -> None:
 
     calling.dial(f"sip:1002@{DOMAIN}")
     called.in_call()
-    calling.hears_tune("callee", 2, within_s=15)
+    calling.hears_tune("callee", 2, within_s=PATIENCE_S)
     called.hang_up()
     calling.call_ended()
     scene.stop_sbc()

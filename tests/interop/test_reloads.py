@@ -9,6 +9,7 @@ import pytest
 from sbc.management.control import ask
 from tests.interop.scene import OUTER, ROOT, Scene
 from tests.kit.hosts import Host, Lab, wait_until
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import Sipp, start_sipp
 
 pytestmark = pytest.mark.interop
@@ -128,7 +129,7 @@ def test_calls_do_not_notice_a_thousand_reloads(scene: Scene, tmp_path: Path) ->
             rounds += 1
     grown = memory_kb(pid) - warm
     scene.finish(*running)
-    wait_until(lambda: not scene.ask_sbc("calls"), within_s=10, what="no call is left")
+    wait_until(lambda: not scene.ask_sbc("calls"), within_s=PATIENCE_S, what="no call is left")
     records = scene.ask_sbc("cdr", "--last", "10000")
     assert len(records) == rounds * CALLS
     for record in records:

@@ -9,6 +9,7 @@ import pytest
 from tests.kit.baresip import Account, Phone, running_phone
 from tests.kit.hosts import Lab, Switch, missing_for_namespaces
 from tests.kit.nat import INSIDE, OUTSIDE, NatKind, make_router
+from tests.kit.patience import PATIENCE_S
 
 pytestmark = pytest.mark.interop
 
@@ -44,7 +45,7 @@ class Site:
             cwd=ROOT,
             env={"PYTHONUNBUFFERED": "1", **PASSWORDS},
         )
-        self.sbc.expect("ready", within_s=15)
+        self.sbc.expect("ready", within_s=PATIENCE_S)
 
     def phone(self, user: str, password: str, number: int, *, tune: str = "caller") -> Phone:
         """A softphone in the office."""
@@ -78,14 +79,14 @@ def test_phones_log_in_here_and_call_each_other(site: Site) -> None:
     bob.registered()
     alice.dial("sip:bob@office.example")
     bob.in_call()
-    alice.hears_tune("callee", 2, within_s=15)
-    bob.hears_tune("caller", 2, within_s=15)
+    alice.hears_tune("callee", 2, within_s=PATIENCE_S)
+    bob.hears_tune("caller", 2, within_s=PATIENCE_S)
     bob.hang_up()
     alice.call_ended()
 
 
 def test_who_has_not_the_password_is_refused_and_the_log_says_why(site: Site) -> None:
     guessing = site.phone("alice", "guess", 1)
-    guessing.program.expect("401 Unauthorized", within_s=10, times=2)
-    site.sbc.expect("the password is wrong", within_s=5)
+    guessing.program.expect("401 Unauthorized", within_s=PATIENCE_S, times=2)
+    site.sbc.expect("the password is wrong", within_s=PATIENCE_S)
     assert "phone-registered" not in site.sbc.output

@@ -7,6 +7,7 @@ from tests.kit import sound
 from tests.kit.baresip import Phone, running_phone
 from tests.kit.hosts import Host, wait_until
 from tests.kit.nat import NatKind
+from tests.kit.patience import PATIENCE_S
 from tests.kit.wire import Capture
 
 pytestmark = pytest.mark.interop
@@ -35,7 +36,7 @@ def test_a_phone_behind_a_nat_registers_and_hears_its_own_echo(
     phone = _phone(scene, scene.home(kind), "1001", "caller", transport=transport)
 
     phone.dial(f"sip:{ECHO}@{DOMAIN}")
-    phone.hears_tune("caller", 2, within_s=15)
+    phone.hears_tune("caller", 2, within_s=PATIENCE_S)
     phone.hang_up()
     phone.call_ended()
 
@@ -53,7 +54,7 @@ def test_a_phone_that_quits_is_forgotten(scene: Scene) -> None:
     assert binding["reachable"] is True
 
     phone.quit()
-    phone.program.wait(within_s=10)
+    phone.program.wait(within_s=PATIENCE_S)
 
     assert scene.ask_sbc("registrations") == []
     scene.nothing_leaks(known_to_both=[DOMAIN])
@@ -67,7 +68,9 @@ def test_the_tone_of_the_pbx_arrives_as_a_tone(scene: Scene) -> None:
 
     phone.dial(f"sip:{TONE}@{DOMAIN}")
     wait_until(
-        lambda: len(phone.heard()) >= 2 * sound.RATE_HZ, within_s=10, what="two seconds of sound"
+        lambda: len(phone.heard()) >= 2 * sound.RATE_HZ,
+        within_s=PATIENCE_S,
+        what="two seconds of sound",
     )
 
     assert sound.share_of_note(phone.heard(), TONE_HZ) >= 0.95
@@ -95,8 +98,8 @@ def test_phones_behind_nats_call_and_are_called(
 
     calling.dial(f"sip:1002@{DOMAIN}")
     called.in_call()
-    calling.hears_tune("callee", 2, within_s=15)
-    called.hears_tune("caller", 2, within_s=15)
+    calling.hears_tune("callee", 2, within_s=PATIENCE_S)
+    called.hears_tune("caller", 2, within_s=PATIENCE_S)
     called.hang_up()
     calling.call_ended()
     called.call_ended()
@@ -126,8 +129,8 @@ def test_srtp_on_one_side_meets_rtp_on_the_other(scene: Scene, encrypted: str) -
 
     calling.dial(f"sip:1002@{DOMAIN}")
     called.in_call()
-    calling.hears_tune("callee", 2, within_s=15)
-    called.hears_tune("caller", 2, within_s=15)
+    calling.hears_tune("callee", 2, within_s=PATIENCE_S)
+    called.hears_tune("caller", 2, within_s=PATIENCE_S)
     calling.hang_up()
     called.call_ended()
 
@@ -152,14 +155,14 @@ def test_a_phone_holds_and_resumes(scene: Scene) -> None:
     calling.dial(f"sip:1002@{DOMAIN}")
     called.in_call()
     for heard, tune in ((at_caller, "callee"), (at_callee, "caller")):
-        heard.hears(tune, 1.5, within_s=15)
+        heard.hears(tune, 1.5, within_s=PATIENCE_S)
     calling.command("hold")
-    wait_until(at_callee.is_silent, within_s=10, what="silence at the held phone")
-    wait_until(at_caller.is_silent, within_s=10, what="silence at the holding phone")
+    wait_until(at_callee.is_silent, within_s=PATIENCE_S, what="silence at the held phone")
+    wait_until(at_caller.is_silent, within_s=PATIENCE_S, what="silence at the holding phone")
     resumed = at_callee.packets()[-1].at
     calling.command("resume")
     for heard, tune in ((at_caller, "callee"), (at_callee, "caller")):
-        heard.hears(tune, 1.5, within_s=15, after=resumed)
+        heard.hears(tune, 1.5, within_s=PATIENCE_S, after=resumed)
     calling.hang_up()
     called.call_ended()
 
@@ -180,11 +183,11 @@ def test_a_pinhole_stays_open_longer_than_the_router_remembers(scene: Scene) -> 
         from_border = [packet for packet in at_home.packets() if packet.source == OUTER]
         return bool(from_border) and from_border[-1].at - from_border[0].at > 15
 
-    wait_until(kept_alive, within_s=25, what="keep-alives for fifteen seconds")
+    wait_until(kept_alive, within_s=PATIENCE_S, what="keep-alives for fifteen seconds")
     calling = _phone(scene, scene.home(NatKind.PORT_RESTRICTED), "1001", "caller")
     calling.dial(f"sip:1002@{DOMAIN}")
     called.in_call()
-    called.hears_tune("caller", 1.5, within_s=15)
+    called.hears_tune("caller", 1.5, within_s=PATIENCE_S)
     calling.hang_up()
     called.call_ended()
     scene.stop_sbc()

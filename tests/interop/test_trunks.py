@@ -10,6 +10,8 @@ import pytest
 
 from tests.kit.carrier import BEHIND, start_carrier
 from tests.kit.hosts import Host, Lab, Program, missing_for_namespaces, wait_until
+from tests.kit.operator import told
+from tests.kit.patience import PATIENCE_S
 from tests.kit.sipp import start_sipp
 
 pytestmark = pytest.mark.interop
@@ -70,7 +72,7 @@ class Stage:
             cwd=ROOT,
             env={"PYTHONUNBUFFERED": "1", **PASSWORDS},
         )
-        self.sbc.expect("ready", within_s=15)
+        self.sbc.expect("ready", within_s=PATIENCE_S)
         return self.sbc
 
     def trunks(self) -> dict[str, tuple[object, object]]:
@@ -79,10 +81,7 @@ class Stage:
         return {row["trunk"]: (row["state"], str(row["target"]).partition(":")[0]) for row in rows}
 
     def ask(self, *words: str) -> str:
-        words = (*words, "--config", str(self.configuration))
-        command = (sys.executable, "-m", "sbc", *words)
-        environment = [f"{name}={value}" for name, value in PASSWORDS.items()]
-        return self.border.run("env", "-C", str(ROOT), *environment, *command)
+        return told(self.configuration, *words, environment=PASSWORDS)
 
     def becomes(self, **trunks: tuple[str, str]) -> None:
         wait_until(
@@ -111,7 +110,7 @@ class Stage:
 
     def stop_sbc(self) -> None:
         self.sbc.process.send_signal(signal.SIGTERM)
-        assert self.sbc.wait(within_s=15) == 0, self.sbc.tail()
+        assert self.sbc.wait(within_s=PATIENCE_S) == 0, self.sbc.tail()
         assert "Traceback" not in self.sbc.output, self.sbc.output
 
 
@@ -138,7 +137,7 @@ def test_a_carrier_that_challenges_is_registered_with_and_called_through(
     contact = f"registered acme at <sip:4930123456@{OUTER}:5060{suffix}>"
     assert f"{contact};expires=600" in kamailio.output
     stage.stop_sbc()
-    kamailio.expect(f"{contact};expires=0", within_s=5)
+    kamailio.expect(f"{contact};expires=0", within_s=PATIENCE_S)
     assert not any(password in sbc.output for password in ("'one'", "'two'", "response="))
 
 
@@ -196,7 +195,10 @@ def test_a_wrong_password_is_said_once_and_not_tried_again(stage: Stage) -> None
     stage.carrier(SECOND)
     sbc = stage.start_sbc()
     stage.becomes(first=("backing off", FIRST), second=("registered", SECOND))
-    sbc.expect("realm 'first.example': it refuses the user name 'acme' or its password", within_s=5)
+    sbc.expect(
+        "realm 'first.example': it refuses the user name 'acme' or its password",
+        within_s=PATIENCE_S,
+    )
     assert kamailio.output.count("challenged REGISTER of acme") == 2
     assert "wrong-one" not in sbc.output + stage.ask("trunks") + stage.ask("status")
 
@@ -205,5 +207,5 @@ def test_a_wrong_password_is_said_once_and_not_tried_again(stage: Stage) -> None
     stage.becomes(first=("registered", FIRST), second=("registered", SECOND))
     registered = kamailio.output.count("registered acme")
     assert "sip:acme@first.example" in stage.ask("trunks", "--register", "first")
-    kamailio.expect("registered acme", within_s=5, times=registered + 1)
+    kamailio.expect("registered acme", within_s=PATIENCE_S, times=registered + 1)
     stage.stop_sbc()

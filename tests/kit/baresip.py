@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.kit import sound
 from tests.kit.hosts import Host, Program, wait_until
+from tests.kit.patience import PATIENCE_S
 
 MODULES = Path("/usr/lib/baresip/modules")
 _TUNE_S = 60.0
@@ -166,7 +167,7 @@ def running_phone(host: Host, account: Account, *, tune: str, port: int = 5060) 
             env={"HOME": str(directory), "TERM": "dumb"},
             stdin=terminal,
         )
-        program.expect("baresip is ready", within_s=10)
+        program.expect("baresip is ready", within_s=PATIENCE_S)
         yield Phone(program, keys, recordings)
         # Asked kindly it would take its registration back, from a border that may be gone.
         program.process.kill()

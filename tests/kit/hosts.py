@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from tests.kit.patience import PATIENCE_S
+
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
@@ -165,7 +167,7 @@ class Host:
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sleep", "infinity"]
         )
         self.namespace = f"/proc/{self._holder.pid}/ns/net"
-        wait_until(self._is_apart, within_s=5, what=f"namespace of {name}")
+        wait_until(self._is_apart, within_s=PATIENCE_S, what=f"namespace of {name}")
         self.run("ip", "link", "set", "lo", "up")
 
     @property
@@ -338,7 +340,9 @@ class Lab(AbstractContextManager["Lab"]):
     def settle(self) -> None:
         """Wait until all cables carry frames, so that no first packet waits for a second ARP."""
         for switch in self._switches:
-            wait_until(switch.carries, within_s=10, what=f"all ports of {switch.name} forward")
+            wait_until(
+                switch.carries, within_s=PATIENCE_S, what=f"all ports of {switch.name} forward"
+            )
 
     def keep(self, resource: AbstractContextManager[T]) -> T:
         """Enter `resource` now and leave it before the hosts go."""

@@ -1,6 +1,7 @@
 """Kamailio on a host, whatever it is configured to be there."""
 
 from tests.kit.hosts import Host, Program, wait_until
+from tests.kit.patience import PATIENCE_S
 
 _PORT_5060 = ":13C4 "
 
@@ -22,7 +23,7 @@ def start_kamailio(host: Host, name: str, configuration: str) -> Program:
     )
     wait_until(
         lambda: _PORT_5060 in host.run("cat", "/proc/net/udp") or not program.running,
-        within_s=15,
+        within_s=PATIENCE_S,
         what=f"{name} listens\n{program.tail()}",
     )
     assert program.running, program.tail()

@@ -4,8 +4,7 @@ import signal
 from pathlib import Path
 
 from tests.kit.hosts import Host, Program, wait_until
-
-_READY_S = 15.0
+from tests.kit.patience import PATIENCE_S
 
 _CONFIGURATION = """\
 server:
@@ -73,6 +72,6 @@ class Knot:
         loaded = f"serial none -> {self._serial}", f"-> {self._serial},"
         wait_until(
             lambda: any(text in self.program.output for text in loaded),
-            within_s=_READY_S,
+            within_s=PATIENCE_S,
             what=f"knot has loaded serial {self._serial}\n{self.program.tail()}",
         )

@@ -7,6 +7,7 @@ from tempfile import mkdtemp
 
 from tests.kit import sound
 from tests.kit.hosts import Host, NeverHappened, Program, wait_until
+from tests.kit.patience import PATIENCE_S
 
 SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
 _MODES = {"udp": "u1", "tcp": "t1"}
@@ -114,7 +115,7 @@ def start_sipp(
     if not target:
         wait_until(
             lambda: _listens(host, port, transport) or not program.running,
-            within_s=10,
+            within_s=PATIENCE_S,
             what=f"{name} listens\n{program.tail()}",
         )
     return Sipp(program, directory, name)

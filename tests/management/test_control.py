@@ -21,6 +21,7 @@ from sbc.management.control import (
     ask,
     text_argument,
 )
+from tests.kit.patience import PATIENCE_S
 
 Serve = Callable[[], Awaitable["Served"]]
 
@@ -121,14 +122,14 @@ async def test_a_fault_in_a_command_ends_neither_the_server_nor_the_process(
     "line", [b"{", b"[]", b'"x"', b"\xff", b'{"command": 1}', b"[" * 60_000, b"{}"]
 )
 async def test_garbage_is_refused_in_words(served: Served, line: bytes) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         answer = json.loads(await served.raw(line + b"\n"))
     assert answer["ok"] is False
 
 
 async def test_several_commands_may_come_on_one_connection(served: Served) -> None:
     request = b'{"command": "later", "arguments": {"n": 1}}\n'
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         assert await served.raw(request * 3) == b'{"ok":true,"result":{"n":1}}\n' * 3
 
 
@@ -141,7 +142,7 @@ async def pour(stream: trio.SocketStream) -> None:
 
 
 async def test_a_request_without_end_is_cut_off(served: Served) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         stream = await trio.open_unix_socket(served.path)
         async with stream, trio.open_nursery() as nursery:
             nursery.start_soon(pour, stream)
@@ -163,7 +164,7 @@ async def test_a_command_that_hangs_is_given_up(served: Served, autojump_clock: 
 
 async def test_only_so_many_connections_are_served_at_once(served: Served) -> None:
     streams = [await trio.open_unix_socket(served.path) for _ in range(control.MAX_CONNECTIONS)]
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         for stream in streams:
             await stream.send_all(b'{"command": "hang"}\n')
         while len(served.logged) < control.MAX_CONNECTIONS:
@@ -181,7 +182,7 @@ async def test_the_socket_is_for_its_owner_only(
     monkeypatch.setattr(
         control, "_CREDENTIALS", FakeCredentials(control._CREDENTIALS.size, real + 1000)
     )
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         assert b"only the owner" in await served.raw(b'{"command": "odd"}\n')
 
 

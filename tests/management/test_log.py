@@ -10,6 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import sbc.driver.edges
 from sbc.management.log import LINES_PER_SECOND, Level, Log, to_stderr
+from tests.kit.patience import PATIENCE_S
 
 
 class Written:
@@ -140,7 +141,7 @@ async def test_lines_are_written_beside_the_loop_and_none_is_lost_at_the_end() -
         await wait_all_tasks_blocked()
         written.log.info("call.begun")
         assert written.lines == [], "the loop does not write"
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             while not written.lines:
                 await trio.lowlevel.checkpoint()
         written.log.info("call.ended")

@@ -6,6 +6,7 @@ from sbc.management.listing import Row
 from sbc.management.log import Log
 from sbc.management.reloading import ReadAgain, Reloading
 from sbc.state.database import StoreUnusable
+from tests.kit.patience import PATIENCE_S
 
 PROBLEM = Problem(Severity.ERROR, "sbc.yaml", 3, 1, "zzz", "unknown key")
 
@@ -147,7 +148,7 @@ async def test_reloads_come_one_after_the_other(nursery: trio.Nursery) -> None:
     process.may_read = trio.Event()
     for _ in range(3):
         nursery.start_soon(process.reload)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         while not process.reading:
             await trio.lowlevel.checkpoint()
         await wait_all_tasks_blocked()
@@ -161,7 +162,7 @@ async def test_reloads_come_one_after_the_other(nursery: trio.Nursery) -> None:
 async def test_a_reload_can_be_given_up_while_the_file_is_read() -> None:
     process = Process()
     process.may_read = trio.Event()
-    with trio.fail_after(5), trio.CancelScope() as scope:
+    with trio.fail_after(PATIENCE_S), trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(process.reload)
             while not process.reading:

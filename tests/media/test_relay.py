@@ -10,6 +10,7 @@ from media.plan import MediaPlan, MediaSide, MediaStream, diff
 from media.relay import Relay
 from media.types import Component, LatchRank, SideName
 from tests.engine.kit import PHONE_A, RELAY_A, RELAY_B, Phone, free_pair, rtp
+from tests.kit.patience import PATIENCE_S
 
 
 async def a_plan(phone: Phone) -> MediaPlan:
@@ -27,7 +28,7 @@ async def test_a_plan_runs_until_it_is_taken_back() -> None:
         relay.apply(diff(None, plan))
         await phone.send(rtp(1), plan.streams[0].a.local)
         events: list[MediaEvent] = []
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             while not events:
                 await trio.lowlevel.checkpoint()
                 events = relay.take_events()
@@ -56,7 +57,7 @@ async def test_events_may_be_called_back_and_may_end_the_stream() -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(relay.run)
         await phone.send(rtp(1), plan.streams[0].a.local)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             while relay.streams():
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
@@ -91,7 +92,7 @@ async def test_an_engine_that_cannot_go_on_says_so_and_holds_nothing(
     assert relay.engine_reason == "the engine in Python, as configured"
     relay.apply(diff(None, plan))
     await phone.send(rtp(1), plan.streams[0].a.local)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         await relay.run()
     reason = "the system refuses to go on: [Errno 9] Bad file descriptor"
     assert relay.take_events() == [EngineFailed(reason)]

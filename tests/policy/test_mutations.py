@@ -51,8 +51,8 @@ SOURCES = {
 """Whoever sends something, as it is known before that is read."""
 
 PEERS, PHONES = ("peers", 10_000, 20_000), ("registered phones", 100, 300)
-STRANGERS, TRUNKS = ("strangers", 20, 60), ("trunks", 500, 1000)
-PORT, ALL = ("one port of a stranger", 10, 30), ("all strangers", 200, 600)
+STRANGERS, TRUNKS = ("strangers", 40, 100), ("trunks", 500, 1000)
+PORT, ALL = ("one port of a stranger", 2, 20), ("all strangers", 200, 600)
 USUAL: dict[str, dict[str, tuple[str, float, float]]] = {
     "a trunk": {"source": PEERS, "network": ALL},
     "a PBX": {"source": PEERS},

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from media.types import SideName
 from sbc.b2bua.events import MediaNoted, MediaRefused, MediaSilent
 from sbc.b2bua.table import State
-from sbc.policy.load import load_policy
-from sbc.policy.manipulation_rules import HeaderRules
+from sbc.policy.load import combine, load_policy
+from sbc.policy.model import PolicySet
 from sbc.routing.accounts import Account
 from sbc.routing.codecs import CodecRules
 from sbc.routing.model import MediaRules
@@ -120,7 +120,7 @@ headers:
   - {name: c, toward: callee, do: [{set: From.display, value: "$(called)"}, {pass: Supported-X}]}
   - {name: d, on: responses, when: {status: [18x, 4xx]}, do: [{add: X-A, value: "$(status)\r"}]}
 """
-RULES = st.sampled_from([HeaderRules(load_policy(t, "p").headers) for t in ("{}", MANIPULATIONS)])
+POLICIES = st.sampled_from([combine([load_policy(t, "p")]) for t in ("{}", MANIPULATIONS)])
 REPAIRS = st.sampled_from([{}, {CALLER: frozenset(QUIRKS), CALLEE: frozenset(QUIRKS)}])
 
 
@@ -134,7 +134,7 @@ class AnyOrder(RuleBasedStateMachine):
         b=MODES,
         most=st.sampled_from([1, 3, 4, 100]),
         accounts=ACCOUNTS,
-        rules=RULES,
+        policy=POLICIES,
         repairs=REPAIRS,
     )
     def begin(
@@ -145,14 +145,14 @@ class AnyOrder(RuleBasedStateMachine):
         b: MediaRules,
         most: int,
         accounts: tuple[str, ...],
-        rules: HeaderRules,
+        policy: PolicySet,
         repairs: dict[str, frozenset[Quirk]],
     ) -> None:
         self.ports = FakePorts(most)
         invite = an_invite(body, headers=headers)
         call = a_call(invite, rules=(a, b), candidates=(CALLEE, BACKUP), ports=self.ports)
         call.context.logins.configure((name, Account("acme", "s3cret")) for name in accounts)
-        call.context.headers, call.context.repairs = rules, repairs
+        call.context.policy, call.context.repairs = policy, repairs
         self.story = Story(call)
         self.story.begin()
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sbc.resolver.dns import MOST_RECORDS, NEGATIVE_TTL_S, Dns, DnsSettings, Found, Unanswered
 from sbc.resolver.records import Kind, Naptr, Question, Srv
 from tests.kit.name_server import NameServer
+from tests.kit.patience import PATIENCE_S
 
 ZONE = """\
 pbx.example. 60 IN A 192.0.2.1
@@ -54,7 +55,7 @@ def made(directory: Path, settings: DnsSettings) -> Dns:
 
 
 async def why_not(resolver: Dns, name: str, kind: Kind = "A") -> str:
-    with pytest.raises(Unanswered) as refused, trio.fail_after(20):
+    with pytest.raises(Unanswered) as refused, trio.fail_after(PATIENCE_S):
         await resolver.ask(Question(name, kind))
     return str(refused.value)
 

@@ -70,6 +70,14 @@ def test_calls_of_two_hours_are_not_taken_for_one() -> None:
     assert (one.calls, one.example.started_at) == (1, NIGHT)
 
 
+def test_calls_of_two_kinds_of_phones_are_not_taken_for_one() -> None:
+    agents = ("snom", "yealink", "yealink")
+    records = [a_record(explanation=explained(user_agent=agent)) for agent in agents]
+    after = force(requirement("user_agent: yealink") + ALLOW)
+    (one,) = replay(records, force(), after, treated).differences
+    assert one.calls == 2
+
+
 @pytest.mark.parametrize(
     ("account", "user"),
     [("user 150", "150"), ("peer pbx", ""), ("source 192.0.2.1", ""), ("", ""), (None, "100")],
@@ -108,7 +116,15 @@ def test_what_any_rule_asks_and_records_do_not_say_is_told_of_a_policy() -> None
     assert assumed_under(force(policy).policy) == {"no User-Agent"}
 
 
-def test_every_fact_that_is_assumed_is_one() -> None:
+SAID = """
+    network trust source peer known_peer registered source_country source_asn method status called
+    called_country called_type emergency caller caller_country caller_type authenticated user time
+    price risk
+"""
+
+
+def test_a_record_says_every_fact_or_it_is_assumed() -> None:
+    assert FACTS.keys() - ASSUMED.keys() == set(SAID.split())
     assert ASSUMED.keys() <= FACTS.keys()
     tested = [Evidence(name, "", "") for name in FACTS]
     assert assumed(a_record(), tested) == frozenset(ASSUMED.values())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbc.sip.remembered import LONGEST, MOST_VALUES, remembered
+from sbc.remembered import LONGEST, MOST_VALUES, remembered
 
 
 def reading(asked: list[str]):

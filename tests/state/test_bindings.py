@@ -9,6 +9,7 @@ import trio
 from sbc.state.bindings import MAX_WAITING, BindingStore
 from sbc.state.bindings_file import BindingsFile
 from sbc.state.database import StoreInUse, StoreUnusable
+from tests.kit.patience import PATIENCE_S
 
 SECRET = b"s" * 32
 NOW = 5000.0
@@ -26,7 +27,7 @@ def a_store(path: Path, troubles: list[str] | None = None, secret: bytes = SECRE
 
 async def run_with(store: BindingStore, *rows: tuple[str, float, str]) -> None:
     """Run a store, put rows, and stop it in order."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             for row in rows:
@@ -44,7 +45,7 @@ async def test_the_next_process_finds_what_lives_and_nothing_else(path: Path) ->
 
 async def test_what_was_forgotten_is_gone_and_what_changed_is_there_once(path: Path) -> None:
     store = a_store(path)
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             store.put("a", NOW + 60, "old")
@@ -89,7 +90,7 @@ async def test_a_disk_that_fails_is_told_once_and_loses_nothing(
 
     monkeypatch.setattr(BindingsFile, "write", sometimes)
     monkeypatch.setattr("sbc.state.bindings.TRY_AGAIN_S", 0.0)
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             store.put("a", NOW + 60, "A")

@@ -18,6 +18,7 @@ from sbc.state.database import StoreInUse, StoreUnusable
 from sbc.state.file import CdrFile, read_records
 from sbc.state.rows import row_of
 from sbc.state.sqlite import CdrStore
+from tests.kit.patience import PATIENCE_S
 from tests.state.records import a_record, in_progress
 
 
@@ -48,7 +49,7 @@ def kept(tmp_path: Path) -> Kept:
 
 async def run_with(store: CdrStore, *records: CdrRecord) -> None:
     """Run a store, put records, and stop it in order."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             for record in records:
@@ -132,7 +133,7 @@ def test_a_call_is_found_as_fast_among_many_whatever_strangers_call_theirs(
 
 async def test_the_end_of_a_call_replaces_its_beginning(kept: Kept) -> None:
     store = kept.store()
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             store.put(in_progress("c1"))
@@ -157,7 +158,7 @@ async def test_flush_waits_for_the_batch_that_is_being_written(
 
     monkeypatch.setattr(CdrStore, "_write", slowly)
     store = kept.store()
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             store.put(a_record("c1"))
@@ -396,7 +397,7 @@ async def test_many_records_do_not_wait_for_the_batch_time(
 ) -> None:
     monkeypatch.setattr(batches, "BATCH_S", 1000.0)
     store = kept.store()
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run)
             for n in range(batches.BATCH_ROWS):

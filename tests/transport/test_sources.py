@@ -27,12 +27,12 @@ def test_overdrafts_are_counted_until_the_budget_is_full_again() -> None:
 
 def test_hanging_up_and_coming_back_renews_no_budget() -> None:
     sources = Sources(TransportLimits())
-    sources.arrived("public", "192.0.2.1", proven=False)
+    sources.arrived("public", "192.0.2.1")
     before = sources.find("public", "192.0.2.1")
-    sources.left("public", "192.0.2.1", proven=False)
-    sources.arrived("public", "192.0.2.1", proven=False)
+    sources.left("public", "192.0.2.1")
+    sources.arrived("public", "192.0.2.1")
     assert sources.find("public", "192.0.2.1") is before
-    assert (before.connections, before.unproven) == (1, 1)
+    assert before.connections == 1
 
 
 def test_a_subscribers_line_is_one_source_and_networks_are_apart() -> None:
@@ -45,7 +45,7 @@ def test_a_subscribers_line_is_one_source_and_networks_are_apart() -> None:
 
 def test_the_table_is_bounded_and_keeps_who_is_connected() -> None:
     sources = Sources(TransportLimits())
-    sources.arrived("public", "192.0.2.1", proven=True)
+    sources.arrived("public", "192.0.2.1")
     connected = sources.find("public", "192.0.2.1")
     for number in range(REMEMBERED + 50):
         sources.find("public", f"10.0.{number // 250}.{number % 250}")

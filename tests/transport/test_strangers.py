@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from sbc.sip.flow import Flow
 from sbc.transport.limits import TransportLimits
+from sbc.transport.sources import OWN_UNITS
 from tests.kit.patience import PATIENCE_S
 from tests.transport.conftest import Start
 from tests.transport.edge import OPTIONS, Edge, network
@@ -110,17 +111,21 @@ async def test_the_oldest_unproven_stream_makes_room_for_a_new_one(start: Start)
     assert edge.transports.statistics.displaced_unproven == 1
 
 
-async def test_one_source_has_fewer_unproven_streams_than_proven_ones(start: Start) -> None:
+async def test_of_one_source_an_unproven_stream_makes_room_for_the_next_and_a_proven_one_does_not(
+    start: Start,
+) -> None:
     edge = await start(TCP, limits=TransportLimits(unproven_per_source=1))
     async with await dial(edge) as first:
-        flow = await flow_of(edge, first)
+        edge.transports.prove(await flow_of(edge, first))
         async with await dial(edge) as second:
-            with trio.fail_after(PATIENCE_S):
-                assert await remains(second) == b""
-        edge.transports.prove(flow)
-        async with await dial(edge) as third:
-            await flow_of(edge, third)
-    assert edge.transports.statistics.refused_unproven_cap == 1
+            flow = await flow_of(edge, second)
+            async with await dial(edge) as third:
+                await flow_of(edge, third)
+                with trio.fail_after(PATIENCE_S):
+                    assert await remains(second) == b""
+                await edge.until(lambda: edge.closed == [flow])
+                assert edge.transports.connections == 2
+    assert edge.transports.statistics.displaced_unproven == 1
 
 
 @pytest.mark.parametrize("proven", [True, False])
@@ -161,7 +166,7 @@ async def test_a_source_is_read_no_faster_than_its_budget_however_many_streams_i
     while len(edge.messages) < 500:
         await edge.until(lambda: bool(edge.messages))
         await trio.sleep(0.5)
-        spent = 50 + 50 * (trio.current_time() - began)
+        spent = 10 * OWN_UNITS + 50 + 50 * (trio.current_time() - began)
         assert len(edge.messages) <= spent + 8
     for stream in streams:
         await stream.aclose()
@@ -182,6 +187,20 @@ async def test_a_phone_behind_the_same_address_as_a_flood_is_still_heard(
         now = trio.current_time()
         await phone.send_all(OPTIONS * 30)
         await edge.until(lambda: sum(one == flow for one, _ in edge.messages) == 31)
+        assert trio.current_time() == pytest.approx(now, abs=0.1)
+
+
+async def test_a_stranger_behind_the_same_address_as_a_flood_may_begin_all_the_same(
+    start: Start, jumping_clock: MockClock
+) -> None:
+    edge = await start(TCP, limits=TransportLimits(stranger_burst=20))
+    async with await dial(edge) as flood:
+        await flood.send_all(TINY * 100)
+        await edge.until(lambda: edge.transports.statistics.reading_paused == 1)
+        now = trio.current_time()
+        async with await dial(edge) as phone:
+            await phone.send_all(OPTIONS * 3)
+            await edge.until(lambda: [one for _, one in edge.messages].count(OPTIONS) == 3)
         assert trio.current_time() == pytest.approx(now, abs=0.1)
 
 

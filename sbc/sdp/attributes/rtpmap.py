@@ -4,18 +4,14 @@ Spec: RFC 8866 §6.6, RFC 3551 §6.
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
+from sbc.remembered import remembered
 from sbc.sdp.errors import SdpError
 
 _RTPMAP = re.compile(
     r" *([0-9]{1,3}) +([!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,64})/([0-9]{1,9})(?:/([!-~]{1,32}))?"
 )
-
-
-_USUAL_LENGTH = 64
-"""All phones say the same few; strangers can only make it useless that these are kept."""
 
 
 class Codec(NamedTuple):
@@ -56,21 +52,13 @@ STATIC_CODECS: dict[str, Codec] = {
 """Payload types that need no `a=rtpmap`, by their text in the m-line."""
 
 
+@remembered
 def parse_rtpmap_untrusted(value: str) -> tuple[str, Codec]:
     """Read the value of `a=rtpmap` into a payload type and its codec.
 
     Raises:
         SdpError: 488, when it is malformed.
     """
-    return _usual(value) if len(value) <= _USUAL_LENGTH else _read(value)
-
-
-@lru_cache(maxsize=1024)
-def _usual(value: str) -> tuple[str, Codec]:
-    return _read(value)
-
-
-def _read(value: str) -> tuple[str, Codec]:
     match = _RTPMAP.fullmatch(value)
     if match is None or int(match.group(1)) > 127 or int(match.group(3)) == 0:
         raise SdpError("an rtpmap needs a payload type, a name and a clock rate", value)

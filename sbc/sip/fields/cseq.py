@@ -6,9 +6,9 @@ Spec: RFC 3261 §20.16, §8.1.1.5.
 import re
 from dataclasses import dataclass
 
+from sbc.remembered import remembered
 from sbc.sip.errors import ParseError
 from sbc.sip.grammar import TCHARS, read_decimal
-from sbc.sip.remembered import remembered
 
 MAX_NUMBER = 2**32 - 1
 """The largest number taken; senders stay below 2**31, but 32 bits are what all can count."""

@@ -6,6 +6,7 @@ Spec: RFC 3261 §20.10, §25.1.
 import re
 from dataclasses import dataclass, replace
 
+from sbc.remembered import remembered
 from sbc.sip.errors import ParseError
 from sbc.sip.grammar import (
     PARAMS,
@@ -21,7 +22,6 @@ from sbc.sip.grammar import (
     split_params,
     unquote,
 )
-from sbc.sip.remembered import remembered
 from sbc.sip.uri import Uri, parse_uri_untrusted
 
 # Unquoted display names: the grammar's tokens, with the missing space before "<" forgiven

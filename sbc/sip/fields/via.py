@@ -6,6 +6,7 @@ Spec: RFC 3261 §20.42, §18.2; RFC 3581 (rport).
 import re
 from dataclasses import dataclass, replace
 
+from sbc.remembered import remembered
 from sbc.sip.errors import ParseError
 from sbc.sip.grammar import (
     HOST,
@@ -20,7 +21,6 @@ from sbc.sip.grammar import (
     replace_param,
     split_params,
 )
-from sbc.sip.remembered import remembered
 
 _VIA = re.compile(
     rf"([{TCHARS}]++){WSP}/{WSP}([{TCHARS}]++){WSP}/{WSP}([{TCHARS}]++)[ \t]++"

@@ -21,6 +21,7 @@ from tests.engine.kit import (
     rtcp,
     rtp,
 )
+from tests.kit.patience import PATIENCE_S
 
 
 async def test_rtp_goes_both_ways_from_the_signalled_ports(rig: Rig) -> None:
@@ -116,7 +117,7 @@ async def test_packets_carry_the_dscp_of_their_network(rig: Rig, host: str) -> N
     for dscp in (34, 46):
         rig.update(a=replace(stream.a, dscp=dscp))
         await b.send(rtp(dscp), stream.b.local)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             data, ancillary, _, _ = await a.socket.recvmsg(2048, 64)
         assert data == rtp(dscp)
         assert [item[2][0] for item in ancillary] == [dscp << 2]

@@ -28,6 +28,7 @@ from tests.engine.kit import (
     rtcp,
     rtp,
 )
+from tests.kit.patience import PATIENCE_S
 
 PRIVATE = Endpoint("10.11.12.13", 4000)
 OURS, THEIRS = keys(seed=1), keys(seed=2)
@@ -139,7 +140,7 @@ async def everything_was_read(rig: Rig, watched: int) -> None:
         drops = rig.engine.counters(STREAM)[side].drops
         return sum(drops.values()) - drops.get(DropReason.NO_DESTINATION, 0)
 
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         while any(read(side) < expected[side] for side in SideName):
             await trio.lowlevel.checkpoint()
 

@@ -32,6 +32,7 @@ from tests.engine.kit import (
 )
 from tests.kit.engines import native_module, need_tier
 from tests.kit.forbidden import IO_URING_SETUP, run_without
+from tests.kit.patience import PATIENCE_S
 
 native = native_module()
 TIERS = ["io_uring", "epoll"]
@@ -136,7 +137,7 @@ async def test_a_worker_that_dies_is_told_and_its_calls_are_gone(tier: str) -> N
     nothing = os.open("/dev/null", os.O_RDONLY)
     os.dup2(nothing, ring)  # What the worker waits for is no more, as it sees at its next turn.
     os.close(nothing)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         await relay.run()
     (failed,) = relay.take_events()
     assert isinstance(failed, EngineFailed)
@@ -205,7 +206,7 @@ async def test_streams_are_spread_over_the_workers(tier: str) -> None:
         engine.apply([opens(stream, str(number))])
     for phone, stream in zip(phones, streams, strict=True):
         await phone.send(rtp(1), stream.a.local)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         for number in range(8):
             while not engine.counters((str(number), 0))[A].packets:
                 await trio.lowlevel.checkpoint()

@@ -1,7 +1,7 @@
 """Values that were read lately, for the messages of a call repeat each other's.
 
-A call says its Via, From, To, Contact and CSeq in every message and its answer, and a peer says the
-same of itself in all of its calls.
+A call says its Via, From, To, Contact and CSeq in every message and its answer, a peer says the
+same of itself in all of its calls, and all phones say the same few codecs.
 """
 
 from collections.abc import Callable
