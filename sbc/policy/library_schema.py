@@ -152,9 +152,9 @@ class SetSection(Section):
 class EmergencySection(Section):
     """Which calls are emergency calls.
 
-    They pass limits on parsed messages, `geo`, `fraud` and `admission`, and `urn:service:sos` is
-    one always. Access control, authentication and limits per source hold for them too: a stranger
-    gains nothing by dialling 112.
+    They pass limits on parsed messages, `geo` and `fraud`, and `admission` as long as one phone has
+    no more than four at once. `urn:service:sos` is one always. Access control, authentication and
+    limits per source hold for them too: a stranger gains nothing by dialling 112.
     """
 
     numbers: Annotated[tuple[EmergencyPattern, ...], OneOrMany()] = Field(
