@@ -212,6 +212,20 @@ _TYPES: Final[dict[str, Any]] = {
 """How the values of each kind of fact are written; `Words` unless said."""
 
 
+def _check_not(value: object) -> object:
+    """What must not be so stands beside the facts, not in what is said of one.
+
+    Raises:
+        BadValue: it stands there.
+    """
+    if isinstance(value, dict) and "not" in value:
+        raise BadValue(
+            "'not' stands beside the facts, not in one",
+            "for example: when: {method: INVITE, not: {source: 192.0.2.0/24}}",
+        )
+    return value
+
+
 def _fields(names: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names:
@@ -219,7 +233,7 @@ def _fields(names: Iterable[str]) -> dict[str, Any]:
         written = _TYPES.get(fact.kind, Words)
         examples = None if fact.example is None else [fact.example]
         found[name] = (
-            written | None,
+            Annotated[written | None, BeforeValidator(_check_not)],
             Field(default=None, description=fact.description, examples=examples),
         )
     return found
