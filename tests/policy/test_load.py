@@ -143,7 +143,7 @@ SOURCES = "sources:\n  - name: a\n    then: block\n    "
         ),
         (
             RULE + "then: drop\n    when: {user_agent: {not: x}}",
-            "4:24: error: rules[0].when.user_agent: 'not' stands beside the facts, not in one (for ",
+            "4:24: error: rules[0].when.user_agent: 'not' stands beside the facts, not in ",
         ),
         (
             RULE + "then: drop\n    when: {hour: 7}",
