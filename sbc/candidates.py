@@ -106,5 +106,5 @@ def treated(force: InForce, record: CdrRecord) -> Treatment:
     if not stopped and outcome.treatment != "limit":
         return route._replace(assumed=unsaid)
     what = f"{outcome.treatment} {outcome.status or ''}".rstrip()
-    why = f"{outcome.why} ({outcome.where})"
+    why = outcome.why if outcome.where in outcome.why else f"{outcome.why} ({outcome.where})"
     return Treatment(f"{what} by rule {outcome.rule!r}", why, unsaid)

@@ -5,7 +5,7 @@ from argparse import Namespace
 from sbc.cli.answers import mapping, rows
 from sbc.cli.ladder import ascii_only
 from sbc.cli.operate import OK, control_socket, show_json
-from sbc.cli.table import clock_time
+from sbc.cli.table import clock_time, span
 from sbc.management.control import ask
 
 
@@ -18,7 +18,13 @@ def alarms(arguments: Namespace) -> int:
     for alarm in found:
         print(f"{clock_time(alarm.get('at'))}  {alarm.get('level')}  {alarm.get('event')}")
         for name, value in mapping(alarm.get("fields")).items():
-            print(f"    {ascii_only(name):12}  {ascii_only(str(value))}")
+            print(f"    {_field(name, value)}")
     if not found:
         print("no alarms")
     return OK
+
+
+def _field(name: str, value: object) -> str:
+    if name == "s":
+        return f"{'lasts':12}  {span(value)}"
+    return f"{ascii_only(name):12}  {ascii_only(str(value))}"

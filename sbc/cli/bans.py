@@ -81,12 +81,19 @@ def _outline(answer: dict[str, object]) -> str:
     muted = rows(answer.get("mutes"))
     if muted:
         parts += ["\nmuted for a moment:\n", draw_table(_MUTES, [_mute(row) for row in muted])]
-    parts.append(f"\nkernel: {cell(answer.get('kernel'))}\n")
+    parts.append(f"\nkernel: {cell(answer.get('kernel'))}{_kernel_dropped(answer)}\n")
     if answer.get("shadow"):
         parts.append("shadow: bans by rules are only reported\n")
     if answer.get("trouble"):
         parts.append(f"not on disk: {cell(answer['trouble'])}\n")
     return "".join(parts)
+
+
+def _kernel_dropped(answer: dict[str, object]) -> str:
+    """What the kernel dropped before it was seen, which no source's hits tell."""
+    counts = mapping(answer.get("kernel_dropped"))
+    told = ", ".join(f"{count} {cell(what)}" for what, count in counts.items() if count)
+    return f"; packets dropped there, beside the hits: {told}" if told else ""
 
 
 def _cells(row: dict[str, object]) -> list[object]:

@@ -96,8 +96,10 @@ def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     schema.add_argument(
         "what", nargs="?", choices=("configuration", "policy"), default="configuration"
     )
-    routed = _add(commands, "route", route.route, "say where a call would go, and why")
-    routed.add_argument("called", metavar="NUMBER", help="a number, or a SIP or tel URI")
+    routed = _add(commands, "route", route.route, "say where a call would go by the file, and why")
+    routed.add_argument(
+        "called", metavar="NUMBER", help="a number, a SIP or tel URI, or urn:service:sos"
+    )
     routed.add_argument(
         "--from",
         dest="caller",

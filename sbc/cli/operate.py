@@ -12,7 +12,7 @@ from sbc.cli.answers import mapping, rows
 from sbc.cli.ladder import ascii_only
 from sbc.cli.places import find_configuration
 from sbc.cli.story import draw_story, kept_story, leg_name
-from sbc.cli.table import cell, draw_table, span
+from sbc.cli.table import cell, clock_time, draw_table, span
 from sbc.config.places import Places, find_places
 from sbc.management.control import CommandRefused, ControlFailed, NotRunning, ask
 from sbc.state.places import CDR_FILE, VERSIONS_DIR
@@ -197,6 +197,8 @@ def _items(values: dict[str, object], indent: str) -> list[tuple[str, str]]:
             lines += _items(value, f"{indent}  ")
         elif key == "uptime_s":
             lines.append((f"{indent}uptime", cell(span(value))))
+        elif key == "at":
+            lines.append((f"{indent}at", cell(clock_time(value))))
         else:
             shown = None if value == {} else value
             lines.append((f"{indent}{ascii_only(key)}", cell(shown)))

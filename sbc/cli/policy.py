@@ -94,7 +94,9 @@ def test(arguments: argparse.Namespace) -> int:
             _show_tested(one, verbose=arguments.verbose)
         ran = sum(len(one.results) for _, one in tested)
         failed = sum(len(one.failed) for _, one in tested)
-        print(f"{ran} cases, {failed} failed")
+        broken = sum(one.broken for _, one in tested)
+        unusable = f", files that cannot be used: {broken}" if broken else ""
+        print(f"{ran} cases, {failed} failed{unusable}")
     return PROBLEM if any(one.broken or one.failed for _, one in tested) else OK
 
 

@@ -160,6 +160,11 @@ def _show_files(answer: dict[str, object]) -> None:
         print(ascii_only(f"{one.get('what')} {one.get('file')}{why}"))
 
 
+def _treated(what: object, why: object) -> str:
+    """How a call is treated, with why: rules say in that what they do."""
+    return str(why) if str(why).startswith(str(what)) else f"{what}: {why}"
+
+
 def _show_replayed(replayed: dict[str, object]) -> None:
     found = rows(replayed.get("differences"))
     count = sum(number for one in found if isinstance(number := one.get("calls"), int))
@@ -169,8 +174,8 @@ def _show_replayed(replayed: dict[str, object]) -> None:
         who = f"{call.get('from')} of {call.get('of')} to {call.get('to')}"
         lines = [
             f"  {one.get('calls')} calls, the last {clock_time(call.get('started_at'))}: {who}",
-            f"    now:  {one.get('before')}: {one.get('before_why')}",
-            f"    then: {one.get('after')}: {one.get('after_why')}",
+            f"    now:  {_treated(one.get('before'), one.get('before_why'))}",
+            f"    then: {_treated(one.get('after'), one.get('after_why'))}",
         ]
         assumed = _texts(one.get("assumed"))
         if assumed:

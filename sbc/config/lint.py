@@ -17,6 +17,9 @@ from sbc.routing.model import Network, Peer, Route
 _EXPENSIVE = ("called", "called_type", "called_country")
 """What a rule asks for that keeps calls from expensive numbers."""
 
+_UNKNOWN_ON_ARRIVAL = {name: False if name == "authenticated" else "" for name in AFTER_ARRIVAL}
+"""What a request says of the facts that are not known yet when it comes."""
+
 
 def lint(
     document: Document,
@@ -33,6 +36,7 @@ def lint(
     _warn_of_open_trunks(document, networks, peers, routes, policy)
     document.problems += _too_wide(networks, policy)
     document.problems += _impossible(networks, peers, policy)
+    document.problems += _known_of_nobody(policy)
     document.problems += _challenges_of_nobody(peers, policy)
     document.problems += _shadowed_across_files(policy)
 
@@ -137,6 +141,20 @@ def _impossible(
                 )
 
 
+def _known_of_nobody(policy: PolicySet) -> Iterator[Problem]:
+    """Conditions that hold for everybody, for what they must not be is not known yet."""
+    for name in ARRIVAL:
+        for rule in policy.stage(name).all:
+            for fact, unknown in _UNKNOWN_ON_ARRIVAL.items():
+                if rule.when.asks(fact) and rule.when.possible(**{fact: unknown}):
+                    yield _of_rule(
+                        rule,
+                        f"{rule.name!r} asks for {fact}, which is not known before the stages "
+                        "after authentication: that holds for everybody",
+                        f"ask for {fact} in geo, identity or fraud",
+                    )
+
+
 def _challenges_of_nobody(peers: tuple[Peer, ...], policy: PolicySet) -> Iterator[Problem]:
     """Only who is asked for credentials when it comes can have proved who it is."""
     if any(peer.realm is not None for peer in peers):
@@ -189,8 +207,8 @@ def _trust(network: Network) -> str:
 
 def _too_early(when: Conditions, stage: Stage) -> str:
     if stage.name in ARRIVAL:
-        for name in AFTER_ARRIVAL:
-            if not when.possible(**{name: False if name == "authenticated" else ""}):
+        for name, unknown in _UNKNOWN_ON_ARRIVAL.items():
+            if not when.possible(**{name: unknown}):
                 return f"{name} is not known before the stages after authentication"
     if stage.calls_only and not when.possible(method="INVITE"):
         return f"in {stage.name} only calls are asked about, which are INVITEs"

@@ -77,7 +77,7 @@ def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
     """
     names = sorted(set(known))
     by_lower = {name.lower(): name for name in names}
-    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.65)
     if close:
         return f"did you mean {by_lower[close[0]]!r}?"
     if not names:

@@ -41,7 +41,7 @@ def lines_of_call(call: Call) -> list[Line]:
     lines: list[Line] = []
     decided = call.decided
     if decided is not None:
-        lines.append(source_line(decided.facts))
+        lines += lines_of_sender(decided.facts)
         lines += lines_of_explanation(decided.to_data())
         if decided.facts.user:
             lines.append(Line("authentication", f"logged in as {decided.facts.user!r}"))
@@ -68,8 +68,16 @@ def lines_of_refused(refused: RefusedRequest) -> list[Line]:
     ]
 
 
-def source_line(facts: Facts) -> Line:
-    """Who sent a request, as far as it was known when policy was asked."""
+def lines_of_sender(facts: Facts) -> list[Line]:
+    """Who sent a request, as far as it was known when policy was asked, and whom it calls."""
+    lines = [_source(facts)]
+    if facts.method == "INVITE":
+        caller = facts.caller_number or "nobody"
+        lines.append(Line("numbers", f"{caller} calls {facts.called_number or 'nobody'}"))
+    return lines
+
+
+def _source(facts: Facts) -> Line:
     address = host_port(facts.host, facts.port)
     parts = [f"{facts.transport} {address} on {facts.trust} network {facts.network!r}"]
     if facts.peer is not None:

@@ -55,6 +55,10 @@ class Watched(Protocol):
     def trouble(self) -> str:
         """What the operator should see to; empty for nothing."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether what was read before still counts."""
+
 
 class SetFile:
     """The file of a named set."""
@@ -90,6 +94,11 @@ class SetFile:
         """See `Watched`."""
         return _trouble_of(self._set)
 
+    @property
+    def holds(self) -> bool:
+        """See `Watched`."""
+        return not self._set.stale
+
 
 class GeoFile:
     """The file of a database of places."""
@@ -120,6 +129,11 @@ class GeoFile:
     def trouble(self) -> str:
         """See `Watched`."""
         return self._places.trouble.get(self._asked, "")
+
+    @property
+    def holds(self) -> bool:
+        """See `Watched`."""
+        return True
 
 
 class _Looks:
@@ -206,12 +220,13 @@ class ListWatch:
         if not trouble:
             self._log.info("list", what=watched.what, file=str(watched.file), trouble="over")
             return
+        meanwhile = "what was read before goes on" if watched.holds else "see why nobody renews it"
         self._log.error(
             "list",
             what=watched.what,
             file=str(watched.file),
             trouble=trouble,
-            advice="what was read before goes on; a good file is taken without a reload",
+            advice=f"{meanwhile}; a good file is taken without a reload",
         )
 
     def listing(self) -> Row:

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from sbc.document.schema import BadValue, OneOrMany, Section
+from sbc.policy.countries import check_country
 from sbc.policy.expressions import regular
 from sbc.policy.facts import FACTS, SECRET
 from sbc.policy.matchers import is_set
@@ -119,15 +120,13 @@ def check_asn(text: str) -> str:
     return number.lower()
 
 
-def check_country(text: str) -> str:
+def check_country_or_unknown(text: str) -> str:
     """ISO 3166 letters of a country, or ``unknown``.
 
     Raises:
         BadValue: it is neither.
     """
-    if not re.fullmatch(r"[A-Za-z]{2}|unknown", text):
-        raise BadValue(f"{text!r} is no country", "two letters, as DE, or unknown")
-    return text
+    return text if text == "unknown" else check_country(text)
 
 
 def check_header(name: str) -> str:
@@ -197,7 +196,7 @@ _TYPES: Final[dict[str, Any]] = {
     "prefixes": many(_Source),
     "numbers": many(Pattern),
     "methods": Methods,
-    "countries": many(Annotated[str, AfterValidator(check_country)]),
+    "countries": many(Annotated[str, AfterValidator(check_country_or_unknown)]),
     "regex": many(_Expression),
     "headers": _by_header(_Expression),
     "statuses": Annotated[
@@ -212,6 +211,20 @@ _TYPES: Final[dict[str, Any]] = {
 """How the values of each kind of fact are written; `Words` unless said."""
 
 
+def _check_not(value: object) -> object:
+    """What must not be so stands beside the facts, not in what is said of one.
+
+    Raises:
+        BadValue: it stands there.
+    """
+    if isinstance(value, dict) and "not" in value:
+        raise BadValue(
+            "'not' stands beside the facts, not in one",
+            "for example: when: {method: INVITE, not: {source: 192.0.2.0/24}}",
+        )
+    return value
+
+
 def _fields(names: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names:
@@ -219,7 +232,7 @@ def _fields(names: Iterable[str]) -> dict[str, Any]:
         written = _TYPES.get(fact.kind, Words)
         examples = None if fact.example is None else [fact.example]
         found[name] = (
-            written | None,
+            Annotated[written | None, BeforeValidator(_check_not)],
             Field(default=None, description=fact.description, examples=examples),
         )
     return found

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sbc.document.schema import BadValue, OneOrMany, Section
 from sbc.policy.calendar_schema import CalendarSection
+from sbc.policy.countries import check_country
 from sbc.policy.emergency import is_service
 from sbc.routing.patterns import parse_number_pattern
 
@@ -24,18 +25,6 @@ def check_name(text: str) -> str:
     if not plain.isalnum() or len(text) > _NAME_LENGTH or text != text.strip():
         raise BadValue(f"{text!r} is no name", f"letters, digits, _ and -, up to {_NAME_LENGTH}")
     return text
-
-
-def check_region(text: str) -> str:
-    """ISO 3166 letters of a country.
-
-    Raises:
-        BadValue: they are none.
-    """
-    region = text.upper()
-    if len(region) != 2 or not (region.isascii() and region.isalpha()):
-        raise BadValue(f"{text!r} is no country", "two letters, as DE")
-    return region
 
 
 def parse_emergency_pattern(value: object) -> str:
@@ -86,7 +75,7 @@ DefinedName = Annotated[
 ]
 Region = Annotated[
     str,
-    AfterValidator(check_region),
+    AfterValidator(check_country),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{2}$", "examples": ["DE"]}),
 ]
 EmergencyPattern = Annotated[

@@ -13,9 +13,9 @@ class RegistrationsSection(Section):
     """What is done when somebody else seems to register as a phone that is registered.
 
     A sign is a device of another make (User-Agent without versions, or instance-id) that registers
-    from another place while the user's own device is live, or a user in another country sooner
-    than anybody travels. Phones that reboot, move or are upgraded are none. Of several policy
-    files the first that has this section counts.
+    from another place (another /24, of IPv6 another /64) while the user's own device is live, or a
+    user in another country sooner than anybody travels. Phones that reboot, move or are upgraded
+    are none. Of several policy files the first that has this section counts.
     """
 
     on_takeover: Literal["notify", "hold"] = Field(

@@ -9,7 +9,7 @@ from sbc.driver.explanation import (
     Line,
     lines_of_call,
     lines_of_explanation,
-    source_line,
+    lines_of_sender,
 )
 from sbc.driver.refused import TurnedAway
 from sbc.policy.explain import Decided
@@ -108,7 +108,7 @@ class Outcome:
         if self.call is not None:
             return lines_of_call(self.call)
         if self.decided is not None:
-            lines = [source_line(self.decided.facts)]
+            lines = lines_of_sender(self.decided.facts)
             lines += lines_of_explanation(self.decided.to_data())
         else:
             flow = self.flow

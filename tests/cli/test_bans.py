@@ -46,6 +46,7 @@ ANSWER = {
     ],
     "counters": {"scanner_name": 2},
     "kernel": "in force as table inet sbc_1",
+    "kernel_dropped": {"banned": 37, "muted": 0, "limited": 4},
     "shadow": False,
     "trouble": "",
 }
@@ -78,7 +79,10 @@ def test_bans_are_shown_with_their_evidence(
     assert "(Call-ID c-1)" in shown
     assert "\x1b" not in shown
     assert "throttled: enumeration" in shown
-    assert "kernel: in force as table inet sbc_1" in shown
+    assert (
+        "kernel: in force as table inet sbc_1; packets dropped there, beside the hits: "
+        "37 banned, 4 limited\n"
+    ) in shown
 
 
 def test_an_operator_lifts_and_adds(

@@ -10,6 +10,7 @@ import trio
 
 from sbc.cli import operate
 from sbc.cli.main import main, parser
+from sbc.cli.table import clock_time
 from sbc.management.control import Arguments, Command, CommandRefused, ControlServer
 from sbc.state.file import CdrFile
 from sbc.state.rows import row_of
@@ -84,7 +85,7 @@ class Process:
                     "at": 0.0,
                     "level": "warning",
                     "event": "toll fraud suspected",
-                    "fields": {"account": "user a\x1b[2J", "live_calls": 3},
+                    "fields": {"account": "user a\x1b[2J", "live_calls": 3, "s": 600.0},
                 }
             ],
             "register": [],
@@ -150,6 +151,7 @@ class Process:
                 "media": {"engine": "python", "ports_in_use": {"outside": 4}},
                 "names": {"troubled": {}},
                 "uptime_s": 3600.0,
+                "configuration": {"version": 1, "at": 86_400.0},
             },
             "reload": {
                 "applied": True,
@@ -274,11 +276,12 @@ async def test_alarms_are_told_with_all_that_they_say_and_move_no_cursor(
     process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await process.sbc("alarms") == 0
-    first, account, live = capsys.readouterr().out.splitlines()
+    first, account, live, lasts = capsys.readouterr().out.splitlines()
     assert first.endswith("  warning  toll fraud suspected")
     assert account.startswith("    account       user a")
     assert "\x1b" not in account
     assert live == "    live_calls    3"
+    assert lasts == "    lasts         0:10:00"
     process.answers["alarms"] = []
     assert await process.sbc("alarms") == 0
     assert capsys.readouterr().out == "no alarms\n"
@@ -365,6 +368,9 @@ async def test_the_status_is_an_outline_for_people(
         "names",
         "  troubled      -",
         "uptime          1:00:00",
+        "configuration",
+        "  version       1",
+        f"  at            {clock_time(86_400.0)}",
     ]
     assert await process.sbc("status", "--json") == 0
     assert json.loads(capsys.readouterr().out) == process.answers["status"]

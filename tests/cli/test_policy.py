@@ -128,11 +128,23 @@ def test_cases_that_hold_are_counted(capsys: pytest.CaptureFixture[str]) -> None
     assert all(case["holds"] and case["outcome"]["lines"] for case in file["cases"])
 
 
+def test_a_file_that_cannot_be_used_is_not_counted_as_well_tested(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        f"policies: {EDGE}\ncases:\n  - {{name: x, at: 7, expect: {{outcome: allow}}}}\n"
+    )
+    out = said(capsys, "policy", "test", str(path), CASES, code=1)
+    assert out.endswith(" cases, 0 failed, files that cannot be used: 1\n")
+
+
 def test_a_case_that_fails_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_text(f"policies: {EDGE}\ncases:\n  - {{name: x, expect: {{outcome: allow}}}}\n")
     out = said(capsys, "policy", "test", str(path), code=1)
     assert "t.yaml:3: FAILED: x\n    outcome is 'reject', not 'allow'" in out
+    assert "| numbers: " in out
     assert "| rules: reject 403 Register first" in out
 
 

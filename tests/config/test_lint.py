@@ -100,12 +100,26 @@ def test_a_rule_that_nothing_fulfils_is_told(when: str, why: str) -> None:
         "{trust: trusted}",
         "{transport: wss}",
         "{network: outside, peer: [pbx, trunk]}",
-        "{authenticated: false}",
         "{source: 10.0.0.0/8, not: {source: 10.1.0.0/16}}",
     ],
 )
 def test_a_rule_that_something_fulfils_is_not(when: str) -> None:
     assert told(GOOD, rules(when)) == []
+
+
+@pytest.mark.parametrize(
+    ("when", "fact"), [("{authenticated: false}", "authenticated"), ("{not: {user: 150}}", "user")]
+)
+def test_a_condition_that_holds_for_everybody_as_nobody_has_logged_in_yet_is_told(
+    when: str, fact: str
+) -> None:
+    assert told(GOOD, rules(when)) == [
+        (
+            f"edge.yaml:3:1: warning: 'r0' asks for {fact}, which is not known before the stages "
+            f"after authentication: that holds for everybody (ask for {fact} in geo, identity or "
+            "fraud)"
+        )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,13 @@ def test_a_call_tells_from_its_source_to_its_media() -> None:
     (call,) = a_call_of_a_phone().switchboard.calls
     lines = lines_of_call(call)
     assert steps(lines) == [
-        "source", "rules", "nearest", "route", "candidate", "headers", "media"
+        "source", "numbers", "rules", "nearest", "route", "candidate", "headers", "media"
     ]  # fmt: skip
     told = {line.step: line for line in lines}
     assert told["source"].text == (
         "udp 198.51.100.7:40000 on untrusted network 'outside', a registered phone"
     )
+    assert told["numbers"].text == "alice calls 600"
     assert told["rules"].text.startswith("allow by rule 'registered phones may call': registered")
     assert "edge-default.yaml:" in told["rules"].where
     assert told["candidate"].text.startswith("1. pbx at udp 192.168.1.5:5060, called sip:600@")

@@ -23,12 +23,14 @@ class Told:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str]] = []
+        self.advice: list[str] = []
 
     def info(self, event: str, **fields: str) -> None:
         self.lines.append(("info", event, fields.get("trouble", "")))
 
     def error(self, event: str, **fields: str) -> None:
         self.lines.append(("error", event, fields["trouble"]))
+        self.advice.append(fields["advice"])
 
 
 def feed(path: Path, text: str, **more: float) -> EntrySet:
@@ -104,6 +106,8 @@ async def test_while_a_file_is_broken_or_missing_what_was_read_before_goes_on(
     assert error[:2] == ("error", "list")
     assert trouble in error[2]
     assert rest == [("info", "list taken", ""), ("info", "list", "over")]
+    (advice,) = watching.told.advice
+    assert advice.startswith("what was read before goes on; ")
 
 
 async def test_a_file_that_nobody_renews_counts_no_more_and_the_operator_is_told_once(
@@ -125,6 +129,10 @@ async def test_a_file_that_nobody_renews_counts_no_more_and_the_operator_is_told
     assert [line for line in watching.told.lines if line[1] == "list"] == [
         ("error", "list", row["trouble"])
     ]
+    path.unlink()
+    await watching.looks(2)
+    missing = "see why nobody renews it; a good file is taken without a reload"
+    assert watching.told.advice == [missing, missing]
 
 
 async def test_entries_end_at_their_time_without_any_change(

@@ -138,7 +138,8 @@ def test_a_set_has_the_entries_of_its_file_and_those_of_the_policy() -> None:
         (
             "emergency: {country: D}",
             {},
-            "etc/p.yaml:1:22: error: emergency.country: 'D' is no country (two letters, as DE)",
+            ("etc/p.yaml:1:22: error: emergency.country: 'D' is no country (two letters of ISO "
+            "3166, as DE)"),
         ),
         (
             "rules: [{name: r, when: {source_asn: ASX}, then: drop}]",

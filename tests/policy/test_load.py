@@ -142,6 +142,14 @@ SOURCES = "sources:\n  - name: a\n    then: block\n    "
             "4:12: error: rules[0].when.methods: unknown key 'methods' (did you mean 'method'?)",
         ),
         (
+            RULE + "then: drop\n    when: {user_agent: {not: x}}",
+            "4:24: error: rules[0].when.user_agent: 'not' stands beside the facts, not in ",
+        ),
+        (
+            RULE + "then: drop\n    when: {hour: 7}",
+            "4:12: error: rules[0].when.hour: unknown key 'hour' (known keys: anonymous, ",
+        ),
+        (
             RULE + "then: drop\n    when: {method: invite}",
             "4:20: error: rules[0].when.method: 'invite' is no method (did you mean 'INVITE'?)",
         ),

@@ -102,6 +102,8 @@ def test_a_decision_by_what_a_record_does_not_say_tells_what_was_assumed() -> No
     plain = requirement("secure: false, header_matches: {X-A: '^$'}") + ALLOW
     told = treated(force(plain), a_record())
     assert told.text == "reject 403 by rule 'no'"
+    assert told.why.startswith(f"{told.text} (")  # what a plan shows alone, and the place once
+    assert told.why.count(":1)") == 1
     assert told.assumed == {ASSUMED["secure"], ASSUMED["header"]}
     assert treated(force(), a_record()).assumed == set()
     by_transport = requirement("transport: udp") + ALLOW
