@@ -87,18 +87,16 @@ class Border:
 
 
 def answered(host: Host, address: str, count: int) -> int:
-    """How many of some OPTIONS, each sent once and after the other, are answered 200 in a row."""
+    """How many of some OPTIONS, one after the other, are answered 200 within a second."""
+    found = 0
     with host.udp_socket(address, 5060) as sock:
-        sock.settimeout(PATIENCE_S)
+        sock.settimeout(1.0)
         for number in range(count):
             sock.sendto(_options(number, "UDP"), (OUTER, 5060))
-            try:
-                answer = sock.recv(65535)
-            except TimeoutError:
-                return number
-            assert answer.startswith(b"SIP/2.0 200 "), answer
+            with suppress(TimeoutError):
+                found += sock.recv(65535).startswith(b"SIP/2.0 200 ")
             time.sleep(0.02)
-    return count
+    return found
 
 
 def _options(number: int, transport: str) -> bytes:
